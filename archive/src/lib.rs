@@ -1,0 +1,1 @@
+//! Tar, ar and compression: deterministic writers, bounded readers. Bytes in, bytes out.

@@ -1,0 +1,2 @@
+//! The `lightship` program.
+fn main() {}

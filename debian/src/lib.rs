@@ -1,0 +1,1 @@
+//! An APT archive: signatures, versions, relations, indexes, resolver, package files.

@@ -1,0 +1,1 @@
+//! Specification, lock, file tree, layers, image: how an image is made.

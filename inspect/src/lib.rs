@@ -1,0 +1,1 @@
+//! What is inside an image, without unpacking it: files, packages, differences, structure tests.

@@ -1,0 +1,1 @@
+//! Events of long work, for whoever wants to draw them.

@@ -1,0 +1,1 @@
+//! One bounded HTTP client: proxies, trust roots, retries, Retry-After, ranges.
