@@ -1,0 +1,1 @@
+//! The flow from a lock to images in sinks.

@@ -1,0 +1,1 @@
+//! The specifications that ship with the program.

@@ -1,0 +1,1 @@
+//! Certificate authorities: the bundle and the hashed links.

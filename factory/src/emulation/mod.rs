@@ -1,0 +1,1 @@
+//! What maintainer scripts would have made.

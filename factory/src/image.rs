@@ -1,0 +1,1 @@
+//! Configuration, manifest and index of an image.

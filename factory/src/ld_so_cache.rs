@@ -1,0 +1,1 @@
+//! The cache of the dynamic loader, written without running it.

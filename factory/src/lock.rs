@@ -1,0 +1,1 @@
+//! What was resolved: exact packages and where they come from.

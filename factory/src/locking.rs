@@ -1,0 +1,1 @@
+//! From specifications and archive indexes to a lock.

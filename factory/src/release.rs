@@ -1,0 +1,1 @@
+//! The Debian releases that images are made of.

@@ -1,0 +1,1 @@
+//! One truth about every path of an image.
