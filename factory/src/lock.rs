@@ -1,1 +1,123 @@
 //! What was resolved: exact packages and where they come from.
+//!
+//! A lock names no host. Its text has one line for each package and one for each platform of an
+//! image, sorted, so that what an update changed can be read in a diff.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::release::{Architecture, Release};
+use crate::specification::Plan;
+
+/// The exact packages of a set of images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// The id of the compression, [`archive::Encoder::id`].
+    pub encoder: String,
+    /// The id of everything that generates or rewrites files.
+    pub emulation: String,
+    /// The suites that were read, sorted by name and suite.
+    pub archives: Vec<LockedArchive>,
+    /// Every package of every image, sorted by name, architecture and version.
+    pub packages: Vec<LockedPackage>,
+    /// The images, sorted by name and variant.
+    pub images: Vec<LockedImage>,
+}
+
+/// One suite of one archive at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedArchive {
+    /// `debian`, `debian-security`, or the name that a specification gives it.
+    pub name: String,
+    /// The suite, such as `trixie-updates`.
+    pub suite: String,
+    /// The date in its signed release file.
+    pub date: Timestamp,
+    /// SHA-256 of the release file with its signatures, in hex.
+    pub inrelease_sha256: String,
+    /// Fingerprints of the keys that signed it and are trusted.
+    pub signers: Vec<String>,
+    /// SHA-256 in hex of the key file of an additional archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_sha256: Option<String>,
+    /// SHA-256 of every (uncompressed) package index that was read, by `main/binary-amd64`.
+    pub indexes: BTreeMap<String, String>,
+}
+
+impl LockedArchive {
+    /// How packages refer to it: name and suite.
+    pub fn id(&self) -> String {
+        format!("{} {}", self.name, self.suite)
+    }
+}
+
+/// One package file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// Name.
+    pub name: String,
+    /// Debian's architecture, or `all`.
+    pub architecture: String,
+    /// Version.
+    pub version: String,
+    /// [`LockedArchive::id`] of where it comes from.
+    pub archive: String,
+    /// Path below the archive's base URI.
+    pub path: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// The source package.
+    pub source: String,
+    /// Version of the source package.
+    pub source_version: String,
+}
+
+/// One variant of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedImage {
+    /// Name of the image.
+    pub name: String,
+    /// Name of the variant.
+    pub variant: String,
+    /// The release.
+    pub release: Release,
+    /// [`Lock::specification_digest`] of the plan, in hex.
+    pub specification: String,
+    /// For each architecture, positions in [`Lock::packages`], ascending.
+    pub platforms: BTreeMap<Architecture, Vec<usize>>,
+}
+
+impl Lock {
+    /// The newest release date in it: `created` of images and the time of generated files.
+    pub fn date(&self) -> Option<Timestamp> {
+        self.archives.iter().map(|archive| archive.date).max()
+    }
+
+    /// The locked form of an image.
+    pub fn image(&self, name: &str, variant: &str) -> Option<&LockedImage> {
+        self.images.iter().find(|image| image.name == name && image.variant == variant)
+    }
+
+    /// The packages of an image for an architecture, sorted by name; none if it is not locked for it.
+    pub fn packages_of(&self, image: &LockedImage, architecture: Architecture) -> Option<Vec<&LockedPackage>> {
+        let positions = image.platforms.get(&architecture)?;
+        positions.iter().map(|position| self.packages.get(*position)).collect()
+    }
+
+    /// The archive that a package comes from.
+    pub fn archive_of(&self, package: &LockedPackage) -> Option<&LockedArchive> {
+        self.archives.iter().find(|archive| archive.id() == package.archive)
+    }
+
+    /// Digest in hex of everything in a plan that decides which packages it resolves to.
+    pub fn specification_digest(plan: &Plan) -> String {
+        let _ = plan;
+        todo!()
+    }
+}
