@@ -1,1 +1,0 @@
-//! One truth about every path of an image.

@@ -1,0 +1,150 @@
+//! What the specification itself puts into the tree.
+
+use archive::{EntryPath, tar};
+use globset::GlobMatcher;
+
+use super::assemble::owner;
+use super::disk::{self, DiskKind};
+use super::drops::matcher;
+use super::{
+    ArchiveContents, Content, ContentSource, DIRECTORY_MTIME, Inputs, Node, NodeKind, PieceId, Tree, TreeError,
+};
+use crate::specification::{Text, UserArchive, UserFile, UserTree};
+
+/// Adds the plan's directories, links, archives, trees and files, in this order: each may overwrite what
+/// came before it.
+pub(super) fn add(tree: &mut Tree, inputs: &Inputs<'_>, piece: PieceId) -> Result<(), TreeError> {
+    let plan = inputs.plan;
+    for directory in &plan.directories {
+        let kind = NodeKind::Directory;
+        let (mode, uid, gid) = (directory.mode, directory.uid, directory.gid);
+        tree.place(&directory.path, Node { kind, mode, uid, gid, mtime: DIRECTORY_MTIME, piece })?;
+    }
+    for link in &plan.links {
+        let kind = NodeKind::Symlink(link.target.as_bytes().into());
+        tree.place(&link.path, Node { kind, mode: 0o777, uid: 0, gid: 0, mtime: inputs.date, piece })?;
+    }
+    for (index, archive) in plan.archives.iter().enumerate() {
+        if !archive.architectures.is_empty() && !archive.architectures.contains(&inputs.architecture) {
+            continue;
+        }
+        let contents = inputs
+            .archives
+            .get(index)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| TreeError::ArchiveMissing { url: archive.url.clone() })?;
+        add_archive(tree, archive, contents, index, piece)?;
+    }
+    for user_tree in &plan.trees {
+        add_tree(tree, user_tree, inputs, piece)?;
+    }
+    for file in &plan.files {
+        add_file(tree, file, inputs, piece)?;
+    }
+    Ok(())
+}
+
+fn add_file(tree: &mut Tree, file: &UserFile, inputs: &Inputs<'_>, piece: PieceId) -> Result<(), TreeError> {
+    let (content, mode) = match &file.source {
+        Text::Inline(text) => (Content::memory(text.as_bytes()), FILE_MODE),
+        Text::Disk(path) => {
+            let found = disk::file(path, &inputs.limits)?;
+            (found.content, found.mode)
+        }
+    };
+    let node = Node {
+        kind: NodeKind::File(content),
+        mode: file.mode.unwrap_or(mode),
+        uid: file.uid,
+        gid: file.gid,
+        mtime: inputs.date,
+        piece,
+    };
+    tree.place(&file.path, node).map(drop)
+}
+
+/// Times of files on disk are not taken: a fresh checkout would give another image.
+fn add_tree(tree: &mut Tree, from: &UserTree, inputs: &Inputs<'_>, piece: PieceId) -> Result<(), TreeError> {
+    for found in disk::tree(&from.source, &inputs.limits)? {
+        let (kind, mode) = match found.kind {
+            DiskKind::Directory => (NodeKind::Directory, 0o755),
+            DiskKind::Symlink(target) => (NodeKind::Symlink(target), 0o777),
+            DiskKind::File(file) => (NodeKind::File(file.content), from.mode.unwrap_or(file.mode)),
+        };
+        let path = from.path.join(found.path.as_bytes())?;
+        let node = Node { kind, mode, uid: from.uid, gid: from.gid, mtime: inputs.date, piece };
+        if matches!(node.kind, NodeKind::Directory) {
+            // What is there already, such as /tmp with its sticky bit, keeps its mode and owner.
+            tree.place_if_absent(&path, node)?;
+        } else {
+            tree.place(&path, node)?;
+        }
+    }
+    Ok(())
+}
+
+fn add_archive(
+    tree: &mut Tree,
+    archive: &UserArchive,
+    contents: &ArchiveContents,
+    index: usize,
+    piece: PieceId,
+) -> Result<(), TreeError> {
+    let select = archive.select.iter().map(|pattern| selector(pattern)).collect::<Result<Vec<_>, _>>()?;
+    let place_of = |path: &EntryPath| -> Result<Option<EntryPath>, TreeError> {
+        let Some(path) = stripped(path, archive.strip)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(path.as_bytes());
+        let selected = select.is_empty() || select.iter().any(|glob| glob.is_match(text.as_ref()));
+        selected.then(|| archive.path.join(path.as_bytes())).transpose().map_err(TreeError::from)
+    };
+    for entry in &contents.entries {
+        let Some(path) = place_of(&entry.entry.path)? else { continue };
+        owner(entry.entry.uid, &path)?;
+        let kind = match &entry.entry.kind {
+            tar::EntryKind::Directory => NodeKind::Directory,
+            tar::EntryKind::Symlink { target } => NodeKind::Symlink(target.clone()),
+            tar::EntryKind::File => NodeKind::File(Content {
+                digest: entry.digest.unwrap_or_default(),
+                size: entry.entry.size,
+                source: ContentSource::Archive { archive: index, offset: entry.offset },
+            }),
+            tar::EntryKind::Hardlink { target } => match place_of(target)? {
+                Some(target) => NodeKind::Hardlink(target),
+                None => {
+                    let (target, piece) = (target.clone(), archive.url.clone());
+                    return Err(TreeError::HardlinkTarget { path, target, piece });
+                }
+            },
+            _ => return Err(TreeError::SpecialFile { path, piece: archive.url.clone() }),
+        };
+        let mode = match kind {
+            NodeKind::File(_) => archive.mode.unwrap_or(entry.entry.mode & 0o777),
+            NodeKind::Directory => 0o755,
+            _ => 0o777,
+        };
+        let node = Node { kind, mode, uid: archive.uid, gid: archive.gid, mtime: entry.entry.mtime, piece };
+        if matches!(node.kind, NodeKind::Directory) {
+            tree.place_if_absent(&path, node)?;
+        } else {
+            tree.place(&path, node)?;
+        }
+    }
+    Ok(())
+}
+
+/// A glob over paths in an archive, written with or without a leading slash. What lies below a
+/// selected directory is selected with it.
+fn selector(pattern: &str) -> Result<GlobMatcher, TreeError> {
+    let pattern = pattern.trim_start_matches('/').trim_end_matches('/');
+    matcher(&format!("/{{{pattern},{pattern}/**}}"))
+}
+
+fn stripped(path: &EntryPath, count: u32) -> Result<Option<EntryPath>, TreeError> {
+    let rest: Vec<&[u8]> = path.components().skip(count as usize).collect();
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(EntryPath::parse(&rest.join(&b'/'))?))
+}
+
+const FILE_MODE: u32 = 0o644;
