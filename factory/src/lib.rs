@@ -39,3 +39,5 @@ pub mod image;
 pub mod sbom;
 
 pub mod build;
+
+mod sealed;
