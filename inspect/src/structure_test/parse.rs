@@ -1,0 +1,392 @@
+//! Reads structure test files: YAML (several documents too) and JSON.
+
+use serde_saphyr::Error as YamlError;
+
+use super::document::{Command, Document, FileContent, FileExistence, License, Metadata, Pair, RunOptions as RawOptions, Words};
+use super::pattern::{Pattern, PatternError};
+use super::suite::{
+    BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue, LicenseTest,
+    MetadataTest, RunOptions, Schema, Suite, Variable,
+};
+
+/// Largest file, in bytes.
+pub const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Most tests in one file.
+pub const TESTS_MAX: usize = 10_000;
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}{}: {message}{}", place(.line, .column), hint(.help.as_deref()))]
+pub struct ParseError {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1, when it is known.
+    pub line: Option<u64>,
+    /// The column in characters, from 1, when it is known.
+    pub column: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// Reads the file `name` with the content `text`; a name that ends in `.json` is JSON, any other YAML.
+///
+/// Unknown and doubled keys are errors, as are patterns that do not compile: nothing runs before all files are
+/// right. A YAML file may hold several documents, each a suite of its own.
+///
+/// # Errors
+/// With the place when it is one of syntax, else with the name of the test.
+///
+/// Spec: container-structure-test, schema 1.0.0 and 2.0.0.
+pub fn parse(name: &str, text: &[u8]) -> Result<Vec<Suite>, ParseError> {
+    if text.len() > FILE_BYTES_MAX {
+        let message = format!("the file is {} bytes long, at most {FILE_BYTES_MAX} are allowed", text.len());
+        return Err(ParseError::of(name, message));
+    }
+    let Ok(text) = std::str::from_utf8(text) else {
+        return Err(ParseError::of(name, "the file is not UTF-8 text".to_owned()));
+    };
+    let documents = if name.ends_with(".json") { json(name, text)? } else { yaml(name, text)? };
+    if documents.is_empty() {
+        return Err(ParseError::of(name, "the file is empty".to_owned()));
+    }
+    let suites: Vec<_> = documents.into_iter().map(|document| suite(name, document)).collect::<Result<_, _>>()?;
+    if suites.iter().map(Suite::tests).sum::<usize>() > TESTS_MAX {
+        return Err(ParseError::of(name, format!("the file has more than {TESTS_MAX} tests")));
+    }
+    Ok(suites)
+}
+
+impl ParseError {
+    fn of(file: &str, message: String) -> Self {
+        Self { file: file.to_owned(), line: None, column: None, message, help: None }
+    }
+}
+
+fn place(line: &Option<u64>, column: &Option<u64>) -> String {
+    match (line, column) {
+        (Some(line), Some(column)) => format!(":{line}:{column}"),
+        (Some(line), None) => format!(":{line}"),
+        _ => String::new(),
+    }
+}
+
+fn hint(help: Option<&str>) -> String {
+    help.map_or_else(String::new, |help| format!(" ({help})"))
+}
+
+fn json(name: &str, text: &str) -> Result<Vec<Document>, ParseError> {
+    let document = serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
+        let help = message.split('`').nth(1).filter(|_| message.starts_with("unknown field")).and_then(suggest);
+        ParseError {
+            line: u64::try_from(error.line()).ok(),
+            column: u64::try_from(error.column()).ok(),
+            help,
+            ..ParseError::of(name, message)
+        }
+    })?;
+    Ok(vec![document])
+}
+
+fn yaml(name: &str, text: &str) -> Result<Vec<Document>, ParseError> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_documents: 256,
+            max_depth: 32,
+        },
+    };
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| yaml_fault(name, &error))
+}
+
+fn yaml_fault(name: &str, error: &YamlError) -> ParseError {
+    let (message, help) = match error.without_snippet() {
+        YamlError::SerdeUnknownField { field, .. } => (format!("unknown key `{field}`"), suggest(field)),
+        YamlError::DuplicateMappingKey { key: Some(key), .. } => (format!("the key `{key}` is there twice"), None),
+        error => (plain(&error.to_string()), None),
+    };
+    let location = error.location();
+    ParseError {
+        line: location.map(|location| location.line()),
+        column: location.map(|location| location.column()),
+        help,
+        ..ParseError::of(name, message)
+    }
+}
+
+/// A message of the YAML reader on one line and without the place, which we say ourselves.
+fn plain(message: &str) -> String {
+    let line = message.lines().next().unwrap_or(message);
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    let line = match line.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest,
+        _ => line,
+    };
+    line.rsplit_once(" at line ").map_or(line, |(line, _)| line).to_owned()
+}
+
+/// The known key nearest to `key`.
+fn suggest(key: &str) -> Option<String> {
+    KEYS.iter()
+        .map(|known| (strsim::damerau_levenshtein(&key.to_lowercase(), &known.to_lowercase()), known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .min()
+        .map(|(_, known)| format!("did you mean `{known}`?"))
+}
+
+fn suite(file: &str, document: Document) -> Result<Suite, ParseError> {
+    let fault = |message: String| ParseError::of(file, message);
+    let schema = match document.schema_version.as_deref() {
+        Some("1.0.0") => Schema::V1,
+        Some("2.0.0") => Schema::V2,
+        Some(other) => {
+            return Err(fault(format!("schemaVersion {other:?} is not known; 1.0.0 and 2.0.0 are")));
+        }
+        None => return Err(fault("schemaVersion is missing; write schemaVersion: \"2.0.0\"".to_owned())),
+    };
+    if schema == Schema::V1 {
+        only_in_v2("metadataTest", document.metadata_test.is_some()).map_err(fault)?;
+        only_in_v2("containerRunOptions", document.container_run_options.is_some()).map_err(fault)?;
+    }
+    let suite = Suite {
+        file: file.to_owned(),
+        schema,
+        variables: variables(document.global_env_vars).map_err(|message| fault(format!("globalEnvVars: {message}")))?,
+        commands: each(file, "commandTests", document.command_tests, |test| command(schema, test))?,
+        contents: each(file, "fileContentTests", document.file_content_tests, content)?,
+        existence: each(file, "fileExistenceTests", document.file_existence_tests, |test| existence(schema, test))?,
+        licenses: each(file, "licenseTests", document.license_tests, license)?,
+        metadata: document
+            .metadata_test
+            .map(metadata)
+            .transpose()
+            .map_err(|message| fault(format!("metadataTest: {message}")))?,
+        run_options: run_options(document.container_run_options.unwrap_or_default())
+            .map_err(|message| fault(format!("containerRunOptions: {message}")))?,
+    };
+    Ok(suite)
+}
+
+fn only_in_v2(key: &str, present: bool) -> Result<(), String> {
+    if present { Err(format!("`{key}` needs schemaVersion \"2.0.0\"")) } else { Ok(()) }
+}
+
+/// Reads the tests of a section; a fault names the section and the number of the test in it.
+fn each<R, T>(
+    file: &str,
+    section: &str,
+    tests: Option<Vec<R>>,
+    read: impl Fn(R) -> Result<T, String>,
+) -> Result<Vec<T>, ParseError> {
+    let numbered = tests.unwrap_or_default().into_iter().enumerate();
+    numbered
+        .map(|(index, test)| {
+            read(test).map_err(|message| ParseError::of(file, format!("{section}, test {}: {message}", index + 1)))
+        })
+        .collect()
+}
+
+fn command(schema: Schema, test: Command) -> Result<CommandTest, String> {
+    let name = required("name", test.name)?;
+    let command = match (schema, test.command) {
+        (_, None) => return Err(format!("{name:?}: `command` is missing")),
+        (Schema::V1, Some(Words::One(_))) => {
+            return Err(format!("{name:?}: in schemaVersion \"1.0.0\" `command` is a list of words"));
+        }
+        (Schema::V2, Some(Words::List(_))) => {
+            return Err(format!("{name:?}: in schemaVersion \"2.0.0\" `command` is one word; the others go into `args`"));
+        }
+        (Schema::V1, Some(Words::List(words))) => {
+            only_in_v2("args", test.args.is_some())?;
+            words
+        }
+        (Schema::V2, Some(Words::One(word))) => {
+            let mut words = vec![word];
+            words.extend(test.args.unwrap_or_default());
+            words
+        }
+    };
+    if command.first().is_none_or(String::is_empty) {
+        return Err(format!("{name:?}: `command` is empty"));
+    }
+    let variables = variables(test.env_vars).map_err(|message| format!("{name:?}: envVars: {message}"))?;
+    if let Some(empty) = variables.iter().find(|variable| variable.value.is_empty()) {
+        return Err(format!("{name:?}: envVars: {:?} has no value", empty.key));
+    }
+    let patterns = |key: &str, list| patterns(list).map_err(|error| format!("{name:?}: {key}: {error}"));
+    Ok(CommandTest {
+        setup: commands(test.setup).ok_or_else(|| format!("{name:?}: `setup` has an empty command"))?,
+        teardown: commands(test.teardown).ok_or_else(|| format!("{name:?}: `teardown` has an empty command"))?,
+        exit_code: test.exit_code.unwrap_or(0),
+        expected_output: patterns("expectedOutput", test.expected_output)?,
+        excluded_output: patterns("excludedOutput", test.excluded_output)?,
+        expected_error: patterns("expectedError", test.expected_error)?,
+        excluded_error: patterns("excludedError", test.excluded_error)?,
+        variables,
+        command,
+        name,
+    })
+}
+
+fn commands(list: Option<Vec<Vec<String>>>) -> Option<Vec<Vec<String>>> {
+    let list = list.unwrap_or_default();
+    list.iter().all(|words| words.first().is_some_and(|word| !word.is_empty())).then_some(list)
+}
+
+fn existence(schema: Schema, test: FileExistence) -> Result<ExistenceTest, String> {
+    let name = required("name", test.name)?;
+    if schema == Schema::V1 {
+        only_in_v2("uid", test.uid.is_some())?;
+        only_in_v2("gid", test.gid.is_some())?;
+        only_in_v2("isExecutableBy", test.is_executable_by.is_some())?;
+    }
+    let owner = |key: &str, id: Option<i64>| match id {
+        // The original's way to say "any".
+        None | Some(-1) => Ok(None),
+        Some(id) => u64::try_from(id).map(Some).map_err(|_| format!("{name:?}: `{key}` is negative")),
+    };
+    let (uid, gid) = (owner("uid", test.uid)?, owner("gid", test.gid)?);
+    let executable_by = match test.is_executable_by.as_deref() {
+        None | Some("") => None,
+        Some("owner") => Some(ExecutableBy::Owner),
+        Some("group") => Some(ExecutableBy::Group),
+        Some("other") => Some(ExecutableBy::Other),
+        Some("any") => Some(ExecutableBy::Any),
+        Some(other) => {
+            return Err(format!("{name:?}: `isExecutableBy` is {other:?}; it is owner, group, other or any"));
+        }
+    };
+    Ok(ExistenceTest {
+        path: required("path", test.path).map_err(|message| format!("{name:?}: {message}"))?,
+        should_exist: test.should_exist.unwrap_or(true),
+        permissions: test.permissions.filter(|permissions| !permissions.is_empty()),
+        uid,
+        gid,
+        executable_by,
+        name,
+    })
+}
+
+fn content(test: FileContent) -> Result<ContentTest, String> {
+    let name = required("name", test.name)?;
+    let patterns = |key: &str, list| patterns(list).map_err(|error| format!("{name:?}: {key}: {error}"));
+    Ok(ContentTest {
+        path: required("path", test.path).map_err(|message| format!("{name:?}: {message}"))?,
+        expected: patterns("expectedContents", test.expected_contents)?,
+        excluded: patterns("excludedContents", test.excluded_contents)?,
+        name,
+    })
+}
+
+fn license(test: License) -> Result<LicenseTest, String> {
+    Ok(LicenseTest { debian: test.debian.unwrap_or(false), files: test.files.unwrap_or_default() })
+}
+
+fn metadata(test: Metadata) -> Result<MetadataTest, String> {
+    let mut pairs = test.env.unwrap_or_default();
+    pairs.extend(test.env_vars.unwrap_or_default());
+    let unbound = test.unbound_env_vars.unwrap_or_default().into_iter();
+    let nonempty = |key: &str, list: Option<Vec<String>>| {
+        let list = list.unwrap_or_default();
+        if list.iter().any(String::is_empty) { Err(format!("{key} has an empty entry")) } else { Ok(list) }
+    };
+    Ok(MetadataTest {
+        variables: expected_pairs("envVars", pairs)?,
+        unbound_variables: unbound
+            .map(|pair| required("key", pair.key).map_err(|message| format!("unboundEnvVars: {message}")))
+            .collect::<Result<_, _>>()?,
+        labels: expected_pairs("labels", test.labels.unwrap_or_default())?,
+        entrypoint: test.entrypoint,
+        cmd: test.cmd,
+        exposed_ports: nonempty("exposedPorts", test.exposed_ports)?,
+        unexposed_ports: nonempty("unexposedPorts", test.unexposed_ports)?,
+        volumes: nonempty("volumes", test.volumes)?,
+        unmounted_volumes: nonempty("unmountedVolumes", test.unmounted_volumes)?,
+        workdir: test.workdir.filter(|workdir| !workdir.is_empty()),
+        user: test.user.filter(|user| !user.is_empty()),
+    })
+}
+
+fn expected_pairs(section: &str, pairs: Vec<Pair>) -> Result<Vec<ExpectedPair>, String> {
+    let expected = |pair: Pair| {
+        let key = required("key", pair.key)?;
+        let value = pair.value.unwrap_or_default();
+        let value = if pair.is_regex.unwrap_or(false) {
+            ExpectedValue::Matching(Pattern::new(&value).map_err(|error| format!("{key:?}: {error}"))?)
+        } else {
+            ExpectedValue::Exact(value)
+        };
+        Ok(ExpectedPair { key, value })
+    };
+    pairs.into_iter().map(|pair| expected(pair).map_err(|message: String| format!("{section}: {message}"))).collect()
+}
+
+fn run_options(raw: RawOptions) -> Result<RunOptions, String> {
+    let mut unsupported = Vec::new();
+    if raw.privileged.unwrap_or(false) {
+        unsupported.push("privileged: the sandbox has no privileges to give".to_owned());
+    }
+    if raw.allocate_tty.unwrap_or(false) {
+        unsupported.push("allocateTty: commands have no terminal".to_owned());
+    }
+    let capabilities = raw.capabilities.unwrap_or_default();
+    if !capabilities.is_empty() {
+        unsupported.push(format!("capabilities: {} cannot be given", capabilities.join(", ")));
+    }
+    if let Some(network) = raw.network.filter(|network| !matches!(network.as_str(), "" | "none")) {
+        unsupported.push(format!("network: {network:?} cannot be had, commands have no network"));
+    }
+    let mounts = raw.bind_mounts.unwrap_or_default();
+    Ok(RunOptions {
+        user: raw.user.filter(|user| !user.is_empty()),
+        env_file: raw.env_file.filter(|file| !file.is_empty()),
+        env_vars: raw.env_vars.unwrap_or_default(),
+        bind_mounts: mounts.iter().map(|mount| bind_mount(mount)).collect::<Result<_, _>>()?,
+        unsupported,
+    })
+}
+
+/// `HOST:TARGET[:OPTIONS]`, both absolute; of the options only `ro` matters here.
+fn bind_mount(text: &str) -> Result<BindMount, String> {
+    let mut parts = text.splitn(3, ':');
+    let (host, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if !host.starts_with('/') || !target.starts_with('/') || target == "/" {
+        return Err(format!("bindMounts: {text:?} is not /HOST/PATH:/IMAGE/PATH[:ro]"));
+    }
+    let read_only = parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
+    Ok(BindMount { host: host.to_owned(), target: target.to_owned(), read_only })
+}
+
+fn variables(pairs: Option<Vec<Pair>>) -> Result<Vec<Variable>, String> {
+    let variable = |pair: Pair| {
+        let key = required("key", pair.key)?;
+        if key.contains('=') || key.contains('\0') {
+            return Err(format!("{key:?} is not the name of a variable"));
+        }
+        Ok(Variable { key, value: pair.value.unwrap_or_default() })
+    };
+    pairs.unwrap_or_default().into_iter().map(variable).collect()
+}
+
+fn required(key: &str, value: Option<String>) -> Result<String, String> {
+    value.filter(|value| !value.is_empty()).ok_or_else(|| format!("`{key}` is missing or empty"))
+}
+
+fn patterns(list: Option<Vec<String>>) -> Result<Vec<Pattern>, PatternError> {
+    list.unwrap_or_default().iter().map(|source| Pattern::new(source)).collect()
+}
+
+/// Every key that either version knows, for suggestions.
+const KEYS: [&str; 51] = [
+    "allocateTty", "args", "bindMounts", "capabilities", "cmd", "command", "commandTests", "containerRunOptions",
+    "debian", "entrypoint", "env", "envFile", "envVars", "excludedContents", "excludedError", "excludedOutput",
+    "exitCode", "expectedContents", "expectedError", "expectedOutput", "exposedPorts", "fileContentTests",
+    "fileExistenceTests", "files", "gid", "globalEnvVars", "isExecutableBy", "isRegex", "key", "labels",
+    "licenseTests", "metadataTest", "name", "network", "path", "permissions", "privileged", "schemaVersion", "setup",
+    "shouldExist", "teardown", "uid", "unboundEnvVars", "unexposedPorts", "unmountedVolumes", "user", "value",
+    "volumes", "workdir", "network", "user",
+];
