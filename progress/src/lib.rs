@@ -88,7 +88,12 @@ impl<'p> Task<'p> {
     pub fn start(progress: &'p dyn Progress, work: Work, name: &str, total_bytes: Option<u64>) -> Task<'p> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        progress.event(Event::Start { id, work, name, total_bytes });
+        progress.event(Event::Start {
+            id,
+            work,
+            name,
+            total_bytes,
+        });
         Task { progress, id }
     }
 
@@ -116,7 +121,9 @@ mod tests {
     impl Progress for Recording {
         fn event(&self, event: Event<'_>) {
             let text = match event {
-                Event::Start { name, total_bytes, .. } => format!("start {name} {total_bytes:?}"),
+                Event::Start {
+                    name, total_bytes, ..
+                } => format!("start {name} {total_bytes:?}"),
                 Event::Advance { bytes, .. } => format!("advance {bytes}"),
                 Event::End { .. } => "end".to_owned(),
                 Event::Note(text) | Event::Warning(text) => text.to_owned(),
@@ -131,6 +138,9 @@ mod tests {
         let task = Task::start(&recording, Work::Unpack, "libc6", Some(10));
         task.advance(4);
         drop(task);
-        assert_eq!(*recording.0.lock().unwrap(), ["start libc6 Some(10)", "advance 4", "end"]);
+        assert_eq!(
+            *recording.0.lock().unwrap(),
+            ["start libc6 Some(10)", "advance 4", "end"]
+        );
     }
 }

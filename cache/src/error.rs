@@ -1,0 +1,39 @@
+//! Why the cache could not do something.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why the cache could not do something.
+#[derive(Debug, Error)]
+pub enum CacheError {
+    /// The file system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A cached file is larger than what its reader takes.
+    #[error("the cached file {} is larger than {limit_bytes} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The reader's limit.
+        limit_bytes: u64,
+    },
+}
+
+impl CacheError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> CacheError {
+        CacheError::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}
