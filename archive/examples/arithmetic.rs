@@ -59,7 +59,7 @@ fn measure(file: File, cost: &mut Cost) -> Result<(), Box<dyn Error>> {
     let mut compressed = Vec::new();
     members.content().read_to_end(&mut compressed)?;
     let mut data = archive::decode(codec, io::Cursor::new(compressed), LIMIT_BYTES);
-    let mut piece = vec![0; Encoder::MEMBER_BYTES];
+    let mut piece = vec![0; Encoder::Gzip.member_bytes()];
     let mut out = Vec::new();
     let (mut hash_in, mut hash_out) = (Sha256::new(), Sha256::new());
     loop {

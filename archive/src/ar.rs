@@ -205,3 +205,106 @@ fn decimal(field: &[u8]) -> Option<u64> {
 }
 
 const MAGIC: &[u8; 8] = b"!<arch>\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        for (name, content) in members {
+            let header = format!(
+                "{name:<16}0           0     0     100644  {:<10}`\n",
+                content.len()
+            );
+            bytes.extend_from_slice(header.as_bytes());
+            bytes.extend_from_slice(content);
+            bytes.resize(bytes.len().next_multiple_of(2), b'\n');
+        }
+        bytes
+    }
+
+    fn names(bytes: &[u8]) -> Result<Vec<String>, ReadError> {
+        let mut reader = Reader::new(bytes);
+        let mut names = Vec::new();
+        while let Some(member) = reader.next_member()? {
+            names.push(member.name);
+        }
+        Ok(names)
+    }
+
+    #[test]
+    fn reads_members_in_order_and_skips_what_is_left() {
+        let bytes = archive(&[
+            ("odd/", b"abc"),
+            ("even", b"abcd"),
+            ("empty", b""),
+            ("last", b"z"),
+        ]);
+        let mut reader = Reader::new(&bytes[..]);
+        assert_eq!(
+            reader.next_member().unwrap(),
+            Some(Member {
+                name: "odd".into(),
+                size: 3
+            })
+        );
+        let mut content = Vec::new();
+        reader.content().read_to_end(&mut content).unwrap();
+        assert_eq!(content, b"abc");
+        assert_eq!(reader.next_member().unwrap().unwrap().name, "even");
+        reader.content().read_exact(&mut [0]).unwrap();
+        assert_eq!(reader.next_member().unwrap().unwrap().name, "empty");
+        assert_eq!(reader.next_member().unwrap().unwrap().name, "last");
+        // Without the padding of the last member, too.
+        assert_eq!(
+            names(&bytes[..bytes.len() - 1]).unwrap(),
+            ["odd", "even", "empty", "last"]
+        );
+    }
+
+    #[test]
+    fn refuses_an_archive_that_ends_early() {
+        let bytes = archive(&[("a", b"abcd")]);
+        assert!(matches!(names(&bytes[..4]), Err(ReadError::Magic)));
+        assert!(matches!(
+            names(&bytes[..30]),
+            Err(ReadError::Truncated { offset: 30 })
+        ));
+        assert!(matches!(
+            names(&bytes[..70]),
+            Err(ReadError::Truncated { offset: 70 })
+        ));
+        let mut reader = Reader::new(&bytes[..70]);
+        reader.next_member().unwrap();
+        let error = reader.content().read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn refuses_damaged_headers_and_long_names() {
+        for name in ["/", "//", "/12", "#1/20", "a/b", "a b", ""] {
+            let error = names(&archive(&[(name, b"")])).unwrap_err();
+            assert_eq!(error.to_string(), "ar header at byte 8: bad name", "{name:?}");
+        }
+        let good = archive(&[("a", b"")]);
+        for (at, value, field) in [
+            (8 + 48, b'-', "size"),
+            (8 + 49, b'x', "size"),
+            (8 + 58, b'x', "terminator"),
+        ] {
+            let mut bytes = good.clone();
+            bytes[at] = value;
+            let error = names(&bytes).unwrap_err();
+            assert_eq!(error.to_string(), format!("ar header at byte 8: bad {field}"));
+        }
+    }
+
+    #[test]
+    fn bounds_the_number_of_members() {
+        let most = vec![("m", &b""[..]); MEMBERS_MAX as usize];
+        assert_eq!(names(&archive(&most)).unwrap().len(), MEMBERS_MAX as usize);
+        let more = [most, vec![("m", b"")]].concat();
+        assert!(matches!(names(&archive(&more)), Err(ReadError::TooManyMembers)));
+    }
+}

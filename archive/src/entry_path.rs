@@ -262,3 +262,73 @@ fn shown(path: &[u8]) -> String {
 }
 
 const SHOWN_BYTES_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> EntryPath {
+        EntryPath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn parses_the_forms_that_archives_have() {
+        for (text, expected) in [
+            ("usr/bin/x", "usr/bin/x"),
+            ("./usr/", "usr"),
+            ("./", ""),
+            (".", ""),
+            ("", ""),
+            ("..x/...", "..x/..."),
+        ] {
+            assert_eq!(path(text).as_bytes(), expected.as_bytes(), "{text:?}");
+        }
+        assert_eq!(EntryPath::parse_absolute(b"/usr/bin/").unwrap(), path("usr/bin"));
+        assert_eq!(EntryPath::parse_absolute(b"/").unwrap(), EntryPath::root());
+    }
+
+    #[test]
+    fn refuses_every_way_out() {
+        for text in [
+            "/usr", "..", "../x", "a/..", "a/../b", "./..", "a//b", "a/./b", ".//", "././a", "a//", "a/.",
+            "a\0b", "//",
+        ] {
+            assert!(EntryPath::parse(text.as_bytes()).is_err(), "{text:?}");
+        }
+        for text in ["usr", "", "//usr", "/../x", "/./x", "."] {
+            assert!(EntryPath::parse_absolute(text.as_bytes()).is_err(), "{text:?}");
+        }
+        assert!(path("a").join(b"..").is_err());
+        assert!(path("a").join(b"/b").is_err());
+    }
+
+    #[test]
+    fn takes_paths_apart_and_puts_them_together() {
+        let deep = path("usr/lib/x");
+        assert_eq!(deep.parent(), Some(path("usr/lib")));
+        assert_eq!(path("usr").parent(), Some(EntryPath::root()));
+        assert_eq!(EntryPath::root().parent(), None);
+        assert_eq!(deep.file_name(), Some(&b"x"[..]));
+        assert_eq!(EntryPath::root().file_name(), None);
+        assert_eq!(EntryPath::root().components().count(), 0);
+        assert_eq!(path("usr").join(b"./lib/x").unwrap(), deep);
+        assert_eq!(EntryPath::root().join(b"usr").unwrap(), path("usr"));
+        assert_eq!(path("usr").join(b"").unwrap(), path("usr"));
+        assert!(deep.starts_with(&path("usr/lib")) && deep.starts_with(&EntryPath::root()));
+        assert!(!path("usr/library").starts_with(&path("usr/lib")));
+    }
+
+    #[test]
+    fn orders_parents_before_children_and_children_before_siblings() {
+        let mut paths = ["a-b", "a/b", "b", "a", "", "a/b/c", "a!"].map(path);
+        paths.sort();
+        assert_eq!(paths, ["", "a", "a/b", "a/b/c", "a!", "a-b", "b"].map(path));
+    }
+
+    #[test]
+    fn shows_itself_as_people_write_it() {
+        assert_eq!(path("usr/bin").to_string(), "/usr/bin");
+        assert_eq!(EntryPath::root().to_string(), "/");
+        assert_eq!(EntryPath::parse(b"l\xe9").unwrap().to_string(), "/l\u{fffd}");
+    }
+}

@@ -23,7 +23,7 @@ impl<W> Hashing<W> {
     }
 
     /// Bytes written so far.
-    pub fn bytes(&self) -> u64 {
+    pub fn bytes_passed(&self) -> u64 {
         self.bytes
     }
 
@@ -65,7 +65,7 @@ impl<R> HashingReader<R> {
     }
 
     /// Bytes read so far.
-    pub fn bytes(&self) -> u64 {
+    pub fn bytes_passed(&self) -> u64 {
         self.bytes
     }
 
@@ -103,7 +103,7 @@ mod tests {
         let mut content = Vec::new();
         reader.read_to_end(&mut content).unwrap();
         assert_eq!(content, b"abc");
-        assert_eq!(reader.bytes(), 3);
+        assert_eq!(reader.bytes_passed(), 3);
         assert_eq!(hex(reader.finish().1), ABC);
     }
 

@@ -203,13 +203,14 @@ fn time(value: &[u8]) -> Result<Option<i64>, PaxError> {
         if !fraction.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        let seconds: i64 = decimal(seconds)?;
-        let more = negative && fraction.iter().any(|digit| *digit != b'0');
-        Some(if negative {
-            -seconds - i64::from(more)
+        let seconds: i128 = decimal(seconds)?;
+        let below = negative && fraction.iter().any(|digit| *digit != b'0');
+        let seconds = if negative {
+            -seconds - i128::from(below)
         } else {
             seconds
-        })
+        };
+        i64::try_from(seconds).ok()
     };
     parse().map(Some).ok_or(PaxError::Value { key: "mtime" })
 }

@@ -49,12 +49,13 @@ pub enum WriteError {
         /// What it is.
         kind: &'static str,
     },
-    /// A mode above 0o7777, or a device number above 0o7777777: the format cannot say it.
+    /// A mode above 0o7777, a device number above 0o7777777, a link to nothing, or anything but a
+    /// directory as the root: the format cannot say it.
     #[error("{path} has a {field} that the format cannot say")]
-    FieldTooLarge {
+    Unsayable {
         /// The entry.
         path: EntryPath,
-        /// Which.
+        /// Which field.
         field: &'static str,
     },
     /// The content could not be read.
@@ -201,69 +202,50 @@ fn read_some(content: &mut dyn Read, room: &mut [u8], entry: &Entry) -> Result<u
 }
 
 fn header_of(entry: &Entry) -> Result<Header, WriteError> {
-    let path = || entry.path.clone();
-    let mut name = entry.path.as_bytes().to_vec();
-    let (mut link, mut major, mut minor) = (Vec::new(), 0, 0);
-    let type_flag = match &entry.kind {
-        EntryKind::File => b'0',
-        EntryKind::Hardlink { target } => {
-            link = target.as_bytes().to_vec();
-            b'1'
-        }
-        EntryKind::Symlink { target } => {
-            link = target.to_vec();
-            b'2'
-        }
-        EntryKind::CharDevice {
-            major: first,
-            minor: second,
-        } => {
-            (major, minor) = (*first, *second);
-            b'3'
-        }
-        EntryKind::BlockDevice {
-            major: first,
-            minor: second,
-        } => {
-            (major, minor) = (*first, *second);
-            b'4'
-        }
-        EntryKind::Directory => {
-            name.extend_from_slice(if name.is_empty() { b"./" } else { b"/" });
-            b'5'
-        }
-        EntryKind::Fifo => b'6',
-    };
-    if entry.size > 0 && entry.kind != EntryKind::File {
-        return Err(WriteError::UnexpectedContent {
-            path: path(),
-            kind: entry.kind.name(),
-        });
-    }
-    if entry.mode > 0o7777 {
-        return Err(WriteError::FieldTooLarge {
-            path: path(),
-            field: "mode",
-        });
-    }
-    if u64::from(major.max(minor)) > SMALL_NUMBER_MAX {
-        return Err(WriteError::FieldTooLarge {
-            path: path(),
-            field: "device number",
-        });
-    }
     let Entry {
+        ref path,
+        ref kind,
         mode,
         uid,
         gid,
-        size,
         mtime,
-        ..
+        size,
     } = *entry;
+    if size > 0 && *kind != EntryKind::File {
+        return Err(WriteError::UnexpectedContent {
+            path: path.clone(),
+            kind: kind.name(),
+        });
+    }
+    let mut name = path.as_bytes().to_vec();
+    if *kind == EntryKind::Directory {
+        name.extend_from_slice(if name.is_empty() { b"./" } else { b"/" });
+    }
+    let (link, is_link) = match kind {
+        EntryKind::Hardlink { target } => (target.as_bytes().to_vec(), true),
+        EntryKind::Symlink { target } => (target.to_vec(), true),
+        _ => (Vec::new(), false),
+    };
+    let (major, minor) = match *kind {
+        EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor } => (major, minor),
+        _ => (0, 0),
+    };
+    let unsayable = [
+        ("name", name.is_empty()),
+        ("link target", is_link && (link.is_empty() || link.contains(&0))),
+        ("mode", mode > 0o7777),
+        ("device number", u64::from(major.max(minor)) > SMALL_NUMBER_MAX),
+    ];
+    if let Some((field, _)) = unsayable.into_iter().find(|(_, wrong)| *wrong) {
+        return Err(WriteError::Unsayable {
+            path: path.clone(),
+            field,
+        });
+    }
     Ok(Header {
         name,
         link,
-        type_flag,
+        type_flag: type_flag(kind),
         mode,
         uid,
         gid,
@@ -272,6 +254,18 @@ fn header_of(entry: &Entry) -> Result<Header, WriteError> {
         major,
         minor,
     })
+}
+
+fn type_flag(kind: &EntryKind) -> u8 {
+    match kind {
+        EntryKind::File => b'0',
+        EntryKind::Hardlink { .. } => b'1',
+        EntryKind::Symlink { .. } => b'2',
+        EntryKind::CharDevice { .. } => b'3',
+        EntryKind::BlockDevice { .. } => b'4',
+        EntryKind::Directory => b'5',
+        EntryKind::Fifo => b'6',
+    }
 }
 
 fn pax_header(size: u64) -> Header {
