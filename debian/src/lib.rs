@@ -6,6 +6,7 @@ pub mod version;
 pub mod relation;
 pub mod index;
 pub mod resolver;
+pub mod package;
 
 pub use architecture::Architecture;
 pub use control::PackageName;
