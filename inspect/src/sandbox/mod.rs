@@ -1,1 +1,1 @@
-//! To be filled.
+//! Runs commands of an image in namespaces of its own.
