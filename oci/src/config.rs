@@ -244,7 +244,7 @@ mod tests {
             ..ImageConfig::default()
         };
         let json = String::from_utf8(config.to_json()).unwrap();
-        insta::assert_snapshot!(json, @"");
+        insta::assert_snapshot!(json, @r#"{"created":"2026-11-22T00:00:00Z","architecture":"arm","variant":"v7","os":"linux","config":{"User":"65532","ExposedPorts":{"443":{},"53/udp":{}},"Env":["PATH=/usr/bin"],"Entrypoint":["/app"],"WorkingDir":"/home/nonroot","Labels":{"a":"1","b":"2"}},"rootfs":{"type":"layers","diff_ids":["sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]},"history":[{"created_by":"package base-files"}]}"#);
         assert_eq!(ImageConfig::parse(json.as_bytes()).unwrap(), config);
     }
 

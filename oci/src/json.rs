@@ -15,6 +15,11 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Whether the field is there, whatever it holds.
+pub(crate) fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
 /// A set as the specification writes it: an object whose values are empty objects.
 pub(crate) mod set {
     use super::{BTreeMap, BTreeSet, Deserialize, Deserializer, IgnoredAny, SerializeMap, Serializer};

@@ -177,14 +177,14 @@ struct Probe {
     schema_version: u64,
     #[serde(default)]
     media_type: Option<MediaType>,
-    #[serde(default)]
-    manifests: Option<serde::de::IgnoredAny>,
-    #[serde(default)]
-    layers: Option<serde::de::IgnoredAny>,
-    #[serde(default)]
-    config: Option<serde::de::IgnoredAny>,
-    #[serde(default)]
-    fs_layers: Option<serde::de::IgnoredAny>,
+    #[serde(default, deserialize_with = "crate::json::is_present")]
+    manifests: bool,
+    #[serde(default, deserialize_with = "crate::json::is_present")]
+    layers: bool,
+    #[serde(default, deserialize_with = "crate::json::is_present")]
+    config: bool,
+    #[serde(default, deserialize_with = "crate::json::is_present")]
+    fs_layers: bool,
 }
 
 impl Manifest {
@@ -331,7 +331,7 @@ impl Manifest {
 impl Probe {
     /// The media type that inside and outside agree on.
     fn media_type(&self, outside: Option<&MediaType>) -> Result<MediaType, ManifestError> {
-        if self.schema_version == 1 || self.fs_layers.is_some() {
+        if self.schema_version == 1 || self.fs_layers {
             return Err(ManifestError::SchemaOne);
         }
         if self.schema_version != 2 {
@@ -347,8 +347,8 @@ impl Probe {
                 outside: outside.clone(),
             });
         }
-        let looks_like_index = self.manifests.is_some();
-        let looks_like_image = self.layers.is_some() || self.config.is_some();
+        let looks_like_index = self.manifests;
+        let looks_like_image = self.layers || self.config;
         if looks_like_index && looks_like_image {
             return Err(ManifestError::Ambiguous);
         }
@@ -388,7 +388,7 @@ mod tests {
         image.annotations.insert("b".to_owned(), "2".to_owned());
         image.annotations.insert("a".to_owned(), "1".to_owned());
         let manifest = Manifest::from_image(&image);
-        insta::assert_snapshot!(String::from_utf8_lossy(manifest.bytes()), @"");
+        insta::assert_snapshot!(String::from_utf8_lossy(manifest.bytes()), @r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:dac1d7cfa95021764849fd102524e141488c5e3a90f861dbb5a12d9ac8584f85","size":5}],"annotations":{"a":"1","b":"2"}}"#);
         let again = Manifest::parse(manifest.bytes().to_vec(), Some(&MediaType::OCI_MANIFEST)).unwrap();
         assert_eq!(again, manifest);
     }
@@ -404,7 +404,7 @@ mod tests {
                 .with_annotation(crate::annotation::REF_NAME, "latest"),
         ]);
         let manifest = Manifest::from_index(&index);
-        insta::assert_snapshot!(String::from_utf8_lossy(manifest.bytes()), @"");
+        insta::assert_snapshot!(String::from_utf8_lossy(manifest.bytes()), @r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:042190ac6aca1a704e70a62706e50adbb620db197a494e3d2cf00bd4f7bbece8","size":397,"annotations":{"org.opencontainers.image.ref.name":"latest"},"platform":{"architecture":"arm","os":"linux","variant":"v7"}}]}"#);
         let again = Manifest::parse(manifest.bytes().to_vec(), None).unwrap();
         assert_eq!(again, manifest);
     }
