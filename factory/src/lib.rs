@@ -40,4 +40,6 @@ pub mod sbom;
 
 pub mod build;
 
+mod cache_key;
+
 mod sealed;

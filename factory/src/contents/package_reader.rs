@@ -271,7 +271,7 @@ fn copy(content: &mut dyn Read, spool: &mut SpoolWriter<'_>) -> Result<([u8; 32]
             Err(error) => return Err(Copy::Read(error)),
         };
         let bytes = buffer.get(..length).unwrap_or_default();
-        if out.bytes() == 0
+        if out.bytes_passed() == 0
             && let Some(start) = bytes.first_chunk()
         {
             magic = *start;

@@ -14,6 +14,7 @@ use super::{
     package_reader::{read_archive, read_package},
     stored,
 };
+use crate::cache_key::cache_key;
 
 /// An archive that a specification names by address and digest, as it lies on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +167,7 @@ impl<'s> PackageSet<'s> {
 
 fn entries_key(package: &PackageToRead) -> Result<Key, ContentsError> {
     let digest: String = package.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Key::new(format!("{digest}.{}", stored::FORMAT))?)
+    Ok(cache_key(format!("{digest}.{}", stored::FORMAT))?)
 }
 
 type Slots<K, T> = Mutex<HashMap<K, Arc<Mutex<Loaded<T>>>>>;

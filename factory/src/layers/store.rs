@@ -23,6 +23,7 @@ use super::{
     recipe::{recipe, tar_entry},
 };
 use crate::{
+    cache_key::cache_key,
     sealed::{seal, unseal},
     tree::Content,
 };
@@ -200,7 +201,7 @@ impl<'s> LayerStore<'s> {
     }
 
     fn key(&self, recipe: &Recipe) -> Result<Key, LayerError> {
-        Ok(Key::new(format!("{recipe}.{}", self.encoder.id()))?)
+        Ok(cache_key(format!("{recipe}.{}", self.encoder.id()))?)
     }
 }
 
@@ -235,7 +236,7 @@ pub fn discard_damaged_layer(cache: &Cache, layer: &StoredLayer) -> Result<bool,
 const RECORD_BYTES_MAX: u64 = 64 << 10;
 
 fn blob_key(digest: &Digest) -> Result<Key, CacheError> {
-    Ok(Key::new(digest.hex())?)
+    cache_key(digest.hex())
 }
 
 /// Whether the bytes lie in the cache, as far as their length tells; their digest is compared when they
