@@ -152,3 +152,6 @@ fn control_limits(limits: &Limits) -> tar::Limits {
         ..tar::Limits::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
