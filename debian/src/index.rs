@@ -6,7 +6,7 @@ mod scan;
 pub use record::{MultiArch, Priority, Record};
 
 use crate::architecture::ArchitectureError;
-use crate::control::PackageNameError;
+use crate::control::{PackageName, PackageNameError};
 use crate::relation::{Relation, RelationError};
 use crate::version::{Version, VersionError};
 use scan::{Field, Span, Stanza};
@@ -170,6 +170,13 @@ impl PackageIndex {
         let from = self.by_name.partition_point(|at| self.name_bytes(*at) < name.as_bytes());
         let rest = self.by_name.get(from..).unwrap_or_default();
         rest.iter().take_while(move |at| self.name_bytes(**at) == name.as_bytes()).map(|at| StanzaId(*at))
+    }
+
+    /// The name of the package at a place.
+    pub(crate) fn name_of(&self, id: StanzaId) -> Result<PackageName, IndexError> {
+        let span = self.span(id, Field::Package).unwrap_or_default();
+        let text = self.str_in(id, Field::Package, span)?;
+        text.parse().map_err(|error: PackageNameError| self.error(id, Field::Package, error.into()))
     }
 
     /// The packages that provide `name`, each with the entry of `Provides`, in the order of the file.

@@ -191,10 +191,10 @@ impl FromStr for Relations {
     /// Parses a field. An empty one has no entries; a comma may follow the last one.
     fn from_str(text: &str) -> Result<Self, RelationError> {
         let text = text.trim_ascii();
-        let text = text.strip_suffix(',').unwrap_or(text);
         if text.is_empty() {
             return Ok(Relations::default());
         }
+        let text = text.strip_suffix(',').unwrap_or(text);
         if text.bytes().filter(|byte| *byte == b',').count() >= DEPENDENCIES_MAX {
             return Err(error_in(text, RelationProblem::TooMany(DEPENDENCIES_MAX)));
         }

@@ -1,5 +1,15 @@
 //! Which packages an image needs, for one architecture: all of its roots together.
 
+mod compare;
+mod explain;
+mod report;
+mod solve;
+mod universe;
+mod walk;
+
+pub use compare::{VersionDifference, version_differences};
+
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use crate::architecture::Architecture;
@@ -7,6 +17,8 @@ use crate::control::PackageName;
 use crate::index::{IndexError, PackageIndex, Record};
 use crate::relation::Dependency;
 use crate::version::Version;
+use solve::{Outcome, SearchOptions};
+use universe::Universe;
 
 /// What is to be resolved.
 pub struct Request<'r> {
@@ -113,8 +125,36 @@ pub enum ResolveError {
     },
 }
 
-/// Chooses the packages that satisfy all roots, deterministically.
+/// Chooses the packages that satisfy all roots together, with all that these depend on.
+///
+/// `Pre-Depends` and `Depends` are followed, `Conflicts` and `Breaks` respected, one version of each package chosen;
+/// `Recommends` are not followed, and essential packages are not taken to be there. Of several that would do, preferred
+/// are: what is chosen already, the earlier alternative, the real package to those that provide its name, the essential
+/// one, the higher priority, the newer version, the earlier name. Nothing is chosen that is not needed. The same
+/// request gives the same resolution, always.
+///
+/// # Errors
+/// See [`ResolveError`].
+///
+/// Spec: Debian Policy 7, deb-control(5).
 pub fn resolve(request: &Request<'_>) -> Result<Resolution, ResolveError> {
-    let _ = request;
-    todo!()
+    let universe = RefCell::new(Universe::new(request));
+    report::check_roots(&mut universe.borrow_mut())?;
+    let preferred = walk::walk(&mut universe.borrow_mut(), None)?.into_iter().collect();
+    let choices = match solve::search(&universe, SearchOptions { preferred, facts: None })? {
+        Outcome::Solved(choices) => choices,
+        Outcome::Unsolvable(visited) => {
+            return Err(ResolveError::Unsolvable {
+                subject: request.subject.clone(),
+                architecture: request.architecture.clone(),
+                explanation: explain::explain(&universe, &visited)?,
+            });
+        }
+    };
+    // The search may have taken something for a need that a later choice satisfies too.
+    let needed = walk::walk(&mut universe.borrow_mut(), Some(&choices))?;
+    report::report(&mut universe.borrow_mut(), &needed)
 }
+
+#[cfg(test)]
+mod tests;
