@@ -23,8 +23,8 @@ pub struct ImageContents<'s> {
     pub set: &'s PackageSet<'s>,
     /// Those of this image, in the order that [`ContentSource::Package`] counts in.
     pub packages: &'s [PackageToRead],
-    /// The archives of the plan, in its order; `None` for those of other architectures.
-    pub archives: &'s [Option<ArchiveToRead>],
+    /// The archives of the plan for this architecture, in its order.
+    pub archives: &'s [ArchiveToRead],
 }
 
 impl ImageContents<'_> {
@@ -36,7 +36,7 @@ impl ImageContents<'_> {
                 Some((self.set.spool(package).map_err(io::Error::other)?, *offset))
             }
             ContentSource::Archive { archive, offset } => {
-                let archive = self.archives.get(*archive).and_then(Option::as_ref).ok_or_else(unknown)?;
+                let archive = self.archives.get(*archive).ok_or_else(unknown)?;
                 Some((self.set.archive_spool(archive).map_err(io::Error::other)?, *offset))
             }
             ContentSource::Memory(_) | ContentSource::Disk(_) => None,

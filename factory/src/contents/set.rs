@@ -10,11 +10,11 @@ use std::{
 use cache::{Cache, Key, Shelf};
 
 use super::{
-    ContentsError, PackageContents, PackageEntry, PackageToRead, Spool,
+    ContentsError, PackageContents, PackageToRead, Spool,
     package_reader::{read_archive, read_package},
     stored,
 };
-use crate::cache_key::cache_key;
+use crate::{cache_key::cache_key, tree::ArchiveContents};
 
 /// An archive that a specification names by address and digest, as it lies on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct ArchiveToRead {
 pub struct PackageSet<'s> {
     cache: &'s Cache,
     packages: Mutex<HashMap<[u8; 32], Arc<Mutex<Loaded<PackageContents>>>>>,
-    archives: Mutex<HashMap<[u8; 32], Arc<Mutex<Loaded<Vec<PackageEntry>>>>>>,
+    archives: Mutex<HashMap<[u8; 32], Arc<Mutex<Loaded<ArchiveContents>>>>>,
 }
 
 struct Loaded<T> {
@@ -103,7 +103,7 @@ impl<'s> PackageSet<'s> {
     ///
     /// # Errors
     /// When it is damaged, not the one that the specification says, or no archive that can be read.
-    pub fn archive_entries(&self, archive: &ArchiveToRead) -> Result<Arc<Vec<PackageEntry>>, ContentsError> {
+    pub fn archive_entries(&self, archive: &ArchiveToRead) -> Result<Arc<ArchiveContents>, ContentsError> {
         self.archive(archive).map(|(entries, _)| entries)
     }
 
@@ -135,14 +135,14 @@ impl<'s> PackageSet<'s> {
         }
     }
 
-    fn archive(&self, archive: &ArchiveToRead) -> Result<(Arc<Vec<PackageEntry>>, Arc<Spool>), ContentsError> {
+    fn archive(&self, archive: &ArchiveToRead) -> Result<(Arc<ArchiveContents>, Arc<Spool>), ContentsError> {
         let slot = slot(&self.archives, archive.sha256);
         let mut loaded = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(entries), Some(spool)) = (&loaded.contents, &loaded.spool) {
             return Ok((entries.clone(), spool.clone()));
         }
         let (entries, spool) = read_archive(&archive.url, &archive.path, &archive.sha256, self.cache)?;
-        let (entries, spool) = (Arc::new(entries), Arc::new(spool));
+        let (entries, spool) = (Arc::new(ArchiveContents { entries }), Arc::new(spool));
         loaded.contents = Some(entries.clone());
         loaded.spool = Some(spool.clone());
         Ok((entries, spool))
