@@ -1,0 +1,109 @@
+//! Why something could not be fetched.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::Url;
+use crate::transport::READ;
+
+/// Why something could not be fetched.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The server answered, but not with what was asked for.
+    #[error("{url} answers {status}{}", words(*status))]
+    Status {
+        /// What was asked for.
+        url: Url,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The server could not be reached, or the connection broke.
+    #[error("cannot fetch {url} ({attempts} {})", if *attempts == 1 { "attempt" } else { "attempts" })]
+    Connection {
+        /// What was asked for.
+        url: Url,
+        /// How often it was tried.
+        attempts: u32,
+        /// What happened the last time.
+        source: reqwest::Error,
+    },
+    /// No byte came for too long.
+    #[error("{url} did not go on within {} seconds", limit.as_secs())]
+    Stalled {
+        /// What was asked for.
+        url: Url,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The body is larger than the caller takes.
+    #[error("{url} has more than {limit_bytes} bytes")]
+    TooLarge {
+        /// What was asked for.
+        url: Url,
+        /// The caller's limit.
+        limit_bytes: u64,
+    },
+    /// The body has another size than it should.
+    #[error("{url} has {actual} bytes, {expected} were expected")]
+    SizeDiffers {
+        /// What was asked for.
+        url: Url,
+        /// The size that it should have, in bytes.
+        expected: u64,
+        /// The size that it has.
+        actual: u64,
+    },
+    /// A file on this machine could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// `https:` was asked for, and this machine has no trust roots.
+    #[error("cannot verify {url}: this machine has no CA certificates (install the package ca-certificates)")]
+    NoTrustRoots {
+        /// What was asked for.
+        url: Url,
+    },
+    /// The HTTP client could not be set up: usually a proxy's URL that is none.
+    #[error("cannot set up the HTTP client: {reason}")]
+    Setup {
+        /// Why, in the client's words.
+        reason: String,
+    },
+}
+
+impl FetchError {
+    /// Whether the server has no such file (404, 410, or no file on disk).
+    pub fn is_missing(&self) -> bool {
+        match self {
+            FetchError::Status { status, .. } => matches!(status, 404 | 410),
+            FetchError::File { action, source, .. } => {
+                *action == READ && source.kind() == io::ErrorKind::NotFound
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What people need to know beyond the number.
+fn words(status: u16) -> &'static str {
+    match status {
+        401 => " (it wants a user name and password)",
+        403 => " (forbidden)",
+        404 => " (not found)",
+        407 => " (the proxy wants a user name and password)",
+        410 => " (gone)",
+        429 => " (too many requests)",
+        500..=599 => " (trouble at the server)",
+        _ => "",
+    }
+}
