@@ -24,7 +24,7 @@ pub trait Session {
 }
 
 /// A command to run. The image's entrypoint plays no part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommandRequest {
     /// The program, looked up in `PATH` when it has no slash, and its arguments.
     pub words: Vec<String>,
