@@ -2,11 +2,12 @@
 
 pub mod architecture;
 pub mod control;
-pub mod version;
-pub mod relation;
 pub mod index;
-pub mod resolver;
+pub mod keyring;
 pub mod package;
+pub mod relation;
+pub mod resolver;
+pub mod version;
 
 pub use architecture::Architecture;
 pub use control::PackageName;
