@@ -1,7 +1,9 @@
 //! A specification in its resolved, flat form: what the later steps of a build need.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use archive::EntryPath;
 use debian::PackageName;
@@ -82,11 +84,70 @@ pub struct Plan {
     pub support: Support,
 }
 
+impl Plan {
+    /// The plan for one architecture: archives of others are gone, and in paths, link targets, files on
+    /// disk and URLs `{arch}` (`arm`), `{debian-arch}` (`armhf`) and `{multiarch}`
+    /// (`arm-linux-gnueabihf`) are filled in.
+    #[must_use]
+    pub fn for_architecture(&self, architecture: Architecture) -> Self {
+        let mut plan = self.clone();
+        let fill = |text: &str| {
+            text.replace("{arch}", architecture.name())
+                .replace("{debian-arch}", architecture.debian_name())
+                .replace("{multiarch}", architecture.multiarch())
+        };
+        let fill_path = |path: &mut EntryPath| {
+            let text = fill(&String::from_utf8_lossy(path.as_bytes()));
+            // Not a path any more only if it became too long; then it stays, and is found missing.
+            if let Ok(filled) = EntryPath::parse(text.as_bytes()) {
+                *path = filled;
+            }
+        };
+        let fill_disk = |path: &mut PathBuf| {
+            // A path that is not text has no placeholder that was checked.
+            if let Some(text) = path.to_str() {
+                *path = PathBuf::from(fill(text));
+            }
+        };
+        plan.archives.retain(|archive| archive.architectures.is_empty() || archive.architectures.contains(&architecture));
+        for archive in &mut plan.archives {
+            archive.url = fill(&archive.url);
+            fill_path(&mut archive.path);
+        }
+        for directory in plan.homes.iter_mut().chain(&mut plan.directories) {
+            fill_path(&mut directory.path);
+        }
+        for file in &mut plan.files {
+            fill_path(&mut file.path);
+            if let Text::Disk(path) = &mut file.source {
+                fill_disk(path);
+            }
+        }
+        for tree in &mut plan.trees {
+            fill_path(&mut tree.path);
+            fill_disk(&mut tree.source);
+        }
+        for link in &mut plan.links {
+            fill_path(&mut link.path);
+            link.target = fill(&link.target);
+        }
+        for moved in &mut plan.moves {
+            fill_path(&mut moved.from);
+            fill_path(&mut moved.to);
+        }
+        plan.architectures = vec![architecture];
+        plan
+    }
+}
+
 /// A package that is left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exclude {
-    /// The package.
+    /// The package, real or virtual.
     pub package: PackageName,
+    /// Only the wishes of these packages are denied; if another package of the image needs it, it comes
+    /// in after all. Empty: it never comes in.
+    pub from: Vec<PackageName>,
     /// Why the image works without it.
     pub reason: String,
 }
@@ -199,18 +260,13 @@ pub struct VersionOf {
 }
 
 impl VersionOf {
-    /// The value for a package version: without epoch, Debian revision and repacking marks.
+    /// The value for a package version: without epoch, Debian revision, and what follows a `+`.
     ///
-    /// `1:21.0.5+11-1~deb13u1` gives `21.0.5+11`, `20.19.2+dfsg-1` gives `20.19.2`.
+    /// `1:21.0.5+11-1~deb13u1` gives `21.0.5`, `20.19.2+dfsg-1` gives `20.19.2`.
     pub fn value(version: &str) -> String {
         let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
         let upstream = upstream.rsplit_once('-').map_or(upstream, |(rest, _)| rest);
-        let end = ["+dfsg", "~dfsg", "+ds", "+repack", "+really"]
-            .iter()
-            .filter_map(|mark| upstream.find(mark))
-            .min()
-            .unwrap_or(upstream.len());
-        upstream.get(..end).unwrap_or(upstream).to_owned()
+        upstream.split_once('+').map_or(upstream, |(rest, _)| rest).to_owned()
     }
 }
 
@@ -304,4 +360,65 @@ pub enum LayerPolicy {
     Budget(u32),
     /// One layer.
     Single,
+}
+
+impl fmt::Display for LayerPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerPackage => f.write_str("per-package"),
+            Self::Budget(layers) => write!(f, "budget:{layers}"),
+            Self::Single => f.write_str("single"),
+        }
+    }
+}
+
+impl FromStr for LayerPolicy {
+    type Err = UnknownLayerPolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLayerPolicy> {
+        let budget = || text.strip_prefix("budget:")?.parse().ok().filter(|layers| LAYERS.contains(layers));
+        match text {
+            "per-package" => Ok(Self::PerPackage),
+            "single" => Ok(Self::Single),
+            _ => budget().map(Self::Budget).ok_or_else(|| UnknownLayerPolicy { text: text.to_owned() }),
+        }
+    }
+}
+
+/// What a budget may be: two layers at least, and no more than container engines take.
+const LAYERS: std::ops::RangeInclusive<u32> = 2..=127;
+
+/// There is no such layer policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown layer policy {text:?}: use per-package, budget:N with N from 2 to 127, or single")]
+pub struct UnknownLayerPolicy {
+    /// What was asked for.
+    pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_lose_what_debian_adds() {
+        for (version, value) in [
+            ("21.0.11+10-1~deb13u1", "21.0.11"),
+            ("20.19.2+dfsg-1+deb13u1", "20.19.2"),
+            ("1:3.13.5-2", "3.13.5"),
+            ("17", "17"),
+        ] {
+            assert_eq!(VersionOf::value(version), value);
+        }
+    }
+
+    #[test]
+    fn layer_policies_are_read_back() {
+        for policy in [LayerPolicy::PerPackage, LayerPolicy::Single, LayerPolicy::Budget(2), LayerPolicy::Budget(127)] {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
+        }
+        for bad in ["budget:1", "budget:128", "budget:", "each", ""] {
+            assert!(bad.parse::<LayerPolicy>().is_err(), "{bad}");
+        }
+    }
 }

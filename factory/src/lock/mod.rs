@@ -3,17 +3,31 @@
 //! A lock names no host. Its text has one line for each package and one for each platform of an
 //! image, sorted, so that what an update changed can be read in a diff.
 
+mod ids;
+mod merge;
+mod satisfy;
+mod text;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::release::{Architecture, Release};
-use crate::specification::Plan;
+
+pub use ids::{IdKind, UnknownId};
+pub(crate) use merge::{ImagePart, LockParts};
+pub(crate) use satisfy::hex;
+pub use satisfy::{Misfit, specification_digest};
+pub use text::{IMAGES_MAX, LOCK_BYTES_MAX, LOCK_VERSION, LockError, PACKAGES_MAX};
 
 /// The exact packages of a set of images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
+    /// The version of the program that wrote it, such as `0.1.0`.
+    pub written_by: String,
     /// The id of the compression, [`archive::Encoder::id`].
     pub encoder: String,
     /// The id of everything that generates or rewrites files.
@@ -35,6 +49,7 @@ pub struct LockedArchive {
     /// The suite, such as `trixie-updates`.
     pub suite: String,
     /// The date in its signed release file.
+    #[serde(with = "rfc3339")]
     pub date: Timestamp,
     /// SHA-256 of the release file with its signatures, in hex.
     pub inrelease_sha256: String,
@@ -87,7 +102,7 @@ pub struct LockedImage {
     pub variant: String,
     /// The release.
     pub release: Release,
-    /// [`Lock::specification_digest`] of the plan, in hex.
+    /// [`specification_digest`] of the plan, in hex.
     pub specification: String,
     /// For each architecture, positions in [`Lock::packages`], ascending.
     pub platforms: BTreeMap<Architecture, Vec<usize>>,
@@ -114,10 +129,19 @@ impl Lock {
     pub fn archive_of(&self, package: &LockedPackage) -> Option<&LockedArchive> {
         self.archives.iter().find(|archive| archive.id() == package.archive)
     }
+}
 
-    /// Digest in hex of everything in a plan that decides which packages it resolves to.
-    pub fn specification_digest(plan: &Plan) -> String {
-        let _ = plan;
-        todo!()
+mod rfc3339 {
+    use jiff::Timestamp;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(date: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(date)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
