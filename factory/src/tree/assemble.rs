@@ -20,7 +20,8 @@ pub struct Inputs<'i> {
     pub packages: &'i [Arc<PackageContents>],
     /// What the specification says.
     pub plan: &'i Plan,
-    /// The entries of the plan's archives, in its order; `None` for those of other architectures.
+    /// The entries of those of the plan's archives that are for the architecture, in its order;
+    /// [`ContentSource::Archive`] counts in it. `None`, which is an error, for one that was not read.
     pub archives: &'i [Option<Arc<ArchiveContents>>],
     /// For which architecture.
     pub architecture: Architecture,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use archive::EntryPath;
-use debian::control::parse_paragraphs;
+use debian::control::Paragraph;
 use debian::relation::Relations;
+use debian::version::Version;
 
 use super::{Node, NodeKind, PieceKind, Tree, TreeError};
 use crate::contents::PackageContents;
@@ -76,17 +77,16 @@ fn package<'p>(tree: &Tree, packages: &'p [Arc<PackageContents>], node: &Node) -
 
 /// Whether the control file of `one` says that it replaces files of `other`.
 fn replaces(one: &PackageContents, other: &PackageContents) -> Result<bool, TreeError> {
-    let damaged = || TreeError::Control { package: one.name.clone() };
-    let paragraphs = parse_paragraphs(&one.control).map_err(|_| damaged())?;
-    let Some(text) = paragraphs.first().and_then(|paragraph| paragraph.field("Replaces")) else {
-        return Ok(false);
-    };
-    let relations: Relations = text.parse().map_err(|_| damaged())?;
-    let version = other.version.parse().map_err(|_| TreeError::Control { package: other.name.clone() })?;
-    Ok(relations.0.iter().flat_map(|dependency| &dependency.alternatives).any(|relation| {
-        relation.name.as_str() == other.name
-            && relation.constraint.as_ref().is_none_or(|(operator, bound)| operator.holds(&version, bound))
-    }))
+    let damaged = |package: &PackageContents| TreeError::Control { package: package.name.clone() };
+    let paragraph = Paragraph::parse(&one.control).map_err(|_| damaged(one))?;
+    let Some(text) = paragraph.field("Replaces") else { return Ok(false) };
+    let relations: Relations = text.parse().map_err(|_| damaged(one))?;
+    let version: Version = other.version.parse().map_err(|_| damaged(other))?;
+    Ok(relations
+        .0
+        .iter()
+        .flat_map(|dependency| &dependency.alternatives)
+        .any(|relation| relation.name.as_str() == other.name && relation.accepts_version(&version)))
 }
 
 fn conflict(tree: &Tree, path: &EntryPath, node: &Node) -> TreeError {

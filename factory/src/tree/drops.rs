@@ -16,7 +16,7 @@ use crate::specification::Drop;
 ///
 /// # Errors
 /// For a pattern that is not valid or does not begin with `/`.
-pub(super) fn apply(tree: &mut Tree, drops: &[Drop]) -> Result<Vec<String>, TreeError> {
+pub(crate) fn apply(tree: &mut Tree, drops: &[Drop]) -> Result<Vec<String>, TreeError> {
     let patterns: Vec<&String> = drops.iter().flat_map(|drop| &drop.patterns).collect();
     let matchers = patterns.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>, _>>()?;
     let mut matched = vec![false; patterns.len()];

@@ -29,8 +29,10 @@ use std::sync::Arc;
 use archive::EntryPath;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use assemble::RUN_LINKS;
 pub use assemble::{ArchiveContents, Assembled, Inputs, assemble};
 pub use disk::DiskLimits;
+pub(crate) use drops::apply as drop_again;
 pub use nodes::{Last, Tree};
 
 /// Time of every directory, in seconds since 1970: the start of 1980, the first that a ZIP file can hold.
@@ -103,7 +105,7 @@ pub enum ContentSource {
     },
     /// In an archive that the user adds.
     Archive {
-        /// Index of the archive in the plan.
+        /// Index of the archive among those of the plan that are for the architecture.
         archive: usize,
         /// Where the content begins in the archive's spool, in bytes.
         offset: u64,

@@ -24,10 +24,10 @@ pub(super) fn add(tree: &mut Tree, inputs: &Inputs<'_>, piece: PieceId) -> Resul
         let kind = NodeKind::Symlink(link.target.as_bytes().into());
         tree.place(&link.path, Node { kind, mode: 0o777, uid: 0, gid: 0, mtime: inputs.date, piece })?;
     }
-    for (index, archive) in plan.archives.iter().enumerate() {
-        if !archive.architectures.is_empty() && !archive.architectures.contains(&inputs.architecture) {
-            continue;
-        }
+    let for_architecture = |archive: &&UserArchive| {
+        archive.architectures.is_empty() || archive.architectures.contains(&inputs.architecture)
+    };
+    for (index, archive) in plan.archives.iter().filter(for_architecture).enumerate() {
         let contents = inputs
             .archives
             .get(index)
