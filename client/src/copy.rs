@@ -1,0 +1,263 @@
+//! The one verb: from a source to a sink.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use oci::{Descriptor, Digest, Manifest, Parsed};
+use progress::{Progress, Task, Work};
+
+use crate::bounded::{self, Step};
+use crate::{Sink, SinkError, Source, SourceError};
+
+/// How deep indexes may lie within indexes, and referrers upon referrers.
+pub const INDEX_DEPTH_MAX: usize = 8;
+
+/// Most manifests that one copy follows from its descriptor.
+pub const MANIFESTS_MAX: usize = 65_536;
+
+/// Most bytes of manifests that one copy follows: they are kept in memory until they are put.
+pub const MANIFESTS_BYTES_MAX: usize = 256 << 20;
+
+/// How to [`copy`].
+#[derive(Debug, Clone)]
+pub struct CopyOptions {
+    /// What to do about manifests that refer to what is copied.
+    pub referrers: Referrers,
+    /// Blobs copied at a time.
+    pub blobs_at_once: NonZeroUsize,
+}
+
+/// Manifests that refer to an image: signatures, SBOMs and the like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referrers {
+    /// Copy them too.
+    Include,
+    /// Leave them.
+    Skip,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self {
+            referrers: Referrers::Include,
+            blobs_at_once: NonZeroUsize::MIN.saturating_add(7),
+        }
+    }
+}
+
+/// What a [`copy`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The manifest that was asked for.
+    pub digest: Digest,
+    /// Manifests put, with children and referrers.
+    pub manifests: usize,
+    /// Blobs put.
+    pub blobs: usize,
+    /// Blobs that were there.
+    pub blobs_present: usize,
+    /// Bytes of the blobs put.
+    pub blob_bytes: u64,
+}
+
+/// Why a [`copy`] failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// It could not be read.
+    #[error("image cannot be read")]
+    Source(#[from] SourceError),
+    /// It could not be written.
+    #[error("image cannot be written")]
+    Sink(#[from] SinkError),
+    /// Indexes lie within indexes, or referrers upon referrers, too deep.
+    #[error("image has indexes or referrers upon one another, more than {INDEX_DEPTH_MAX} deep")]
+    TooDeep,
+    /// There are too many manifests.
+    #[error(
+        "image leads to more than {MANIFESTS_MAX} manifests, or more than {MANIFESTS_BYTES_MAX} bytes of them"
+    )]
+    TooManyManifests,
+}
+
+/// Copies the manifest of `descriptor` with everything it needs, verbatim, and gives it `name`.
+///
+/// Children of an index and, if asked for, referrers come along. The name is put last, so that nobody
+/// finds a name whose content is not whole; [`Sink::finish`] is left to the caller, who may copy more.
+/// Blobs that the sink has are not read, and none is copied twice.
+///
+/// # Errors
+/// See [`CopyError`]. What was put until then stays, without a name.
+pub async fn copy(
+    source: &dyn Source,
+    descriptor: &Descriptor,
+    sink: &dyn Sink,
+    name: Option<&str>,
+    options: &CopyOptions,
+    progress: &dyn Progress,
+) -> Result<Copied, CopyError> {
+    let plan = Plan::make(source, descriptor, options.referrers).await?;
+    let missing = plan.missing_blobs(sink).await?;
+    let copied = Copied {
+        digest: descriptor.digest,
+        manifests: plan.manifests.len(),
+        blobs: missing.len(),
+        blobs_present: plan.blobs.len() - missing.len(),
+        blob_bytes: missing.iter().map(|blob| blob.size).fold(0, u64::saturating_add),
+    };
+    let title = name.map_or_else(|| descriptor.digest.to_string(), str::to_owned);
+    let task = Task::start(progress, Work::Write, &title, Some(copied.blob_bytes));
+    let steps = missing
+        .into_iter()
+        .map(|blob| Box::pin(copy_blob(source, sink, blob, &task)) as Step<'_, CopyError>)
+        .collect();
+    bounded::run(steps, options.blobs_at_once.get()).await?;
+
+    // A subject stands before its referrers, and gets its name after them.
+    let referrers_follow = plan.manifests.len() > plan.root + 1;
+    for (position, manifest) in plan.manifests.iter().enumerate() {
+        let name = name.filter(|_| position == plan.root && !referrers_follow);
+        sink.put_manifest(manifest, name).await?;
+    }
+    if let (true, Some(root)) = (referrers_follow && name.is_some(), plan.manifests.get(plan.root)) {
+        sink.put_manifest(root, name).await?;
+    }
+    Ok(copied)
+}
+
+async fn copy_blob(
+    source: &dyn Source,
+    sink: &dyn Sink,
+    blob: &Descriptor,
+    task: &Task<'_>,
+) -> Result<(), CopyError> {
+    sink.put_blob(blob, source.blob(blob).await?).await?;
+    task.advance(blob.size);
+    Ok(())
+}
+
+/// Everything that one copy puts.
+struct Plan {
+    /// In the order to put them: children before their index, the root, then referrers.
+    manifests: Vec<Manifest>,
+    /// Position of the manifest that was asked for.
+    root: usize,
+    blobs: BTreeMap<Digest, Descriptor>,
+}
+
+/// What is known of the manifests on the way to a [`Plan`].
+struct Walk<'s> {
+    source: &'s dyn Source,
+    /// With the depth of each.
+    manifests: Vec<(Manifest, Digest, usize)>,
+    seen: BTreeSet<Digest>,
+    bytes: usize,
+    blobs: BTreeMap<Digest, Descriptor>,
+}
+
+enum Visit {
+    Enter(Descriptor, usize),
+    Leave(Manifest, Digest, usize),
+}
+
+impl Plan {
+    async fn make(source: &dyn Source, root: &Descriptor, referrers: Referrers) -> Result<Self, CopyError> {
+        let mut walk = Walk {
+            source,
+            manifests: Vec::new(),
+            seen: BTreeSet::new(),
+            bytes: 0,
+            blobs: BTreeMap::new(),
+        };
+        walk.follow(root.clone(), 0).await?;
+        let root = walk.manifests.len().saturating_sub(1);
+        if referrers == Referrers::Include {
+            let mut position = 0;
+            // The list grows while it is walked: a signature of an SBOM comes along too.
+            while let Some((_, digest, depth)) = walk.manifests.get(position) {
+                let (digest, depth) = (*digest, *depth);
+                for referrer in source.referrers(&digest).await? {
+                    walk.follow(referrer, depth + 1).await?;
+                }
+                position += 1;
+            }
+        }
+        Ok(Self {
+            manifests: walk
+                .manifests
+                .into_iter()
+                .map(|(manifest, ..)| manifest)
+                .collect(),
+            root,
+            blobs: walk.blobs,
+        })
+    }
+
+    async fn missing_blobs(&self, sink: &dyn Sink) -> Result<Vec<&Descriptor>, SinkError> {
+        let mut missing = Vec::new();
+        for blob in self.blobs.values() {
+            if !sink.has_blob(blob).await? {
+                missing.push(blob);
+            }
+        }
+        Ok(missing)
+    }
+}
+
+impl Walk<'_> {
+    /// Adds a manifest after everything below it. Each is visited once, however often it is named.
+    async fn follow(&mut self, descriptor: Descriptor, depth: usize) -> Result<(), CopyError> {
+        let mut stack = vec![Visit::Enter(descriptor, depth)];
+        while let Some(visit) = stack.pop() {
+            let (descriptor, depth) = match visit {
+                Visit::Leave(manifest, digest, depth) => {
+                    self.manifests.push((manifest, digest, depth));
+                    continue;
+                }
+                Visit::Enter(descriptor, depth) => (descriptor, depth),
+            };
+            if !self.seen.insert(descriptor.digest) {
+                continue;
+            }
+            if depth > INDEX_DEPTH_MAX {
+                return Err(CopyError::TooDeep);
+            }
+            let manifest = self.source.manifest(&descriptor).await?;
+            self.bytes += manifest.bytes().len();
+            if self.seen.len() > MANIFESTS_MAX || self.bytes > MANIFESTS_BYTES_MAX {
+                return Err(CopyError::TooManyManifests);
+            }
+            let children = self.note(&manifest);
+            stack.push(Visit::Leave(manifest, descriptor.digest, depth));
+            stack.extend(
+                children
+                    .into_iter()
+                    .rev()
+                    .map(|child| Visit::Enter(child, depth + 1)),
+            );
+        }
+        Ok(())
+    }
+
+    /// Notes the blobs that a manifest names and returns the manifests that it names.
+    fn note(&mut self, manifest: &Manifest) -> Vec<Descriptor> {
+        let mut children = Vec::new();
+        match manifest.parsed() {
+            Parsed::Index(index) => {
+                for entry in &index.manifests {
+                    if entry.media_type.is_manifest() {
+                        children.push(entry.clone());
+                    } else {
+                        self.blobs.insert(entry.digest, entry.clone());
+                    }
+                }
+            }
+            Parsed::Image(image) => {
+                let distributable = |blob: &&Descriptor| !blob.media_type.is_nondistributable();
+                for blob in std::iter::once(&image.config).chain(image.layers.iter().filter(distributable)) {
+                    self.blobs.insert(blob.digest, blob.clone());
+                }
+            }
+        }
+        children
+    }
+}
