@@ -1,4 +1,4 @@
-//! The shape of a structure test file, as serde reads it: both schema versions in one.
+//! The shape of a structure test file, as serde reads it: both schema versions in one, but for `command`.
 //!
 //! Which keys a version has is decided in `parse`, so that the message can name the version that has them.
 
@@ -11,15 +11,22 @@ use serde::{Deserialize, Deserializer};
 /// comes from; only `entrypoint` and `cmd` tell an absent list from an empty one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Document {
+pub(super) struct Document<W> {
     pub(super) schema_version: Option<String>,
     pub(super) global_env_vars: Option<Vec<Pair>>,
-    pub(super) command_tests: Option<Vec<Command>>,
+    pub(super) command_tests: Option<Vec<Command<W>>>,
     pub(super) file_existence_tests: Option<Vec<FileExistence>>,
     pub(super) file_content_tests: Option<Vec<FileContent>>,
     pub(super) metadata_test: Option<Metadata>,
     pub(super) license_tests: Option<Vec<License>>,
     pub(super) container_run_options: Option<RunOptions>,
+}
+
+/// What is read first, to know how to read the rest.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Version {
+    pub(super) schema_version: Option<String>,
 }
 
 /// A key with a value: an environment variable or a label.
@@ -33,13 +40,13 @@ pub(super) struct Pair {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Command {
+pub(super) struct Command<W> {
     pub(super) name: Option<String>,
     pub(super) setup: Option<Vec<Vec<String>>>,
     pub(super) teardown: Option<Vec<Vec<String>>>,
     pub(super) env_vars: Option<Vec<Pair>>,
     pub(super) exit_code: Option<i64>,
-    pub(super) command: Option<Words>,
+    pub(super) command: Option<W>,
     pub(super) args: Option<Vec<String>>,
     pub(super) expected_output: Option<Vec<String>>,
     pub(super) excluded_output: Option<Vec<String>>,
@@ -106,35 +113,62 @@ pub(super) struct RunOptions {
     pub(super) network: Option<String>,
 }
 
-/// `command`: a list of words in schema 1.0.0, one word in schema 2.0.0.
+/// `command` in schema 1.0.0.
 #[derive(Debug)]
-pub(super) enum Words {
-    One(String),
-    List(Vec<String>),
-}
+pub(super) struct WordList(pub(super) Vec<String>);
 
-impl<'de> Deserialize<'de> for Words {
+/// `command` in schema 2.0.0. Asked for as text, `true` and `y` are words like any other.
+#[derive(Debug)]
+pub(super) struct Word(pub(super) String);
+
+impl<'de> Deserialize<'de> for WordList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct WordsVisitor;
-        impl<'de> Visitor<'de> for WordsVisitor {
-            type Value = Words;
+        struct ListVisitor;
+        impl<'de> Visitor<'de> for ListVisitor {
+            type Value = WordList;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a word (schema 2.0.0) or a list of words (schema 1.0.0)")
+                formatter.write_str("a list of words, as in schemaVersion 1.0.0")
             }
 
-            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Words, E> {
-                Ok(Words::One(word.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Words, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<WordList, A::Error> {
                 let mut list = Vec::new();
                 while let Some(word) = words.next_element()? {
                     list.push(word);
                 }
-                Ok(Words::List(list))
+                Ok(WordList(list))
             }
         }
-        deserializer.deserialize_any(WordsVisitor)
+        deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordVisitor;
+        impl Visitor<'_> for WordVisitor {
+            type Value = Word;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("one word, as in schemaVersion 2.0.0; the others go into `args`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Word, E> {
+                Ok(Word(word.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(WordVisitor)
+    }
+}
+
+impl From<WordList> for Vec<String> {
+    fn from(words: WordList) -> Self {
+        words.0
+    }
+}
+
+impl From<Word> for Vec<String> {
+    fn from(word: Word) -> Self {
+        vec![word.0]
     }
 }

@@ -1,8 +1,12 @@
 //! Reads structure test files: YAML (several documents too) and JSON.
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::Error as YamlError;
 
-use super::document::{Command, Document, FileContent, FileExistence, License, Metadata, Pair, RunOptions as RawOptions, Words};
+use super::document::{
+    Command, Document, FileContent, FileExistence, License, Metadata, Pair, RunOptions as RawOptions, Version, Word,
+    WordList,
+};
 use super::pattern::{Pattern, PatternError};
 use super::suite::{
     BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue, LicenseTest,
@@ -48,11 +52,18 @@ pub fn parse(name: &str, text: &[u8]) -> Result<Vec<Suite>, ParseError> {
     let Ok(text) = std::str::from_utf8(text) else {
         return Err(ParseError::of(name, "the file is not UTF-8 text".to_owned()));
     };
-    let documents = if name.ends_with(".json") { json(name, text)? } else { yaml(name, text)? };
-    if documents.is_empty() {
-        return Err(ParseError::of(name, "the file is empty".to_owned()));
+    let versions: Vec<Version> = documents(name, text)?;
+    let fault = |message: String| ParseError::of(name, message);
+    let first = versions.first().ok_or_else(|| fault("the file is empty".to_owned()))?;
+    if versions.iter().any(|version| version.schema_version != first.schema_version) {
+        return Err(fault("all documents of a file must have the same schemaVersion".to_owned()));
     }
-    let suites: Vec<_> = documents.into_iter().map(|document| suite(name, document)).collect::<Result<_, _>>()?;
+    let suites = match first.schema_version.as_deref() {
+        Some("1.0.0") => suites::<WordList>(name, text, Schema::V1)?,
+        Some("2.0.0") => suites::<Word>(name, text, Schema::V2)?,
+        Some(other) => return Err(fault(format!("schemaVersion {other:?} is not known; 1.0.0 and 2.0.0 are"))),
+        None => return Err(fault("schemaVersion is missing; write schemaVersion: \"2.0.0\"".to_owned())),
+    };
     if suites.iter().map(Suite::tests).sum::<usize>() > TESTS_MAX {
         return Err(ParseError::of(name, format!("the file has more than {TESTS_MAX} tests")));
     }
@@ -77,7 +88,20 @@ fn hint(help: Option<&str>) -> String {
     help.map_or_else(String::new, |help| format!(" ({help})"))
 }
 
-fn json(name: &str, text: &str) -> Result<Vec<Document>, ParseError> {
+fn documents<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
+    if name.ends_with(".json") { json(name, text) } else { yaml(name, text) }
+}
+
+fn suites<W: DeserializeOwned + Into<Vec<String>>>(
+    name: &str,
+    text: &str,
+    schema: Schema,
+) -> Result<Vec<Suite>, ParseError> {
+    let documents: Vec<Document<W>> = documents(name, text)?;
+    documents.into_iter().map(|document| suite(name, schema, document)).collect()
+}
+
+fn json<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
     let document = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
@@ -92,7 +116,7 @@ fn json(name: &str, text: &str) -> Result<Vec<Document>, ParseError> {
     Ok(vec![document])
 }
 
-fn yaml(name: &str, text: &str) -> Result<Vec<Document>, ParseError> {
+fn yaml<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {
@@ -138,16 +162,8 @@ fn suggest(key: &str) -> Option<String> {
         .map(|(_, known)| format!("did you mean `{known}`?"))
 }
 
-fn suite(file: &str, document: Document) -> Result<Suite, ParseError> {
+fn suite<W: Into<Vec<String>>>(file: &str, schema: Schema, document: Document<W>) -> Result<Suite, ParseError> {
     let fault = |message: String| ParseError::of(file, message);
-    let schema = match document.schema_version.as_deref() {
-        Some("1.0.0") => Schema::V1,
-        Some("2.0.0") => Schema::V2,
-        Some(other) => {
-            return Err(fault(format!("schemaVersion {other:?} is not known; 1.0.0 and 2.0.0 are")));
-        }
-        None => return Err(fault("schemaVersion is missing; write schemaVersion: \"2.0.0\"".to_owned())),
-    };
     if schema == Schema::V1 {
         only_in_v2("metadataTest", document.metadata_test.is_some()).map_err(fault)?;
         only_in_v2("containerRunOptions", document.container_run_options.is_some()).map_err(fault)?;
@@ -190,28 +206,15 @@ fn each<R, T>(
         .collect()
 }
 
-fn command(schema: Schema, test: Command) -> Result<CommandTest, String> {
+fn command<W: Into<Vec<String>>>(schema: Schema, test: Command<W>) -> Result<CommandTest, String> {
     let name = required("name", test.name)?;
-    let command = match (schema, test.command) {
-        (_, None) => return Err(format!("{name:?}: `command` is missing")),
-        (Schema::V1, Some(Words::One(_))) => {
-            return Err(format!("{name:?}: in schemaVersion \"1.0.0\" `command` is a list of words"));
-        }
-        (Schema::V2, Some(Words::List(_))) => {
-            return Err(format!("{name:?}: in schemaVersion \"2.0.0\" `command` is one word; the others go into `args`"));
-        }
-        (Schema::V1, Some(Words::List(words))) => {
-            only_in_v2("args", test.args.is_some())?;
-            words
-        }
-        (Schema::V2, Some(Words::One(word))) => {
-            let mut words = vec![word];
-            words.extend(test.args.unwrap_or_default());
-            words
-        }
-    };
+    if schema == Schema::V1 {
+        only_in_v2("args", test.args.is_some())?;
+    }
+    let mut command = test.command.map(Into::into).unwrap_or_default();
+    command.extend(test.args.unwrap_or_default());
     if command.first().is_none_or(String::is_empty) {
-        return Err(format!("{name:?}: `command` is empty"));
+        return Err(format!("{name:?}: `command` is missing or empty"));
     }
     let variables = variables(test.env_vars).map_err(|message| format!("{name:?}: envVars: {message}"))?;
     if let Some(empty) = variables.iter().find(|variable| variable.value.is_empty()) {
@@ -381,12 +384,155 @@ fn patterns(list: Option<Vec<String>>) -> Result<Vec<Pattern>, PatternError> {
 }
 
 /// Every key that either version knows, for suggestions.
-const KEYS: [&str; 51] = [
+const KEYS: [&str; 49] = [
     "allocateTty", "args", "bindMounts", "capabilities", "cmd", "command", "commandTests", "containerRunOptions",
     "debian", "entrypoint", "env", "envFile", "envVars", "excludedContents", "excludedError", "excludedOutput",
     "exitCode", "expectedContents", "expectedError", "expectedOutput", "exposedPorts", "fileContentTests",
     "fileExistenceTests", "files", "gid", "globalEnvVars", "isExecutableBy", "isRegex", "key", "labels",
     "licenseTests", "metadataTest", "name", "network", "path", "permissions", "privileged", "schemaVersion", "setup",
     "shouldExist", "teardown", "uid", "unboundEnvVars", "unexposedPorts", "unmountedVolumes", "user", "value",
-    "volumes", "workdir", "network", "user",
+    "volumes", "workdir",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_error(name: &str, text: &str, expected: &str) {
+        let error = parse(name, text.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn reads_schema_1_with_commands_as_lists() {
+        let text = r#"
+schemaVersion: "1.0.0"
+globalEnvVars: [{key: A, value: "$PATH"}]
+commandTests:
+- name: hello
+  setup: [["mkdir", "/x"]]
+  command: ["/usr/bin/python3", "-c", "print('Hello')"]
+  expectedOutput: ['Hello']
+fileExistenceTests:
+- {name: root, path: /}
+fileContentTests:
+- {name: users, path: /etc/passwd, expectedContents: ['^root:.*\n$']}
+licenseTests:
+- debian: true
+"#;
+        let suites = parse("base.yaml", text.as_bytes()).unwrap();
+        let [suite] = suites.as_slice() else { panic!("{suites:?}") };
+        assert_eq!((suite.schema, suite.tests()), (Schema::V1, 4));
+        assert_eq!(suite.commands[0].command.len(), 3);
+        assert!(suite.existence[0].should_exist);
+        assert!(suite.metadata.is_none() && suite.licenses[0].debian);
+    }
+
+    #[test]
+    fn reads_schema_2_and_tells_absent_lists_from_empty_ones() {
+        let text = r#"
+schemaVersion: '2.0.0'
+commandTests:
+- {name: v, command: java, args: ["-version"], envVars: [{key: A, value: 1}], exitCode: 1}
+fileExistenceTests:
+- {name: x, path: "$HOME/x", shouldExist: no, permissions: 'Lrwxrwxrwx', uid: 65532, gid: -1, isExecutableBy: any}
+metadataTest:
+  env: [{key: A, value: ''}]
+  envVars: [{key: B, value: '^\d+$', isRegex: true}]
+  unboundEnvVars: [{key: C}]
+  entrypoint: []
+  exposedPorts: [8080]
+containerRunOptions: {user: "1000:1000", privileged: true, bindMounts: ["/a:/b:ro"], network: none}
+---
+schemaVersion: '2.0.0'
+"#;
+        let suites = parse("a.yml", text.as_bytes()).unwrap();
+        assert_eq!(suites.iter().map(Suite::tests).collect::<Vec<_>>(), [3, 0]);
+        let existence = &suites[0].existence[0];
+        assert_eq!((existence.should_exist, existence.uid, existence.gid), (false, Some(65532), None));
+        assert_eq!(existence.executable_by, Some(ExecutableBy::Any));
+        let metadata = suites[0].metadata.as_ref().unwrap();
+        assert_eq!((&metadata.entrypoint, &metadata.cmd), (&Some(Vec::new()), &None));
+        assert_eq!((metadata.variables.len(), metadata.exposed_ports[0].as_str()), (2, "8080"));
+        let options = &suites[0].run_options;
+        assert_eq!((options.unsupported.len(), options.bind_mounts[0].read_only), (1, true));
+    }
+
+    #[test]
+    fn reads_json() {
+        let text = r#"{"schemaVersion": "2.0.0",
+            "fileContentTests": [{"name": "a", "path": "/a", "expectedContents": ["x{"]}]}"#;
+        assert_eq!(parse("a.json", text.as_bytes()).unwrap()[0].contents.len(), 1);
+        let text = "{\"schemaVersion\": \"2.0.0\",\n \"fileContentTest\": []}";
+        let error = parse("a.json", text.as_bytes()).unwrap_err();
+        assert_eq!((error.line, error.help.as_deref()), (Some(2), Some("did you mean `fileContentTests`?")));
+    }
+
+    #[test]
+    fn unknown_and_doubled_keys_are_errors_with_their_place() {
+        check_error(
+            "a.yaml",
+            "schemaVersion: 2.0.0\ncommandTests:\n- name: x\n  comand: ls\n",
+            "a.yaml:4:3: unknown key `comand` (did you mean `command`?)",
+        );
+        let doubled = parse("a.yaml", b"schemaVersion: 2.0.0\nschemaVersion: 2.0.0\n").unwrap_err();
+        assert_eq!((doubled.line, doubled.message.as_str()), (Some(2), "the key `schemaVersion` is there twice"));
+        let shape = parse("a.yaml", b"schemaVersion: 2.0.0\ncommandTests: 3\n").unwrap_err();
+        assert_eq!(shape.line, Some(2), "{shape}");
+    }
+
+    #[test]
+    fn faults_of_meaning_name_the_test() {
+        check_error("a.yaml", "commandTests: []\n", "a.yaml: schemaVersion is missing; write schemaVersion: \"2.0.0\"");
+        check_error(
+            "a.yaml",
+            "schemaVersion: 3.0.0\n",
+            "a.yaml: schemaVersion \"3.0.0\" is not known; 1.0.0 and 2.0.0 are",
+        );
+        check_error(
+            "a.yaml",
+            "schemaVersion: 1.0.0\nmetadataTest: {user: a}\n",
+            "a.yaml: `metadataTest` needs schemaVersion \"2.0.0\"",
+        );
+        check_error(
+            "a.yaml",
+            "schemaVersion: 2.0.0\nfileContentTests:\n- {name: x, path: /x, expectedContents: ['(']}\n",
+            "a.yaml: fileContentTests, test 1: \"x\": expectedContents: the pattern \"(\" is not valid: unclosed group",
+        );
+        check_error(
+            "a.yaml",
+            "schemaVersion: 2.0.0\ncommandTests:\n- {name: x}\n",
+            "a.yaml: commandTests, test 1: \"x\": `command` is missing or empty",
+        );
+        check_error(
+            "a.yaml",
+            "schemaVersion: 2.0.0\nfileExistenceTests:\n- {path: /x}\n",
+            "a.yaml: fileExistenceTests, test 1: `name` is missing or empty",
+        );
+    }
+
+    #[test]
+    fn a_command_has_the_shape_of_its_version() {
+        let list = parse("a.yaml", b"schemaVersion: 2.0.0\ncommandTests:\n- {name: x, command: [ls, -l]}\n").unwrap_err();
+        assert_eq!((list.line, list.message.contains("list") || list.message.contains("sequence")), (Some(3), true), "{list}");
+        let word = parse("a.yaml", b"schemaVersion: 1.0.0\ncommandTests:\n- {name: x, command: ls}\n").unwrap_err();
+        assert_eq!(word.line, Some(3), "{word}");
+        let suites = parse("a.yaml", b"schemaVersion: 2.0.0\ncommandTests:\n- {name: x, command: true, args: [y, 1.50]}\n").unwrap();
+        assert_eq!(suites[0].commands[0].command, ["true", "y", "1.50"]);
+    }
+
+    #[test]
+    fn the_limits_hold_at_the_limit_and_one_more() {
+        let with_tests = |number: usize| {
+            let test = "- {name: x, path: /x}\n".repeat(number);
+            parse("a.yaml", format!("schemaVersion: 2.0.0\nfileExistenceTests:\n{test}").as_bytes())
+        };
+        assert!(with_tests(TESTS_MAX).is_ok());
+        assert!(with_tests(TESTS_MAX + 1).unwrap_err().to_string().contains("more than 10000 tests"));
+        let mut text = b"schemaVersion: 2.0.0\n# ".to_vec();
+        text.resize(FILE_BYTES_MAX, b'x');
+        assert!(parse("a.yaml", &text).is_ok());
+        text.push(b'x');
+        assert!(parse("a.yaml", &text).is_err());
+    }
+}

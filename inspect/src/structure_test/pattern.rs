@@ -423,7 +423,7 @@ mod tests {
         assert!(matches("^[[]$", "["));
         assert!(matches("^[]a]+$", "a]"));
         assert!(matches("^[a&&b]+$", "&ab"));
-        assert!(matches("^[a~~--]+$", "-~a"));
+        assert!(matches("^[~~a-]+--$", "-~a---"));
         assert!(matches("^[[:alpha:]_-]+$", "a_-"));
         assert!(matches(r"^[^\]]$", "a"));
         assert!(matches(r"^[\x00-\x1f]$", "\n"));
