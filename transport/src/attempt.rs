@@ -24,7 +24,10 @@ pub(crate) struct Request<'a> {
 /// Why an attempt failed, and whether another may do better.
 pub(crate) enum Failure {
     Final(FetchError),
-    Again { error: FetchError, after: Option<Duration> },
+    Again {
+        error: FetchError,
+        after: Option<Duration>,
+    },
 }
 
 /// Where the bytes of a body go.
@@ -45,7 +48,10 @@ impl Request<'_> {
     /// Asks once for what `sink` does not have yet, and puts it there.
     pub(crate) async fn attempt(&self, sink: &mut Sink<'_>) -> Result<(), Failure> {
         let from = sink.len;
-        let mut request = self.client.get(self.url.inner().clone()).timeout(self.limits.request);
+        let mut request = self
+            .client
+            .get(self.url.inner().clone())
+            .timeout(self.limits.request);
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
@@ -86,7 +92,10 @@ impl Request<'_> {
     /// What is there is not the beginning of what the server has.
     fn from_the_start(&self, status: StatusCode, sink: &mut Sink<'_>) -> Result<Option<u64>, Failure> {
         sink.restart().map_err(Failure::Final)?;
-        Err(Failure::Again { error: self.status(status), after: Some(Duration::ZERO) })
+        Err(Failure::Again {
+            error: self.status(status),
+            after: Some(Duration::ZERO),
+        })
     }
 
     fn refused(&self, response: &Response) -> Failure {
@@ -94,7 +103,8 @@ impl Request<'_> {
         let error = self.status(status);
         match status.as_u16() {
             408 | 425 | 429 | 500 | 502 | 503 | 504 => {
-                let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+                let text =
+                    |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
                 let after = text(RETRY_AFTER).and_then(|value| retry_after(value, text(DATE)));
                 Failure::Again { error, after }
             }
@@ -126,24 +136,45 @@ impl Request<'_> {
     fn broken(&self, error: reqwest::Error) -> Failure {
         let certain = error.is_builder() || error.is_redirect() || is_about_trust(&error);
         let error = if error.is_timeout() && !error.is_connect() {
-            FetchError::Stalled { url: self.url.clone(), limit: self.limits.idle }
+            FetchError::Stalled {
+                url: self.url.clone(),
+                limit: self.limits.idle,
+            }
         } else {
             // The error's own URL would print with credentials.
-            FetchError::Connection { url: self.url.clone(), attempts: 1, source: error.without_url() }
+            FetchError::Connection {
+                url: self.url.clone(),
+                attempts: 1,
+                source: error.without_url(),
+            }
         };
-        if certain { Failure::Final(error) } else { Failure::Again { error, after: None } }
+        if certain {
+            Failure::Final(error)
+        } else {
+            Failure::Again { error, after: None }
+        }
     }
 
     fn status(&self, status: StatusCode) -> FetchError {
-        FetchError::Status { url: self.url.clone(), status: status.as_u16() }
+        FetchError::Status {
+            url: self.url.clone(),
+            status: status.as_u16(),
+        }
     }
 
     fn too_large(&self) -> FetchError {
-        FetchError::TooLarge { url: self.url.clone(), limit_bytes: self.limit_bytes }
+        FetchError::TooLarge {
+            url: self.url.clone(),
+            limit_bytes: self.limit_bytes,
+        }
     }
 
     fn size_differs(&self, expected: u64, actual: u64) -> FetchError {
-        FetchError::SizeDiffers { url: self.url.clone(), expected, actual }
+        FetchError::SizeDiffers {
+            url: self.url.clone(),
+            expected,
+            actual,
+        }
     }
 }
 
@@ -173,19 +204,36 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
 
 impl<'a> Sink<'a> {
     pub(crate) fn memory() -> Sink<'a> {
-        Sink { store: Store::Memory(Vec::new()), len: 0, told: 0, task: None }
+        Sink {
+            store: Store::Memory(Vec::new()),
+            len: 0,
+            told: 0,
+            task: None,
+        }
     }
 
     /// Goes on at the end of the file, which is made if it is not there.
     pub(crate) fn file(path: PathBuf, task: Option<&'a Task<'a>>) -> Result<Sink<'a>, FetchError> {
         let open = || {
-            let mut file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            let mut file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)?;
             let len = file.seek(SeekFrom::End(0))?;
             Ok((file, len))
         };
-        let (file, len) =
-            open().map_err(|source| FetchError::File { action: "write", path: path.clone(), source })?;
-        let mut sink = Sink { store: Store::File { file, path }, len, told: 0, task };
+        let (file, len) = open().map_err(|source| FetchError::File {
+            action: "write",
+            path: path.clone(),
+            source,
+        })?;
+        let mut sink = Sink {
+            store: Store::File { file, path },
+            len,
+            told: 0,
+            task,
+        };
         sink.tell();
         Ok(sink)
     }
@@ -223,7 +271,11 @@ impl<'a> Sink<'a> {
                 .set_len(0)
                 .and_then(|()| file.seek(SeekFrom::Start(0)))
                 .map(|_| ())
-                .map_err(|source| FetchError::File { action: "write", path: path.clone(), source })?,
+                .map_err(|source| FetchError::File {
+                    action: "write",
+                    path: path.clone(),
+                    source,
+                })?,
         }
         self.len = 0;
         Ok(())

@@ -15,12 +15,12 @@
 //! # }
 //! ```
 
-mod transport;
-mod url;
-mod proxies;
-mod retry;
 mod attempt;
 mod error;
+mod proxies;
+mod retry;
+mod transport;
+mod url;
 
 pub use error::FetchError;
 pub use proxies::{HostProxy, Proxies};

@@ -60,11 +60,16 @@ impl Proxies {
             .map(|(host, _)| host.clone())
             .collect();
         for (scheme, proxy) in [("http", &self.http), ("https", &self.https)] {
-            let Some(proxy) = proxy.as_deref().filter(|text| !text.is_empty()) else { continue };
+            let Some(proxy) = proxy.as_deref().filter(|text| !text.is_empty()) else {
+                continue;
+            };
             let proxy = parse(proxy)?;
             let direct = direct.clone();
             let custom = reqwest::Proxy::custom(move |url| {
-                let host = (url.scheme().to_owned(), url.host_str().unwrap_or_default().to_owned());
+                let host = (
+                    url.scheme().to_owned(),
+                    url.host_str().unwrap_or_default().to_owned(),
+                );
                 (url.scheme() == scheme && !direct.contains(&host)).then(|| proxy.clone())
             });
             let no_proxy = self.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
@@ -76,11 +81,19 @@ impl Proxies {
 
 /// A proxy's URL; `host:port` stands for `http://host:port`, as in the environment variables of other programs.
 fn parse(text: &str) -> Result<reqwest::Url, String> {
-    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url: reqwest::Url = text.parse().map_err(|error| format!("a proxy's URL is malformed: {error}"))?;
+    let text = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let url: reqwest::Url = text
+        .parse()
+        .map_err(|error| format!("a proxy's URL is malformed: {error}"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        other => Err(format!("a proxy of scheme `{other}` is not supported, only http and https")),
+        other => Err(format!(
+            "a proxy of scheme `{other}` is not supported, only http and https"
+        )),
     }
 }
 
@@ -112,7 +125,10 @@ mod tests {
 
     #[test]
     fn what_is_said_first_counts() {
-        let apt = Proxies { http: Some("http://apt:3128".to_owned()), ..Proxies::default() };
+        let apt = Proxies {
+            http: Some("http://apt:3128".to_owned()),
+            ..Proxies::default()
+        };
         let environment = Proxies {
             http: Some("http://env:1".to_owned()),
             https: Some("http://env:2".to_owned()),
@@ -125,16 +141,23 @@ mod tests {
 
     #[test]
     fn passwords_of_proxies_never_print() {
-        let mut proxies = Proxies { http: Some("http://u:secret@proxy:1".to_owned()), ..Proxies::default() };
-        proxies
-            .hosts
-            .insert(("http".to_owned(), "a".to_owned()), HostProxy::Through("http://u:secret@p".to_owned()));
+        let mut proxies = Proxies {
+            http: Some("http://u:secret@proxy:1".to_owned()),
+            ..Proxies::default()
+        };
+        proxies.hosts.insert(
+            ("http".to_owned(), "a".to_owned()),
+            HostProxy::Through("http://u:secret@p".to_owned()),
+        );
         assert!(!format!("{proxies:?} {:?}", proxies.hosts).contains("secret"));
     }
 
     #[test]
     fn a_malformed_proxy_is_an_error_that_does_not_repeat_it() {
-        let proxies = Proxies { http: Some("http://u:secret@[:1".to_owned()), ..Proxies::default() };
+        let proxies = Proxies {
+            http: Some("http://u:secret@[:1".to_owned()),
+            ..Proxies::default()
+        };
         let error = proxies.to_client().unwrap_err();
         assert!(!error.contains("secret"), "{error}");
     }

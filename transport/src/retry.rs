@@ -46,13 +46,17 @@ pub(crate) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u32>() {
         return Some(Duration::from_secs(u64::from(seconds)));
     }
-    let seconds = http_date(value)?.as_second().saturating_sub(http_date(date?)?.as_second());
+    let seconds = http_date(value)?
+        .as_second()
+        .saturating_sub(http_date(date?)?.as_second());
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim().replace("GMT", "+0000");
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(&text).ok()
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(&text)
+        .ok()
 }
 
 #[cfg(test)]
@@ -63,15 +67,24 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_limit() {
-        let policy = RetryPolicy { first_delay: SECOND, delay_max: SECOND * 5, ..RetryPolicy::default() };
-        let waits: Vec<u64> = (1..6).map(|attempt| policy.delay(attempt, None).as_secs()).collect();
+        let policy = RetryPolicy {
+            first_delay: SECOND,
+            delay_max: SECOND * 5,
+            ..RetryPolicy::default()
+        };
+        let waits: Vec<u64> = (1..6)
+            .map(|attempt| policy.delay(attempt, None).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 5, 5]);
         assert_eq!(policy.delay(u32::MAX, None), SECOND * 5);
     }
 
     #[test]
     fn what_the_server_asks_for_counts_up_to_the_limit() {
-        let policy = RetryPolicy { delay_max: SECOND * 10, ..RetryPolicy::default() };
+        let policy = RetryPolicy {
+            delay_max: SECOND * 10,
+            ..RetryPolicy::default()
+        };
         assert_eq!(policy.delay(1, Some(SECOND * 10)), SECOND * 10);
         assert_eq!(policy.delay(1, Some(SECOND * 11)), SECOND * 10);
         assert_eq!(policy.delay(4, Some(Duration::ZERO)), Duration::ZERO);
@@ -81,8 +94,14 @@ mod tests {
     fn reads_seconds_and_dates() {
         assert_eq!(retry_after(" 7 ", None), Some(SECOND * 7));
         let date = Some("Sat, 21 Nov 2026 09:15:44 GMT");
-        assert_eq!(retry_after("Sat, 21 Nov 2026 09:16:44 GMT", date), Some(SECOND * 60));
-        assert_eq!(retry_after("Sat, 21 Nov 2026 09:15:00 GMT", date), Some(Duration::ZERO));
+        assert_eq!(
+            retry_after("Sat, 21 Nov 2026 09:16:44 GMT", date),
+            Some(SECOND * 60)
+        );
+        assert_eq!(
+            retry_after("Sat, 21 Nov 2026 09:15:00 GMT", date),
+            Some(Duration::ZERO)
+        );
         assert_eq!(retry_after("Sat, 21 Nov 2026 09:16:44 GMT", None), None);
         assert_eq!(retry_after("soon", date), None);
         assert_eq!(retry_after("-5", date), None);

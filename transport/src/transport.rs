@@ -116,8 +116,15 @@ impl Transport {
     /// A client with `options`. Nothing is set up before the first request.
     pub fn new(options: TransportOptions) -> Transport {
         let retries_left = AtomicU32::new(options.retry.retries_total_max);
-        let shared = Shared { options, http: OnceLock::new(), retries_left, hosts: Mutex::default() };
-        Transport { shared: Arc::new(shared) }
+        let shared = Shared {
+            options,
+            http: OnceLock::new(),
+            retries_left,
+            hosts: Mutex::default(),
+        };
+        Transport {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The body at `url`, of at most `limit_bytes`.
@@ -137,7 +144,10 @@ impl Transport {
     /// When it cannot be had within the limits, or has another size; the file then holds what came, if anything.
     pub async fn download(&self, url: &Url, download: &Download<'_>) -> Result<Downloaded, FetchError> {
         let mut sink = Sink::file(download.path.to_path_buf(), download.task)?;
-        let limit_bytes = download.size.unwrap_or(download.limit_bytes).min(download.limit_bytes);
+        let limit_bytes = download
+            .size
+            .unwrap_or(download.limit_bytes)
+            .min(download.limit_bytes);
         if sink.len() > limit_bytes {
             sink.restart()?;
         }
@@ -145,7 +155,10 @@ impl Transport {
         if download.size.is_none_or(|size| resumed_from < size) {
             self.fetch(url, download.size, limit_bytes, &mut sink).await?;
         }
-        Ok(Downloaded { bytes: sink.len(), resumed_from })
+        Ok(Downloaded {
+            bytes: sink.len(),
+            resumed_from,
+        })
     }
 
     async fn fetch(
@@ -160,7 +173,13 @@ impl Transport {
         }
         let http = self.http(url)?;
         let Shared { options, .. } = &*self.shared;
-        let request = Request { client: &http.client, url, limits: &options.limits, size, limit_bytes };
+        let request = Request {
+            client: &http.client,
+            url,
+            limits: &options.limits,
+            size,
+            limit_bytes,
+        };
         let host = self.host(url);
         let mut attempt = 1;
         loop {
@@ -185,7 +204,9 @@ impl Transport {
 
     fn http(&self, url: &Url) -> Result<&Http, FetchError> {
         let made = self.shared.http.get_or_init(|| set_up(&self.shared.options));
-        let http = made.as_ref().map_err(|reason| FetchError::Setup { reason: reason.clone() })?;
+        let http = made.as_ref().map_err(|reason| FetchError::Setup {
+            reason: reason.clone(),
+        })?;
         if url.scheme() == "https" && !http.has_trust_roots {
             return Err(FetchError::NoTrustRoots { url: url.clone() });
         }
@@ -196,12 +217,17 @@ impl Transport {
         let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = url.host().unwrap_or_default().to_owned();
         let limit = self.shared.options.limits.requests_per_host_max.max(1);
-        Arc::clone(hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(limit))))
+        Arc::clone(
+            hosts
+                .entry(host)
+                .or_insert_with(|| Arc::new(Semaphore::new(limit))),
+        )
     }
 
     fn take_retry(&self) -> bool {
         let left = &self.shared.retries_left;
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok()
     }
 }
 
@@ -217,23 +243,35 @@ fn set_up(options: &TransportOptions) -> Result<Http, String> {
             .read_timeout(limits.idle)
             .redirect(redirects(limits.redirects_max))
             .no_proxy();
-        proxies.iter().cloned().fold(builder, reqwest::ClientBuilder::proxy)
+        proxies
+            .iter()
+            .cloned()
+            .fold(builder, reqwest::ClientBuilder::proxy)
     };
     if let Ok(client) = builder().build() {
-        return Ok(Http { client, has_trust_roots: true });
+        return Ok(Http {
+            client,
+            has_trust_roots: true,
+        });
     }
     // Without any CA certificate on the machine, mirrors over plain HTTP still work: what they serve is signed.
     let client = builder().tls_certs_only([]).build().map_err(|error| {
         let error = error.without_url();
         std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
     })?;
-    Ok(Http { client, has_trust_roots: false })
+    Ok(Http {
+        client,
+        has_trust_roots: false,
+    })
 }
 
 /// Redirects up to a number, never from `https:` to anything else.
 fn redirects(redirects_max: usize) -> Policy {
     Policy::custom(move |attempt| {
-        let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        let was_secure = attempt
+            .previous()
+            .last()
+            .is_some_and(|url| url.scheme() == "https");
         if attempt.previous().len() > redirects_max {
             attempt.error(format!("more than {redirects_max} redirects"))
         } else if was_secure && attempt.url().scheme() != "https" {
@@ -251,11 +289,19 @@ fn copy_file(
     limit_bytes: u64,
     sink: &mut Sink<'_>,
 ) -> Result<(), FetchError> {
-    let failed = |source| FetchError::File { action: READ, path: path.clone(), source };
+    let failed = |source| FetchError::File {
+        action: READ,
+        path: path.clone(),
+        source,
+    };
     let mut file = File::open(&path).map_err(failed)?;
     let actual = file.metadata().map_err(failed)?.len();
     if let Some(expected) = size.filter(|size| *size != actual) {
-        return Err(FetchError::SizeDiffers { url: url.clone(), expected, actual });
+        return Err(FetchError::SizeDiffers {
+            url: url.clone(),
+            expected,
+            actual,
+        });
     }
     sink.restart()?;
     let mut buffer = vec![0; FILE_CHUNK_BYTES];
@@ -265,7 +311,10 @@ fn copy_file(
             return Ok(());
         }
         if sink.len().saturating_add(count as u64) > limit_bytes {
-            return Err(FetchError::TooLarge { url: url.clone(), limit_bytes });
+            return Err(FetchError::TooLarge {
+                url: url.clone(),
+                limit_bytes,
+            });
         }
         sink.append(buffer.get(..count).unwrap_or_default())?;
     }
@@ -273,7 +322,11 @@ fn copy_file(
 
 fn after_attempts(error: FetchError, count: u32) -> FetchError {
     match error {
-        FetchError::Connection { url, source, .. } => FetchError::Connection { url, attempts: count, source },
+        FetchError::Connection { url, source, .. } => FetchError::Connection {
+            url,
+            attempts: count,
+            source,
+        },
         other => other,
     }
 }

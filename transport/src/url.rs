@@ -60,12 +60,19 @@ impl Url {
 
     /// The last segment of the path that is not empty; empty when there is none.
     pub fn last_segment(&self) -> &str {
-        self.0.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+        self.0
+            .path()
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
     }
 
     /// The file that a `file:` URL names.
     pub fn to_file_path(&self) -> Option<PathBuf> {
-        (self.scheme() == "file").then(|| self.0.to_file_path().ok()).flatten()
+        (self.scheme() == "file")
+            .then(|| self.0.to_file_path().ok())
+            .flatten()
     }
 
     pub(crate) fn inner(&self) -> &reqwest::Url {
@@ -80,7 +87,9 @@ impl FromStr for Url {
         if text.len() > URL_BYTES_MAX {
             return Err(UrlError::TooLong(text.len()));
         }
-        let url: reqwest::Url = text.parse().map_err(|error| UrlError::Malformed(format!("{error}")))?;
+        let url: reqwest::Url = text
+            .parse()
+            .map_err(|error| UrlError::Malformed(format!("{error}")))?;
         match url.scheme() {
             "http" | "https" if url.host_str().is_some() => Ok(Url(url)),
             "file" if url.to_file_path().is_ok() => Ok(Url(url)),
@@ -99,7 +108,10 @@ impl fmt::Display for Url {
         // Neither can fail: the URL has a host, else it could have no credentials.
         let _ = plain.set_username("");
         let _ = plain.set_password(None);
-        let rest = plain.as_str().split_once("://").map_or(plain.as_str(), |(_, rest)| rest);
+        let rest = plain
+            .as_str()
+            .split_once("://")
+            .map_or(plain.as_str(), |(_, rest)| rest);
         write!(formatter, "{}://…@{rest}", plain.scheme())
     }
 }
@@ -119,7 +131,10 @@ mod tests {
         let url: Url = "https://user:secret@mirror.example:8443/debian".parse().unwrap();
         assert_eq!(url.to_string(), "https://…@mirror.example:8443/debian");
         assert_eq!(format!("{url:?}"), "Url(https://…@mirror.example:8443/debian)");
-        assert_eq!(url.join("dists/a").to_string(), "https://…@mirror.example:8443/debian/dists/a");
+        assert_eq!(
+            url.join("dists/a").to_string(),
+            "https://…@mirror.example:8443/debian/dists/a"
+        );
         let error = "https://user:secret@[::/".parse::<Url>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("secret"));
     }
@@ -139,16 +154,25 @@ mod tests {
 
     #[test]
     fn takes_no_other_scheme() {
-        assert_eq!("ftp://a/b".parse::<Url>(), Err(UrlError::Scheme("ftp".to_owned())));
+        assert_eq!(
+            "ftp://a/b".parse::<Url>(),
+            Err(UrlError::Scheme("ftp".to_owned()))
+        );
         assert!("/a/b".parse::<Url>().is_err());
         let file: Url = "file:///srv/debian".parse().unwrap();
-        assert_eq!(file.join("dists").to_file_path(), Some(PathBuf::from("/srv/debian/dists")));
+        assert_eq!(
+            file.join("dists").to_file_path(),
+            Some(PathBuf::from("/srv/debian/dists"))
+        );
     }
 
     #[test]
     fn bounds_the_length() {
         let text = |bytes: usize| format!("http://a/{}", "x".repeat(bytes - 9));
         assert!(text(URL_BYTES_MAX).parse::<Url>().is_ok());
-        assert_eq!(text(URL_BYTES_MAX + 1).parse::<Url>(), Err(UrlError::TooLong(URL_BYTES_MAX + 1)));
+        assert_eq!(
+            text(URL_BYTES_MAX + 1).parse::<Url>(),
+            Err(UrlError::TooLong(URL_BYTES_MAX + 1))
+        );
     }
 }

@@ -1,0 +1,1 @@
+//! Fetching from an archive, trusted step by step.
