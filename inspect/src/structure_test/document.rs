@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Document<W> {
+    #[expect(dead_code, reason = "read before the rest, as `Version`")]
     pub(super) schema_version: Option<String>,
     pub(super) global_env_vars: Option<Vec<Pair>>,
     pub(super) command_tests: Option<Vec<Command<W>>>,
