@@ -26,7 +26,8 @@ pub(crate) struct ImagePart {
 
 impl LockParts {
     /// Sorts everything into a lock of this release of the program.
-    pub(crate) fn into_lock(self, encoder: archive::Encoder) -> Lock {
+    pub(crate) fn into_lock(mut self, encoder: archive::Encoder) -> Lock {
+        self.unify();
         let all: BTreeSet<&LockedPackage> =
             self.images.values().flat_map(|image| image.platforms.values()).flatten().collect();
         let packages: Vec<LockedPackage> = all.into_iter().cloned().collect();
@@ -51,6 +52,27 @@ impl LockParts {
             archives: self.archives.into_values().collect(),
             packages,
             images,
+        }
+    }
+
+    /// The same file may come from different suites for different architectures; it needs one line only.
+    fn unify(&mut self) {
+        let mut first: BTreeMap<(String, String, String, String), LockedPackage> = BTreeMap::new();
+        let key = |package: &LockedPackage| {
+            let LockedPackage { name, architecture, version, sha256, .. } = package.clone();
+            (name, architecture, version, sha256)
+        };
+        let packages = || self.images.values().flat_map(|image| image.platforms.values()).flatten();
+        for package in packages() {
+            let known = first.entry(key(package)).or_insert_with(|| package.clone());
+            if package < known {
+                *known = package.clone();
+            }
+        }
+        for package in self.images.values_mut().flat_map(|image| image.platforms.values_mut()).flatten() {
+            if let Some(known) = first.get(&key(package)) {
+                package.clone_from(known);
+            }
         }
     }
 }
@@ -137,6 +159,22 @@ fn merge_archive(old: &mut LockedArchive, mut new: LockedArchive) {
 mod tests {
     use super::super::tests::small_lock;
     use super::*;
+
+    #[test]
+    fn one_file_has_one_line_from_whichever_suite() {
+        let lock = small_lock();
+        let mut parts = LockParts::from(&lock);
+        for image in parts.images.values_mut() {
+            let mut packages = image.platforms.get(&Architecture::Amd64).expect("is there").clone();
+            for package in &mut packages {
+                package.archive = "debian trixie-updates".to_owned();
+            }
+            image.platforms.insert(Architecture::Arm64, packages);
+        }
+        let lock = parts.into_lock(archive::Encoder::Gzip);
+        assert_eq!(lock.packages.len(), 2);
+        assert!(lock.packages.iter().all(|package| package.archive == "debian trixie"));
+    }
 
     #[test]
     fn an_update_leaves_other_images_alone() {

@@ -3,6 +3,7 @@
 //! A lock names no host. Its text has one line for each package and one for each platform of an
 //! image, sorted, so that what an update changed can be read in a diff.
 
+mod difference;
 mod ids;
 mod merge;
 mod satisfy;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::release::{Architecture, Release};
 
+pub use difference::{Difference, PackageChange, PlatformChange};
 pub use ids::{IdKind, UnknownId};
 pub(crate) use merge::{ImagePart, LockParts};
 pub(crate) use satisfy::hex;

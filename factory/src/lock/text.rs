@@ -87,7 +87,8 @@ struct ImageEntry {
     variant: String,
     release: String,
     specification: String,
-    /// Packages by name, or `NAME=VERSION` when the lock has several of that name for the architecture.
+    /// Packages by name, or by `NAME=VERSION[@ARCHIVE]` when the lock has several of that name for the
+    /// architecture.
     platforms: BTreeMap<Architecture, Vec<String>>,
 }
 
@@ -200,26 +201,29 @@ impl<'p> Names<'p> {
         of(architecture.debian_name()).chain(of("all")).collect()
     }
 
+    /// `NAME`; with `=VERSION` when there are several; with `@ARCHIVE` when that is still not enough.
     fn reference(&self, architecture: Architecture, package: &LockedPackage) -> String {
-        if self.candidates(architecture, &package.name).len() == 1 {
-            package.name.clone()
-        } else {
-            format!("{}={}", package.name, package.version)
+        let candidates = self.candidates(architecture, &package.name);
+        let same_version = candidates.iter().filter(|(_, other)| other.version == package.version).count();
+        match (candidates.len(), same_version) {
+            (1, _) => package.name.clone(),
+            (_, 1) => format!("{}={}", package.name, package.version),
+            _ => format!("{}={}@{}", package.name, package.version, package.archive),
         }
     }
 
     fn position(&self, architecture: Architecture, reference: &str) -> Option<usize> {
-        let (name, version) = match reference.split_once('=') {
-            None => (reference, None),
-            Some((name, version)) => (name, Some(version)),
+        let (name, version) = reference.split_once('=').map_or((reference, None), |(name, rest)| (name, Some(rest)));
+        let (version, archive) = match version.and_then(|rest| rest.split_once('@')) {
+            None => (version, None),
+            Some((version, archive)) => (Some(version), Some(archive)),
         };
-        let mut found = self
-            .candidates(architecture, name)
-            .into_iter()
-            .filter(|(_, package)| version.is_none_or(|version| version == package.version));
+        let mut found = self.candidates(architecture, name).into_iter().filter(|(_, package)| {
+            version.is_none_or(|version| version == package.version)
+                && archive.is_none_or(|archive| archive == package.archive)
+        });
         let position = found.next()?.0;
-        // Of several with one version, the one for the architecture comes before the one for all.
-        if version.is_none() && found.next().is_some() { None } else { Some(position) }
+        if found.next().is_some() { None } else { Some(position) }
     }
 }
 
@@ -301,7 +305,7 @@ fn check_packages(packages: &[LockedPackage], archives: &[LockedArchive]) -> Res
         if !archives.contains(&package.archive) {
             return Err(bad("archive", &package.archive));
         }
-        if !seen.insert((&package.name, &package.architecture, &package.version)) {
+        if !seen.insert((&package.name, &package.architecture, &package.version, &package.archive)) {
             return Err(LockError::Twice { subject: format!("{} {}", package.name, package.version) });
         }
     }
