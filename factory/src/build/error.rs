@@ -7,6 +7,7 @@ use crate::{
     contents::ContentsError,
     emulation::EmulationError,
     layers::{CutError, LayerError},
+    lock::UnknownId,
     release::Architecture,
     sbom::InventoryError,
     tree::TreeError,
@@ -25,23 +26,9 @@ pub enum BuildError {
         /// The architecture.
         architecture: Architecture,
     },
-    /// The lock was made by a release with another compressor.
-    #[error("the lock was made for encoder {id}")]
-    Encoder {
-        /// The lock's id.
-        id: String,
-        /// Why it is not this one.
-        #[source]
-        source: archive::UnknownEncoder,
-    },
-    /// The lock was made by a release that generates other files.
-    #[error("the lock was made for {id}; this release has {own}")]
-    Emulation {
-        /// The lock's id.
-        id: String,
-        /// This release's id.
-        own: &'static str,
-    },
+    /// The lock asks for what only another release has.
+    #[error(transparent)]
+    UnknownId(#[from] UnknownId),
     /// The lock is not usable.
     #[error("the lock's entry of package {package} is damaged")]
     LockedPackage {

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use archive::Encoder;
 use jiff::Timestamp;
 use oci::Digest;
 use tokio::{
@@ -25,7 +24,6 @@ use super::{
 };
 use crate::{
     contents::{ArchiveToRead, PackageToRead},
-    emulation::EMULATION_ID,
     lock::{LockedArchive, LockedPackage},
     release::Architecture,
 };
@@ -54,11 +52,7 @@ const FETCHES_AT_ONCE: usize = 8;
 impl<'s> Run<'s> {
     pub(super) fn new(request: BuildRequest, services: &'s Services) -> Result<Self, BuildError> {
         let lock = &request.lock;
-        if lock.emulation != EMULATION_ID {
-            return Err(BuildError::Emulation { id: lock.emulation.clone(), own: EMULATION_ID });
-        }
-        Encoder::from_id(&lock.encoder)
-            .map_err(|source| BuildError::Encoder { id: lock.encoder.clone(), source })?;
+        lock.check_ids()?;
         let date = request.options.date.or(lock.date()).ok_or(BuildError::NoDate)?;
         let images = request.images.iter().map(|_| ImageState::Pending).collect();
         Ok(Self {

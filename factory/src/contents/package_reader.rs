@@ -282,7 +282,7 @@ fn copy(content: &mut dyn Read, spool: &mut SpoolWriter<'_>) -> Result<([u8; 32]
     Ok((digest, magic))
 }
 
-fn hex(digest: &[u8; 32]) -> String {
+pub(super) fn hex(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -11,7 +11,7 @@ use cache::{Cache, Key, Shelf};
 
 use super::{
     ContentsError, PackageContents, PackageToRead, Spool,
-    package_reader::{read_archive, read_package},
+    package_reader::{hex, read_archive, read_package},
     stored,
 };
 use crate::{cache_key::cache_key, tree::ArchiveContents};
@@ -159,15 +159,28 @@ impl<'s> PackageSet<'s> {
     }
 
     fn read(&self, package: &PackageToRead) -> Result<(PackageContents, Spool), ContentsError> {
-        let (contents, spool) = read_package(package, self.cache)?;
+        let (contents, spool) = read_package(package, self.cache).map_err(|error| self.discard(package, error))?;
         self.cache.insert(Shelf::Entries, &entries_key(package)?, &stored::encode(&contents))?;
         Ok((contents, spool))
     }
 }
 
+impl PackageSet<'_> {
+    /// Takes a package file that is not what it should be out of the cache, so that it is fetched again.
+    fn discard(&self, package: &PackageToRead, error: ContentsError) -> ContentsError {
+        if matches!(error, ContentsError::Damaged { .. })
+            && let Ok(key) = cache_key(hex(&package.sha256))
+            && self.cache.path(Shelf::Packages, &key) == package.path
+            && let Err(error) = self.cache.remove(Shelf::Packages, &key)
+        {
+            return error.into();
+        }
+        error
+    }
+}
+
 fn entries_key(package: &PackageToRead) -> Result<Key, ContentsError> {
-    let digest: String = package.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(cache_key(format!("{digest}.{}", stored::FORMAT))?)
+    Ok(cache_key(format!("{}.{}", hex(&package.sha256), stored::FORMAT))?)
 }
 
 type Slots<K, T> = Mutex<HashMap<K, Arc<Mutex<Loaded<T>>>>>;

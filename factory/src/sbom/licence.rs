@@ -43,15 +43,14 @@ fn commas(text: &str, others: &mut Vec<OtherLicence>) -> String {
     if rest.is_empty() {
         return words(first, others);
     }
-    let mut result = parenthesised(words(first, others));
+    let mut result = words(first, others);
     for part in rest {
         let (operator, part) = match (part.strip_prefix("or "), part.strip_prefix("and ")) {
             (Some(part), _) => ("OR", part),
             (_, Some(part)) => ("AND", part),
             _ => ("AND", *part),
         };
-        let next = parenthesised(words(part, others));
-        result = if result.contains(' ') { format!("({result}) {operator} {next}") } else { format!("{result} {operator} {next}") };
+        result = format!("{} {operator} {}", parenthesised(result), parenthesised(words(part, others)));
     }
     result
 }
