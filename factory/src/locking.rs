@@ -1,1 +1,0 @@
-//! From specifications and archive indexes to a lock.
