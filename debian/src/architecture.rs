@@ -78,7 +78,10 @@ impl FromStr for Architecture {
 
     fn from_str(text: &str) -> Result<Self, ArchitectureError> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let starts = text.as_bytes().first().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let starts = text
+            .as_bytes()
+            .first()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric());
         if starts && text.len() <= NAME_BYTES_MAX && text.bytes().all(allowed) {
             Ok(Architecture(text.into()))
         } else {
@@ -119,19 +122,40 @@ mod tests {
     #[test]
     fn wildcards_match_by_abi_system_and_cpu() {
         let matching = [
-            ("amd64", "amd64"), ("amd64", "any"), ("amd64", "linux-any"), ("amd64", "any-amd64"), ("armhf", "any-arm"),
-            ("armel", "any-arm"), ("x32", "any-amd64"), ("hurd-i386", "any-i386"), ("hurd-i386", "hurd-any"),
-            ("musl-linux-arm64", "musl-any-any"), ("musl-linux-arm64", "linux-any"), ("all", "all"), ("amd64", "gnu-any-any"),
+            ("amd64", "amd64"),
+            ("amd64", "any"),
+            ("amd64", "linux-any"),
+            ("amd64", "any-amd64"),
+            ("armhf", "any-arm"),
+            ("armel", "any-arm"),
+            ("x32", "any-amd64"),
+            ("hurd-i386", "any-i386"),
+            ("hurd-i386", "hurd-any"),
+            ("musl-linux-arm64", "musl-any-any"),
+            ("musl-linux-arm64", "linux-any"),
+            ("all", "all"),
+            ("amd64", "gnu-any-any"),
         ];
         for (name, pattern) in matching {
-            assert!(name.parse::<Architecture>().unwrap().matches(pattern), "{name} {pattern}");
+            assert!(
+                name.parse::<Architecture>().unwrap().matches(pattern),
+                "{name} {pattern}"
+            );
         }
         let differing = [
-            ("amd64", "arm64"), ("all", "any"), ("all", "linux-any"), ("hurd-i386", "linux-any"), ("amd64", "any-arm"),
-            ("amd64", "musl-any-any"), ("amd64", "all"),
+            ("amd64", "arm64"),
+            ("all", "any"),
+            ("all", "linux-any"),
+            ("hurd-i386", "linux-any"),
+            ("amd64", "any-arm"),
+            ("amd64", "musl-any-any"),
+            ("amd64", "all"),
         ];
         for (name, pattern) in differing {
-            assert!(!name.parse::<Architecture>().unwrap().matches(pattern), "{name} {pattern}");
+            assert!(
+                !name.parse::<Architecture>().unwrap().matches(pattern),
+                "{name} {pattern}"
+            );
         }
     }
 

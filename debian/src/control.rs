@@ -73,12 +73,18 @@ pub enum ControlProblem {
 /// The first malformed line, or one of the limits above exceeded.
 pub fn parse_paragraphs(bytes: &[u8]) -> Result<Vec<Paragraph>, ControlError> {
     if bytes.len() > CONTROL_BYTES_MAX {
-        return Err(ControlError { line: 1, problem: ControlProblem::FileTooLong(bytes.len()) });
+        return Err(ControlError {
+            line: 1,
+            problem: ControlProblem::FileTooLong(bytes.len()),
+        });
     }
     let mut paragraphs = Vec::new();
     let mut current = ParagraphBuilder::default();
     for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let at_line = |problem| ControlError { line: at + 1, problem };
+        let at_line = |problem| ControlError {
+            line: at + 1,
+            problem,
+        };
         if line.trim_ascii().is_empty() {
             current.finish_into(&mut paragraphs).map_err(at_line)?;
         } else {
@@ -86,7 +92,12 @@ pub fn parse_paragraphs(bytes: &[u8]) -> Result<Vec<Paragraph>, ControlError> {
         }
     }
     let last_line = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
-    current.finish_into(&mut paragraphs).map_err(|problem| ControlError { line: last_line, problem })?;
+    current
+        .finish_into(&mut paragraphs)
+        .map_err(|problem| ControlError {
+            line: last_line,
+            problem,
+        })?;
     Ok(paragraphs)
 }
 
@@ -112,20 +123,30 @@ impl ParagraphBuilder {
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), ControlProblem> {
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(ControlProblem::NoField)?;
+        let colon = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .ok_or(ControlProblem::NoField)?;
         let (name, value) = line.split_at(colon);
         let name = String::from_utf8_lossy(name);
         if name.is_empty() || name.starts_with('-') || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ControlProblem::FieldName(name.chars().take(SHOWN_CHARS).collect()));
+            return Err(ControlProblem::FieldName(
+                name.chars().take(SHOWN_CHARS).collect(),
+            ));
         }
         if self.fields.len() == FIELDS_MAX {
             return Err(ControlProblem::TooManyFields);
         }
-        if self.fields.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+        if self
+            .fields
+            .iter()
+            .any(|(other, _)| other.eq_ignore_ascii_case(&name))
+        {
             return Err(ControlProblem::DuplicateField(name.into_owned()));
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();
-        self.fields.push((name.into_owned(), String::from_utf8_lossy(value).into_owned()));
+        self.fields
+            .push((name.into_owned(), String::from_utf8_lossy(value).into_owned()));
         Ok(())
     }
 
@@ -137,7 +158,10 @@ impl ParagraphBuilder {
         if paragraphs.len() == PARAGRAPHS_MAX {
             return Err(ControlProblem::TooManyParagraphs);
         }
-        paragraphs.push(Paragraph { raw: raw.into_boxed_slice(), fields });
+        paragraphs.push(Paragraph {
+            raw: raw.into_boxed_slice(),
+            fields,
+        });
         Ok(())
     }
 }
@@ -153,7 +177,10 @@ impl Paragraph {
             (Some(only), 0) => Ok(only),
             (last, before) => {
                 let count = before + usize::from(last.is_some());
-                Err(ControlError { line: 1, problem: ControlProblem::NotOneParagraph(count) })
+                Err(ControlError {
+                    line: 1,
+                    problem: ControlProblem::NotOneParagraph(count),
+                })
             }
         }
     }
@@ -161,12 +188,17 @@ impl Paragraph {
     /// The value of a field, by its name in any case: without the blanks around it. Continuation lines follow after a
     /// newline each and keep their leading blank.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Names and values in their order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The bytes of the paragraph as they were read, without the blank line that ended it.
@@ -198,7 +230,10 @@ impl PackageName {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
         (2..=PACKAGE_NAME_BYTES_MAX).contains(&text.len())
             && text.bytes().all(allowed)
-            && text.as_bytes().first().is_some_and(|byte| byte.is_ascii_alphanumeric())
+            && text
+                .as_bytes()
+                .first()
+                .is_some_and(|byte| byte.is_ascii_alphanumeric())
     }
 }
 
@@ -267,11 +302,22 @@ mod tests {
         let paragraphs = parse_paragraphs(text.as_bytes()).unwrap();
         assert_eq!(paragraphs.len(), 2);
         let fields: Vec<_> = paragraphs[0].fields().collect();
-        assert_eq!(fields, [("Package", "hello"), ("Description", "greets\n long\n .\n more"), ("empty", "")]);
+        assert_eq!(
+            fields,
+            [
+                ("Package", "hello"),
+                ("Description", "greets\n long\n .\n more"),
+                ("empty", "")
+            ]
+        );
         assert_eq!(paragraphs[0].field("PACKAGE"), Some("hello"));
         assert_eq!(paragraphs[0].field("Depends"), None);
         assert_eq!(paragraphs[1].raw(), b"Package: b\n");
-        assert!(paragraphs[0].raw().starts_with(b"Package: hello\nDescription:  greets \n"));
+        assert!(
+            paragraphs[0]
+                .raw()
+                .starts_with(b"Package: hello\nDescription:  greets \n")
+        );
     }
 
     #[test]
@@ -286,22 +332,48 @@ mod tests {
         assert_eq!(problem_of("A: b\nnonsense\n"), (2, ControlProblem::NoField));
         assert_eq!(problem_of(" A: b\n"), (1, ControlProblem::LoneContinuation));
         assert_eq!(problem_of("A: b\n\n c\n"), (3, ControlProblem::LoneContinuation));
-        assert_eq!(problem_of("A: b\nB: c\na: d"), (3, ControlProblem::DuplicateField("a".into())));
+        assert_eq!(
+            problem_of("A: b\nB: c\na: d"),
+            (3, ControlProblem::DuplicateField("a".into()))
+        );
         assert_eq!(problem_of(": b"), (1, ControlProblem::FieldName(String::new())));
         assert_eq!(problem_of("-a: b"), (1, ControlProblem::FieldName("-a".into())));
         assert_eq!(problem_of("a b: c"), (1, ControlProblem::FieldName("a b".into())));
-        assert_eq!(Paragraph::parse(b"").unwrap_err().problem, ControlProblem::NotOneParagraph(0));
-        assert_eq!(Paragraph::parse(b"A: b\n\nA: b\n").unwrap_err().problem, ControlProblem::NotOneParagraph(2));
+        assert_eq!(
+            Paragraph::parse(b"").unwrap_err().problem,
+            ControlProblem::NotOneParagraph(0)
+        );
+        assert_eq!(
+            Paragraph::parse(b"A: b\n\nA: b\n").unwrap_err().problem,
+            ControlProblem::NotOneParagraph(2)
+        );
     }
 
     #[test]
     fn accepts_each_limit_and_nothing_beyond_it() {
         let fields = |count| (0..count).map(|n| format!("F{n}: x\n")).collect::<String>();
-        assert_eq!(Paragraph::parse(fields(FIELDS_MAX).as_bytes()).unwrap().fields().count(), FIELDS_MAX);
-        assert_eq!(problem_of(&fields(FIELDS_MAX + 1)), (FIELDS_MAX + 1, ControlProblem::TooManyFields));
+        assert_eq!(
+            Paragraph::parse(fields(FIELDS_MAX).as_bytes())
+                .unwrap()
+                .fields()
+                .count(),
+            FIELDS_MAX
+        );
+        assert_eq!(
+            problem_of(&fields(FIELDS_MAX + 1)),
+            (FIELDS_MAX + 1, ControlProblem::TooManyFields)
+        );
 
-        assert_eq!(parse_paragraphs("A: b\n\n".repeat(PARAGRAPHS_MAX).as_bytes()).unwrap().len(), PARAGRAPHS_MAX);
-        assert_eq!(problem_of(&"A: b\n\n".repeat(PARAGRAPHS_MAX + 1)).1, ControlProblem::TooManyParagraphs);
+        assert_eq!(
+            parse_paragraphs("A: b\n\n".repeat(PARAGRAPHS_MAX).as_bytes())
+                .unwrap()
+                .len(),
+            PARAGRAPHS_MAX
+        );
+        assert_eq!(
+            problem_of(&"A: b\n\n".repeat(PARAGRAPHS_MAX + 1)).1,
+            ControlProblem::TooManyParagraphs
+        );
 
         let mut file = vec![b'x'; CONTROL_BYTES_MAX];
         file[1] = b':';
@@ -316,7 +388,9 @@ mod tests {
         for name in ["ab", "libstdc++6", "0ad", "python3.13", "gcc-14-base"] {
             assert_eq!(name.parse::<PackageName>().unwrap().to_string(), name);
         }
-        for name in ["", "a", "-ab", ".ab", "Ab", "a_b", "a b", "a/b", "..", "ab\n", "é1"] {
+        for name in [
+            "", "a", "-ab", ".ab", "Ab", "a_b", "a b", "a/b", "..", "ab\n", "é1",
+        ] {
             assert!(name.parse::<PackageName>().is_err(), "{name:?}");
         }
         assert!(PackageName::is_valid(&"a".repeat(PACKAGE_NAME_BYTES_MAX)));

@@ -29,15 +29,15 @@ pub const FILENAME_BYTES_MAX: usize = 1024;
 pub struct PackageIndex {
     text: Vec<u8>,
     stanzas: Vec<Stanza>,
-    /// Places in `stanzas`, by name, then newest version first, then as in the file.
-    by_name: Vec<u32>,
+    /// The hash of each package's name and its place in `stanzas`, in that order.
+    by_name: Vec<(u64, u32)>,
     /// By hash, then as in the file.
     provided: Vec<Provided>,
 }
 
 /// One entry of a `Provides` field.
 struct Provided {
-    /// Of the provided name. Not of the map's own kind, as the order of entries must be the same every time.
+    /// Of the provided name.
     hash: u64,
     stanza: u32,
     entry: Span,
@@ -68,8 +68,8 @@ pub enum IndexProblem {
     #[error("the index has {0} bytes, at most {INDEX_BYTES_MAX} are allowed")]
     IndexTooLong(usize),
     /// More than [`STANZAS_MAX`].
-    #[error("more than {STANZAS_MAX} packages")]
-    TooManyStanzas,
+    #[error("more than {0} packages")]
+    TooManyStanzas(usize),
     /// More than [`STANZA_BYTES_MAX`].
     #[error("more than {STANZA_BYTES_MAX} bytes about one package")]
     StanzaTooLong,
@@ -133,13 +133,22 @@ impl PackageIndex {
     ///
     /// Spec: Debian Repository Format, "Packages Indices".
     pub fn parse(text: Vec<u8>) -> Result<PackageIndex, IndexError> {
-        let stanzas = scan::scan(&text)?;
+        let stanzas = scan::scan(&text, STANZAS_MAX)?;
         let provided = provided_names(&text, &stanzas);
-        let mut index = PackageIndex { text, stanzas, by_name: Vec::new(), provided };
-        let mut by_name: Vec<u32> = (0..).take(index.stanzas.len()).collect();
-        by_name.sort_by(|left, right| index.order(*left, *right));
-        index.by_name = by_name;
-        Ok(index)
+        let name = |stanza: &Stanza| {
+            stanza
+                .field(Field::Package)
+                .map_or(0, |span| hash_name(span.of(&text)))
+        };
+        // Hashes sort several times faster than names do, and an archive's index is not sorted by name.
+        let mut by_name: Vec<(u64, u32)> = stanzas.iter().map(name).zip(0..).collect();
+        by_name.sort_unstable();
+        Ok(PackageIndex {
+            text,
+            stanzas,
+            by_name,
+            provided,
+        })
     }
 
     /// How many packages there are, versions and architectures counted apart.
@@ -157,26 +166,37 @@ impl PackageIndex {
     /// # Errors
     /// A stanza of that name has a malformed field of those not checked before.
     pub fn records(&self, name: &str) -> Result<Vec<Record>, IndexError> {
-        self.named(name).map(|id| self.record(id)).collect()
+        self.named(name).into_iter().map(|id| self.record(id)).collect()
     }
 
-    /// All packages, by name, the newest of each first.
+    /// All packages, in the order of the index.
     pub fn iter(&self) -> impl Iterator<Item = Result<Record, IndexError>> {
-        self.by_name.iter().map(|at| self.record(StanzaId(*at)))
+        (0..).take(self.len()).map(|at| self.record(StanzaId(at)))
     }
 
     /// The places of all versions of the package `name`, the newest first.
-    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = StanzaId> {
-        let from = self.by_name.partition_point(|at| self.name_bytes(*at) < name.as_bytes());
+    pub(crate) fn named(&self, name: &str) -> Vec<StanzaId> {
+        let hash = hash_name(name.as_bytes());
+        let from = self.by_name.partition_point(|(other, _)| *other < hash);
         let rest = self.by_name.get(from..).unwrap_or_default();
-        rest.iter().take_while(move |at| self.name_bytes(**at) == name.as_bytes()).map(|at| StanzaId(*at))
+        let same_hash = rest
+            .iter()
+            .take_while(|(other, _)| *other == hash)
+            .map(|(_, at)| StanzaId(*at));
+        let mut named: Vec<StanzaId> = same_hash
+            .filter(|id| self.field_bytes(*id, Field::Package) == name.as_bytes())
+            .collect();
+        // Stable: of equal versions the one that comes first in the index remains the first.
+        named.sort_by_cached_key(|id| std::cmp::Reverse(self.version(*id)));
+        named
     }
 
     /// The name of the package at a place.
     pub(crate) fn name_of(&self, id: StanzaId) -> Result<PackageName, IndexError> {
         let span = self.span(id, Field::Package).unwrap_or_default();
         let text = self.str_in(id, Field::Package, span)?;
-        text.parse().map_err(|error: PackageNameError| self.error(id, Field::Package, error.into()))
+        text.parse()
+            .map_err(|error: PackageNameError| self.error(id, Field::Package, error.into()))
     }
 
     /// The packages that provide `name`, each with the entry of `Provides`, in the order of the file.
@@ -191,32 +211,25 @@ impl PackageIndex {
             }
             let stanza = StanzaId(provided.stanza);
             let text = self.str_in(stanza, Field::Provides, provided.entry)?;
-            let relation: Relation = text.parse().map_err(|error: RelationError| {
-                self.error(stanza, Field::Provides, error.into())
-            })?;
+            let relation: Relation = text
+                .parse()
+                .map_err(|error: RelationError| self.error(stanza, Field::Provides, error.into()))?;
             providers.push((stanza, relation));
         }
         Ok(providers)
     }
 
-    fn order(&self, left: u32, right: u32) -> std::cmp::Ordering {
-        self.name_bytes(left)
-            .cmp(self.name_bytes(right))
-            // Versions are parsed for the few packages that come in several.
-            .then_with(|| self.version(right).cmp(&self.version(left)))
-            .then(left.cmp(&right))
-    }
-
-    fn name_bytes(&self, at: u32) -> &[u8] {
-        self.field_bytes(StanzaId(at), Field::Package)
-    }
-
-    fn version(&self, at: u32) -> Option<Version> {
-        std::str::from_utf8(self.field_bytes(StanzaId(at), Field::Version)).ok()?.parse().ok()
+    fn version(&self, id: StanzaId) -> Option<Version> {
+        std::str::from_utf8(self.field_bytes(id, Field::Version))
+            .ok()?
+            .parse()
+            .ok()
     }
 
     fn field_bytes(&self, id: StanzaId, field: Field) -> &[u8] {
-        self.span(id, field).map(|span| span.of(&self.text)).unwrap_or_default()
+        self.span(id, field)
+            .map(|span| span.of(&self.text))
+            .unwrap_or_default()
     }
 
     fn span(&self, id: StanzaId, field: Field) -> Option<Span> {
@@ -229,22 +242,34 @@ impl PackageIndex {
     }
 
     fn error(&self, id: StanzaId, field: Field, problem: IndexProblem) -> IndexError {
-        let span = self.span(id, field).or_else(|| self.span(id, Field::Package)).unwrap_or_default();
+        let span = self
+            .span(id, field)
+            .or_else(|| self.span(id, Field::Package))
+            .unwrap_or_default();
         let package = String::from_utf8_lossy(self.field_bytes(id, Field::Package)).into_owned();
-        IndexError { line: scan::line_of(&self.text, span.start()), package: Some(package), problem }
+        IndexError {
+            line: scan::line_of(&self.text, span.start()),
+            package: Some(package),
+            problem,
+        }
     }
 }
 
 impl std::fmt::Debug for PackageIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PackageIndex").field("bytes", &self.text.len()).field("packages", &self.len()).finish()
+        f.debug_struct("PackageIndex")
+            .field("bytes", &self.text.len())
+            .field("packages", &self.len())
+            .finish()
     }
 }
 
 fn provided_names(text: &[u8], stanzas: &[Stanza]) -> Vec<Provided> {
     let mut all = Vec::new();
     for (stanza, fields) in (0..).zip(stanzas) {
-        let Some(span) = fields.field(Field::Provides) else { continue };
+        let Some(span) = fields.field(Field::Provides) else {
+            continue;
+        };
         for entry in span.split(text, b',') {
             let hash = hash_name(provided_name(entry.of(text)));
             all.push(Provided { hash, stanza, entry });
@@ -257,13 +282,18 @@ fn provided_names(text: &[u8], stanzas: &[Stanza]) -> Vec<Provided> {
 /// The name at the front of an entry of `Provides`.
 fn provided_name(entry: &[u8]) -> &[u8] {
     let entry = entry.trim_ascii();
-    let end = entry.iter().position(|byte| b" \t\n(:[<".contains(byte)).unwrap_or(entry.len());
+    let end = entry
+        .iter()
+        .position(|byte| b" \t\n(:[<".contains(byte))
+        .unwrap_or(entry.len());
     entry.get(..end).unwrap_or_default()
 }
 
-/// FNV-1a: short, and the same in every run.
+/// FNV-1a: short, and the same in every run, as the order of packages hangs on it.
 fn hash_name(name: &[u8]) -> u64 {
-    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

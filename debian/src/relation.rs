@@ -156,12 +156,20 @@ impl Operator {
 impl Relation {
     /// A relation that any version of `name` satisfies.
     pub fn to_name(name: PackageName) -> Self {
-        Relation { name, qualifier: None, constraint: None, architectures: Vec::new(), profiles: Vec::new() }
+        Relation {
+            name,
+            qualifier: None,
+            constraint: None,
+            architectures: Vec::new(),
+            profiles: Vec::new(),
+        }
     }
 
     /// Whether `version` satisfies the constraint, if there is one.
     pub fn accepts_version(&self, version: &Version) -> bool {
-        self.constraint.as_ref().is_none_or(|(operator, bound)| operator.accepts(version, bound))
+        self.constraint
+            .as_ref()
+            .is_none_or(|(operator, bound)| operator.accepts(version, bound))
     }
 
     /// Whether the relation is meant for packages of `architecture`, built without any profile.
@@ -173,7 +181,11 @@ impl Relation {
             Some(restriction) => !restriction.negated,
             None => self.architectures.is_empty() || negative,
         };
-        let for_build = self.profiles.is_empty() || self.profiles.iter().any(|list| list.iter().all(|term| term.negated));
+        let for_build = self.profiles.is_empty()
+            || self
+                .profiles
+                .iter()
+                .any(|list| list.iter().all(|term| term.negated));
         for_architecture && for_build
     }
 }
@@ -181,7 +193,9 @@ impl Relation {
 impl Dependency {
     /// An entry with a single alternative.
     pub fn from_relation(relation: Relation) -> Self {
-        Dependency { alternatives: vec![relation] }
+        Dependency {
+            alternatives: vec![relation],
+        }
     }
 }
 
@@ -198,7 +212,10 @@ impl FromStr for Relations {
         if text.bytes().filter(|byte| *byte == b',').count() >= DEPENDENCIES_MAX {
             return Err(error_in(text, RelationProblem::TooMany(DEPENDENCIES_MAX)));
         }
-        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Relations)
+        text.split(',')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(Relations)
     }
 }
 
@@ -232,19 +249,27 @@ fn error_in(text: &str, problem: RelationProblem) -> RelationError {
 }
 
 fn parse_relation(text: &str) -> Result<Relation, RelationProblem> {
-    let name_end = text.find(|c: char| c.is_ascii_whitespace() || "([<".contains(c)).unwrap_or(text.len());
+    let name_end = text
+        .find(|c: char| c.is_ascii_whitespace() || "([<".contains(c))
+        .unwrap_or(text.len());
     let (head, mut rest) = text.split_at(name_end);
     let (name, qualifier) = match head.split_once(':') {
         None => (head, None),
         Some((name, qualifier)) => (name, Some(parse_qualifier(qualifier)?)),
     };
-    let mut relation = Relation { qualifier, ..Relation::to_name(name.parse()?) };
+    let mut relation = Relation {
+        qualifier,
+        ..Relation::to_name(name.parse()?)
+    };
     if let Some(constraint) = take_brackets(&mut rest, '(', ')')? {
         relation.constraint = Some(parse_constraint(constraint)?);
     }
     if let Some(list) = take_brackets(&mut rest, '[', ']')? {
         relation.architectures = parse_terms(list, |negated, pattern| {
-            Ok(ArchRestriction { negated, pattern: pattern.parse()? })
+            Ok(ArchRestriction {
+                negated,
+                pattern: pattern.parse()?,
+            })
         })?;
     }
     while let Some(list) = take_brackets(&mut rest, '<', '>')? {
@@ -253,7 +278,11 @@ fn parse_relation(text: &str) -> Result<Relation, RelationProblem> {
         }
         relation.profiles.push(parse_terms(list, parse_profile)?);
     }
-    if rest.trim_ascii().is_empty() { Ok(relation) } else { Err(RelationProblem::Brackets) }
+    if rest.trim_ascii().is_empty() {
+        Ok(relation)
+    } else {
+        Err(RelationProblem::Brackets)
+    }
 }
 
 fn parse_qualifier(text: &str) -> Result<ArchQualifier, RelationProblem> {
@@ -265,8 +294,14 @@ fn parse_qualifier(text: &str) -> Result<ArchQualifier, RelationProblem> {
 }
 
 /// Takes `(…)` from the front of `rest`, if it is there, and gives what is between the brackets.
-fn take_brackets<'t>(rest: &mut &'t str, open: char, close: char) -> Result<Option<&'t str>, RelationProblem> {
-    let Some(inside) = rest.trim_ascii_start().strip_prefix(open) else { return Ok(None) };
+fn take_brackets<'t>(
+    rest: &mut &'t str,
+    open: char,
+    close: char,
+) -> Result<Option<&'t str>, RelationProblem> {
+    let Some(inside) = rest.trim_ascii_start().strip_prefix(open) else {
+        return Ok(None);
+    };
     let (inside, after) = inside.split_once(close).ok_or(RelationProblem::Brackets)?;
     *rest = after;
     Ok(Some(inside.trim_ascii()))
@@ -315,7 +350,10 @@ fn parse_profile(negated: bool, profile: &str) -> Result<ProfileTerm, RelationPr
     if profile.is_empty() || !profile.chars().all(allowed) {
         return Err(RelationProblem::Profile(profile.to_owned()));
     }
-    Ok(ProfileTerm { negated, profile: profile.to_owned() })
+    Ok(ProfileTerm {
+        negated,
+        profile: profile.to_owned(),
+    })
 }
 
 impl fmt::Display for Relations {

@@ -140,8 +140,16 @@ pub enum ResolveError {
 pub fn resolve(request: &Request<'_>) -> Result<Resolution, ResolveError> {
     let universe = RefCell::new(Universe::new(request));
     report::check_roots(&mut universe.borrow_mut())?;
-    let preferred = walk::walk(&mut universe.borrow_mut(), None)?.into_iter().collect();
-    let choices = match solve::search(&universe, SearchOptions { preferred, facts: None })? {
+    let preferred = walk::walk(&mut universe.borrow_mut(), None)?
+        .into_iter()
+        .collect();
+    let choices = match solve::search(
+        &universe,
+        SearchOptions {
+            preferred,
+            facts: None,
+        },
+    )? {
         Outcome::Solved(choices) => choices,
         Outcome::Unsolvable(visited) => {
             return Err(ResolveError::Unsolvable {

@@ -65,12 +65,16 @@ impl Version {
 
     /// The part between epoch and revision.
     pub fn upstream(&self) -> &str {
-        self.text.get(usize::from(self.upstream_start)..usize::from(self.upstream_end)).unwrap_or_default()
+        self.text
+            .get(usize::from(self.upstream_start)..usize::from(self.upstream_end))
+            .unwrap_or_default()
     }
 
     /// The part after the last hyphen; empty when there is none, which compares like `0`.
     pub fn revision(&self) -> &str {
-        self.text.get(usize::from(self.upstream_end) + 1..).unwrap_or_default()
+        self.text
+            .get(usize::from(self.upstream_end) + 1..)
+            .unwrap_or_default()
     }
 }
 
@@ -121,9 +125,15 @@ fn parse_epoch(text: &str, epoch: &str) -> Result<u32, VersionError> {
 }
 
 fn check_characters(text: &str, part: &str, punctuation: &str) -> Result<(), VersionError> {
-    match part.chars().find(|c| !c.is_ascii_alphanumeric() && !punctuation.contains(*c)) {
+    match part
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !punctuation.contains(*c))
+    {
         None => Ok(()),
-        Some(character) => Err(VersionError::Character { text: text.to_owned(), character }),
+        Some(character) => Err(VersionError::Character {
+            text: text.to_owned(),
+            character,
+        }),
     }
 }
 
@@ -205,7 +215,10 @@ fn compare_parts(left: &str, right: &str) -> Ordering {
 fn next_pair<'t>(rest: &mut &'t [u8]) -> (&'t [u8], &'t [u8]) {
     let text_len = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len());
     let (text, after) = rest.split_at(text_len);
-    let number_len = after.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(after.len());
+    let number_len = after
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(after.len());
     let (number, after) = after.split_at(number_len);
     *rest = after;
     let zeros = number.iter().take_while(|byte| **byte == b'0').count();
@@ -259,8 +272,29 @@ mod tests {
     #[test]
     fn orders_as_the_policy_manual_says() {
         let ascending = [
-            "~~", "~~a", "~", "0", "0a", "1~rc1-1", "1", "1-1~bpo12+1", "1-1", "1-1+b1", "1-1+deb13u1", "1-2",
-            "1-10", "1a", "1+", "1.0.1", "1.2", "1.10", "a", "1:0.1", "1:9999999999999999999998", "1:9999999999999999999999", "2:0",
+            "~~",
+            "~~a",
+            "~",
+            "0",
+            "0a",
+            "1~rc1-1",
+            "1",
+            "1-1~bpo12+1",
+            "1-1",
+            "1-1+b1",
+            "1-1+deb13u1",
+            "1-2",
+            "1-10",
+            "1a",
+            "1+",
+            "1.0.1",
+            "1.2",
+            "1.10",
+            "a",
+            "1:0.1",
+            "1:9999999999999999999998",
+            "1:9999999999999999999999",
+            "2:0",
         ];
         for (at, left) in ascending.iter().enumerate() {
             for (other, right) in ascending.iter().enumerate() {
@@ -272,10 +306,20 @@ mod tests {
 
     #[test]
     fn equal_versions_may_be_written_differently() {
-        for (left, right) in [("1.0", "1.00"), ("1.0", "0:1.0"), ("1.0", "1.0-0"), ("1.", "1.0"), ("1-1.", "1-1.0")] {
+        for (left, right) in [
+            ("1.0", "1.00"),
+            ("1.0", "0:1.0"),
+            ("1.0", "1.0-0"),
+            ("1.", "1.0"),
+            ("1-1.", "1-1.0"),
+        ] {
             assert_eq!(version(left), version(right));
             let state = RandomState::new();
-            assert_eq!(state.hash_one(version(left)), state.hash_one(version(right)), "{left} and {right}");
+            assert_eq!(
+                state.hash_one(version(left)),
+                state.hash_one(version(right)),
+                "{left} and {right}"
+            );
             assert_ne!(version(left).as_str(), version(right).as_str());
         }
     }
@@ -283,14 +327,35 @@ mod tests {
     #[test]
     fn splits_at_the_first_colon_and_the_last_hyphen() {
         let parts = version("2:1.2:3-rc1-0.1");
-        assert_eq!((parts.epoch(), parts.upstream(), parts.revision()), (2, "1.2:3-rc1", "0.1"));
+        assert_eq!(
+            (parts.epoch(), parts.upstream(), parts.revision()),
+            (2, "1.2:3-rc1", "0.1")
+        );
         let native = version("1.2");
-        assert_eq!((native.epoch(), native.upstream(), native.revision()), (0, "1.2", ""));
+        assert_eq!(
+            (native.epoch(), native.upstream(), native.revision()),
+            (0, "1.2", "")
+        );
     }
 
     #[test]
     fn refuses_what_is_no_version() {
-        for text in ["", ":", "1:", "-1", "1-", "1:-1", "a:1", "+1:1", "2147483648:1", "1 2", "1_2", "1-1:2", "1/2", "é"] {
+        for text in [
+            "",
+            ":",
+            "1:",
+            "-1",
+            "1-",
+            "1:-1",
+            "a:1",
+            "+1:1",
+            "2147483648:1",
+            "1 2",
+            "1_2",
+            "1-1:2",
+            "1/2",
+            "é",
+        ] {
             assert!(text.parse::<Version>().is_err(), "{text:?}");
         }
         assert_eq!(version("2147483647:1").epoch(), EPOCH_MAX);
@@ -301,7 +366,10 @@ mod tests {
         assert!("1".repeat(VERSION_BYTES_MAX).parse::<Version>().is_ok());
         let long = format!("0:{}-1", "1".repeat(VERSION_BYTES_MAX - 4));
         assert_eq!(version(&long).revision(), "1");
-        assert_eq!("1".repeat(VERSION_BYTES_MAX + 1).parse::<Version>(), Err(VersionError::TooLong(VERSION_BYTES_MAX + 1)));
+        assert_eq!(
+            "1".repeat(VERSION_BYTES_MAX + 1).parse::<Version>(),
+            Err(VersionError::TooLong(VERSION_BYTES_MAX + 1))
+        );
     }
 
     fn any_version() -> impl Strategy<Value = Version> {

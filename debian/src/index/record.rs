@@ -84,7 +84,9 @@ impl PackageIndex {
         let version: Version = reader.parsed(Field::Version)?;
         let source = match reader.text(Field::Source)? {
             None => (name.clone(), version.clone()),
-            Some(text) => parse_source(text, &version).map_err(|problem| reader.error(Field::Source, problem))?,
+            Some(text) => {
+                parse_source(text, &version).map_err(|problem| reader.error(Field::Source, problem))?
+            }
         };
         Ok(Record {
             architecture: reader.parsed(Field::Architecture)?,
@@ -98,7 +100,9 @@ impl PackageIndex {
             conflicts: reader.plain_relations(Field::Conflicts)?,
             breaks: reader.plain_relations(Field::Breaks)?,
             provides: reader.plain_relations(Field::Provides)?,
-            filename: reader.checked(Field::Filename, scan::safe_path, IndexProblem::Filename)?.to_owned(),
+            filename: reader
+                .checked(Field::Filename, scan::safe_path, IndexProblem::Filename)?
+                .to_owned(),
             size: reader.checked(Field::Size, scan::parse_size, IndexProblem::Size)?,
             sha256: reader.checked(Field::Sha256, scan::parse_sha256, IndexProblem::Sha256)?,
             name,
@@ -118,11 +122,13 @@ struct FieldReader<'i> {
 impl<'i> FieldReader<'i> {
     fn text(self, field: Field) -> Result<Option<&'i str>, IndexError> {
         let span = self.index.span(self.id, field);
-        span.map(|span| self.index.str_in(self.id, field, span)).transpose()
+        span.map(|span| self.index.str_in(self.id, field, span))
+            .transpose()
     }
 
     fn required(self, field: Field) -> Result<&'i str, IndexError> {
-        self.text(field)?.ok_or_else(|| self.error(field, IndexProblem::Missing(field.name())))
+        self.text(field)?
+            .ok_or_else(|| self.error(field, IndexProblem::Missing(field.name())))
     }
 
     fn parsed<T>(self, field: Field) -> Result<T, IndexError>
@@ -130,7 +136,9 @@ impl<'i> FieldReader<'i> {
         T: FromStr,
         IndexProblem: From<T::Err>,
     {
-        self.required(field)?.parse().map_err(|error: T::Err| self.error(field, error.into()))
+        self.required(field)?
+            .parse()
+            .map_err(|error: T::Err| self.error(field, error.into()))
     }
 
     fn checked<T>(
@@ -144,26 +152,40 @@ impl<'i> FieldReader<'i> {
     }
 
     fn one_of<T: Copy + Default>(self, field: Field, values: &[(&str, T)]) -> Result<T, IndexError> {
-        let Some(text) = self.text(field)? else { return Ok(T::default()) };
-        let known = values.iter().find(|(written, _)| *written == text).map(|(_, value)| *value);
+        let Some(text) = self.text(field)? else {
+            return Ok(T::default());
+        };
+        let known = values
+            .iter()
+            .find(|(written, _)| *written == text)
+            .map(|(_, value)| *value);
         known.ok_or_else(|| {
             let value = scan::shown(text.as_bytes());
-            self.error(field, IndexProblem::Value { field: field.name(), value })
+            self.error(
+                field,
+                IndexProblem::Value {
+                    field: field.name(),
+                    value,
+                },
+            )
         })
     }
 
     fn relations(self, field: Field) -> Result<Relations, IndexError> {
         let text = self.text(field)?.unwrap_or_default();
-        text.parse().map_err(|error: crate::relation::RelationError| self.error(field, error.into()))
+        text.parse()
+            .map_err(|error: crate::relation::RelationError| self.error(field, error.into()))
     }
 
     fn plain_relations(self, field: Field) -> Result<Vec<Relation>, IndexError> {
         let entries = self.relations(field)?.0.into_iter();
         entries
-            .map(|mut entry| match (entry.alternatives.pop(), entry.alternatives.is_empty()) {
-                (Some(only), true) => Ok(only),
-                _ => Err(self.error(field, IndexProblem::Alternatives(field.name()))),
-            })
+            .map(
+                |mut entry| match (entry.alternatives.pop(), entry.alternatives.is_empty()) {
+                    (Some(only), true) => Ok(only),
+                    _ => Err(self.error(field, IndexProblem::Alternatives(field.name()))),
+                },
+            )
             .collect()
     }
 
@@ -174,8 +196,12 @@ impl<'i> FieldReader<'i> {
 
 /// Parses `NAME` or `NAME (VERSION)`; without a version the source has the package's own.
 fn parse_source(text: &str, version: &Version) -> Result<(PackageName, Version), IndexProblem> {
-    let Some((name, rest)) = text.split_once('(') else { return Ok((text.parse()?, version.clone())) };
-    let version = rest.strip_suffix(')').ok_or_else(|| IndexProblem::Source(scan::shown(text.as_bytes())))?;
+    let Some((name, rest)) = text.split_once('(') else {
+        return Ok((text.parse()?, version.clone()));
+    };
+    let version = rest
+        .strip_suffix(')')
+        .ok_or_else(|| IndexProblem::Source(scan::shown(text.as_bytes())))?;
     Ok((name.trim_ascii().parse()?, version.trim_ascii().parse()?))
 }
 

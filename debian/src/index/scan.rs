@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::{
-    FILENAME_BYTES_MAX, INDEX_BYTES_MAX, IndexError, IndexProblem, PACKAGE_BYTES_MAX, STANZA_BYTES_MAX, STANZAS_MAX,
+    FILENAME_BYTES_MAX, INDEX_BYTES_MAX, IndexError, IndexProblem, PACKAGE_BYTES_MAX, STANZA_BYTES_MAX,
 };
 use crate::architecture::Architecture;
 use crate::control::PackageName;
@@ -42,11 +42,15 @@ pub(super) enum Field {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Stanza([Span; FIELDS]);
 
-/// Finds and checks all stanzas.
-pub(super) fn scan(text: &[u8]) -> Result<Vec<Stanza>, IndexError> {
+/// Finds and checks all stanzas, at most `stanzas_max`.
+pub(super) fn scan(text: &[u8], stanzas_max: usize) -> Result<Vec<Stanza>, IndexError> {
     if text.len() > INDEX_BYTES_MAX {
         let problem = IndexProblem::IndexTooLong(text.len());
-        return Err(IndexError { line: 1, package: None, problem });
+        return Err(IndexError {
+            line: 1,
+            package: None,
+            problem,
+        });
     }
     let mut stanzas = Vec::with_capacity(text.len() / USUAL_STANZA_BYTES);
     let mut at = 0;
@@ -54,8 +58,8 @@ pub(super) fn scan(text: &[u8]) -> Result<Vec<Stanza>, IndexError> {
         let (stanza, end) = scan_stanza(text, at)?;
         if let Some(stanza) = stanza {
             let error = |(offset, problem)| error_at(text, &stanza, offset, problem);
-            if stanzas.len() == STANZAS_MAX {
-                return Err(error((at, IndexProblem::TooManyStanzas)));
+            if stanzas.len() == stanzas_max {
+                return Err(error((at, IndexProblem::TooManyStanzas(stanzas_max))));
             }
             check(text, &stanza, at).map_err(error)?;
             stanzas.push(stanza);
@@ -117,15 +121,24 @@ fn scan_stanza(text: &[u8], from: usize) -> Result<(Option<Stanza>, usize), Inde
 
 fn error_at(text: &[u8], stanza: &Stanza, offset: usize, problem: IndexProblem) -> IndexError {
     let package = stanza.field(Field::Package).map(|span| shown(span.of(text)));
-    IndexError { line: line_of(text, offset), package, problem }
+    IndexError {
+        line: line_of(text, offset),
+        package,
+        problem,
+    }
 }
 
 /// Checks the fields that every package must have, and gives the offset of the first bad one.
 fn check(text: &[u8], stanza: &Stanza, start: usize) -> Result<(), (usize, IndexProblem)> {
     let value = |field: Field| {
-        let span = stanza.field(field).ok_or((start, IndexProblem::Missing(field.name())))?;
+        let span = stanza
+            .field(field)
+            .ok_or((start, IndexProblem::Missing(field.name())))?;
         let value = std::str::from_utf8(span.of(text));
-        Ok((span.start(), value.map_err(|_| (span.start(), IndexProblem::NotText(field.name())))?))
+        Ok((
+            span.start(),
+            value.map_err(|_| (span.start(), IndexProblem::NotText(field.name())))?,
+        ))
     };
     let (at, name) = value(Field::Package)?;
     if !PackageName::is_valid(name) {
@@ -135,7 +148,9 @@ fn check(text: &[u8], stanza: &Stanza, start: usize) -> Result<(), (usize, Index
     let (at, version) = value(Field::Version)?;
     version.parse::<Version>().map_err(|error| (at, error.into()))?;
     let (at, architecture) = value(Field::Architecture)?;
-    architecture.parse::<Architecture>().map_err(|error| (at, error.into()))?;
+    architecture
+        .parse::<Architecture>()
+        .map_err(|error| (at, error.into()))?;
     let (at, filename) = value(Field::Filename)?;
     safe_path(filename).ok_or_else(|| (at, IndexProblem::Filename(shown(filename.as_bytes()))))?;
     let (at, size) = value(Field::Size)?;
@@ -150,14 +165,30 @@ fn check(text: &[u8], stanza: &Stanza, start: usize) -> Result<(), (usize, Index
 /// It becomes part of an URL and of messages, so only characters are let through that mean nothing in either.
 pub(super) fn safe_path(path: &str) -> Option<&str> {
     let path = path.strip_prefix("./").unwrap_or(path);
-    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._+~:%=@,^-".contains(&byte));
-    let climbs = path.split('/').any(|component| matches!(component, "" | "." | ".."));
-    (plain && !climbs && path.len() <= FILENAME_BYTES_MAX).then_some(path)
+    // In one pass, as it is done for every package of an index.
+    let (mut bytes, mut dots) = (0, 0);
+    for byte in path.bytes().chain(std::iter::once(b'/')) {
+        if byte == b'/' {
+            // An empty component, `.` or `..`.
+            if bytes == dots && bytes <= 2 {
+                return None;
+            }
+            (bytes, dots) = (0, 0);
+        } else if PATH_CHARACTERS.get(usize::from(byte)) == Some(&true) {
+            bytes += 1;
+            dots += usize::from(byte == b'.');
+        } else {
+            return None;
+        }
+    }
+    (path.len() <= FILENAME_BYTES_MAX).then_some(path)
 }
 
 pub(super) fn parse_size(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|size| digits && *size <= PACKAGE_BYTES_MAX)
+    text.parse()
+        .ok()
+        .filter(|size| digits && *size <= PACKAGE_BYTES_MAX)
 }
 
 pub(super) fn parse_sha256(text: &str) -> Option<[u8; 32]> {
@@ -167,7 +198,11 @@ pub(super) fn parse_sha256(text: &str) -> Option<[u8; 32]> {
         return None;
     }
     for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let nibble = |digit: u8| {
+            char::from(digit)
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok())
+        };
         *byte = nibble(*high)? << 4 | nibble(*low)?;
     }
     Some(digest)
@@ -191,7 +226,10 @@ fn field_named(name: &[u8]) -> Option<Field> {
         12 => &[Field::Architecture],
         _ => &[],
     };
-    candidates.iter().copied().find(|field| field.name().as_bytes().eq_ignore_ascii_case(name))
+    candidates
+        .iter()
+        .copied()
+        .find(|field| field.name().as_bytes().eq_ignore_ascii_case(name))
 }
 
 impl Field {
@@ -240,7 +278,10 @@ impl Span {
     fn between(start: usize, end: usize) -> Span {
         // INDEX_BYTES_MAX is far below what 32 bits hold.
         let small = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
-        Span { start: small(start), bytes: small(end.saturating_sub(start)) }
+        Span {
+            start: small(start),
+            bytes: small(end.saturating_sub(start)),
+        }
     }
 
     pub(super) fn start(self) -> usize {
@@ -249,12 +290,16 @@ impl Span {
 
     /// The text of the span, without the blanks around it.
     pub(super) fn of(self, text: &[u8]) -> &[u8] {
-        text.get(self.start()..self.start() + self.bytes as usize).unwrap_or_default().trim_ascii()
+        text.get(self.start()..self.start() + self.bytes as usize)
+            .unwrap_or_default()
+            .trim_ascii()
     }
 
     /// The parts between `separator`.
     pub(super) fn split(self, text: &[u8], separator: u8) -> impl Iterator<Item = Span> {
-        let whole = text.get(self.start()..self.start() + self.bytes as usize).unwrap_or_default();
+        let whole = text
+            .get(self.start()..self.start() + self.bytes as usize)
+            .unwrap_or_default();
         let ends = memchr::memchr_iter(separator, whole).chain(std::iter::once(whole.len()));
         let mut from = 0;
         ends.map(move |end| {
@@ -264,6 +309,23 @@ impl Span {
         })
     }
 }
+
+/// What a component of a path may consist of.
+const PATH_CHARACTERS: [bool; 128] = {
+    let mut allowed = [false; 128];
+    let punctuation = b"._+~:%=@,^-";
+    let mut at = 0;
+    while at < allowed.len() {
+        allowed[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < punctuation.len() {
+        allowed[punctuation[at] as usize] = true;
+        at += 1;
+    }
+    allowed
+};
 
 const FIELDS: usize = Field::Provides as usize + 1;
 

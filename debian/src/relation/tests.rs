@@ -21,16 +21,28 @@ fn reads_every_part_of_the_grammar() {
     assert_eq!(perl.qualifier, Some(ArchQualifier::Native));
     assert_eq!(perl.constraint, Some((Operator::Earlier, "5~".parse().unwrap())));
     let foo = &relations.0[2].alternatives[0];
-    assert_eq!(foo.qualifier, Some(ArchQualifier::Architecture("arm64".parse().unwrap())));
+    assert_eq!(
+        foo.qualifier,
+        Some(ArchQualifier::Architecture("arm64".parse().unwrap()))
+    );
     assert_eq!(foo.architectures.len(), 2);
-    assert_eq!(foo.profiles[0][1], ProfileTerm { negated: true, profile: "cross".into() });
+    assert_eq!(
+        foo.profiles[0][1],
+        ProfileTerm {
+            negated: true,
+            profile: "cross".into()
+        }
+    );
 }
 
 #[test]
 fn blanks_and_line_ends_do_not_matter() {
     let loose = " aa(>=1)|bb\t( << 2 ),\n cc[amd64]<!x>, dd ,\n";
     let relations: Relations = loose.parse().unwrap();
-    assert_eq!(relations.to_string(), "aa (>= 1) | bb (<< 2), cc [amd64] <!x>, dd");
+    assert_eq!(
+        relations.to_string(),
+        "aa (>= 1) | bb (<< 2), cc [amd64] <!x>, dd"
+    );
     assert_eq!(" \n".parse::<Relations>().unwrap(), Relations::default());
 }
 
@@ -48,8 +60,23 @@ fn refuses_what_is_no_relation() {
     assert_eq!(problem_of("aa []"), RelationProblem::Brackets);
     assert_eq!(problem_of("aa [amd64] (>= 1)"), RelationProblem::Brackets);
     assert_eq!(problem_of("aa bb"), RelationProblem::Brackets);
-    assert_eq!(problem_of("aa <no check!>"), RelationProblem::Profile("check!".into()));
-    for text in ["aa,,bb", ",", "aa |", "| aa", "aa (>=)", "aa (= -1)", "Aa", "aa:", "aa:ANY", "aa [AMD64]", "aa (>> 1 2)"] {
+    assert_eq!(
+        problem_of("aa <no check!>"),
+        RelationProblem::Profile("check!".into())
+    );
+    for text in [
+        "aa,,bb",
+        ",",
+        "aa |",
+        "| aa",
+        "aa (>=)",
+        "aa (= -1)",
+        "Aa",
+        "aa:",
+        "aa:ANY",
+        "aa [AMD64]",
+        "aa (>> 1 2)",
+    ] {
         assert!(text.parse::<Relations>().is_err(), "{text:?}");
     }
 }
@@ -86,14 +113,31 @@ fn restrictions_choose_architectures_and_profiles() {
 #[test]
 fn accepts_each_limit_and_nothing_beyond_it() {
     let list = |count: usize, separator: &str| vec!["aa"; count].join(separator);
-    assert_eq!(list(DEPENDENCIES_MAX, ",").parse::<Relations>().unwrap().0.len(), DEPENDENCIES_MAX);
-    assert_eq!(problem_of(&list(DEPENDENCIES_MAX + 1, ",")), RelationProblem::TooMany(DEPENDENCIES_MAX));
+    assert_eq!(
+        list(DEPENDENCIES_MAX, ",").parse::<Relations>().unwrap().0.len(),
+        DEPENDENCIES_MAX
+    );
+    assert_eq!(
+        problem_of(&list(DEPENDENCIES_MAX + 1, ",")),
+        RelationProblem::TooMany(DEPENDENCIES_MAX)
+    );
     assert!(list(ALTERNATIVES_MAX, "|").parse::<Dependency>().is_ok());
-    assert_eq!(problem_of(&list(ALTERNATIVES_MAX + 1, "|")), RelationProblem::TooMany(ALTERNATIVES_MAX));
-    assert!(format!("aa [{}]", list(RESTRICTIONS_MAX, " ")).parse::<Relations>().is_ok());
+    assert_eq!(
+        problem_of(&list(ALTERNATIVES_MAX + 1, "|")),
+        RelationProblem::TooMany(ALTERNATIVES_MAX)
+    );
+    assert!(
+        format!("aa [{}]", list(RESTRICTIONS_MAX, " "))
+            .parse::<Relations>()
+            .is_ok()
+    );
     let long = format!("aa [{}]", list(RESTRICTIONS_MAX + 1, " "));
     assert_eq!(problem_of(&long), RelationProblem::TooMany(RESTRICTIONS_MAX));
-    assert!(format!("aa {}", "<x>".repeat(RESTRICTIONS_MAX)).parse::<Relations>().is_ok());
+    assert!(
+        format!("aa {}", "<x>".repeat(RESTRICTIONS_MAX))
+            .parse::<Relations>()
+            .is_ok()
+    );
     let long = format!("aa {}", "<x>".repeat(RESTRICTIONS_MAX + 1));
     assert_eq!(problem_of(&long), RelationProblem::TooMany(RESTRICTIONS_MAX));
 }

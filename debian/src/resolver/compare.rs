@@ -26,23 +26,35 @@ pub fn version_differences(resolutions: &[(Architecture, &Resolution)]) -> Vec<V
     let mut by_name: BTreeMap<&PackageName, Vec<(&Architecture, &super::Resolved)>> = BTreeMap::new();
     for (architecture, resolution) in resolutions {
         for package in &resolution.packages {
-            by_name.entry(&package.record.name).or_default().push((architecture, package));
+            by_name
+                .entry(&package.record.name)
+                .or_default()
+                .push((architecture, package));
         }
     }
     let differences = by_name.into_iter().map(|(name, packages)| {
         let mut versions: BTreeMap<&Version, Vec<Architecture>> = BTreeMap::new();
         for (architecture, package) in &packages {
-            versions.entry(&package.record.version).or_default().push((*architecture).clone());
+            versions
+                .entry(&package.record.version)
+                .or_default()
+                .push((*architecture).clone());
         }
         let mut sources = packages.iter().map(|(_, package)| &package.record.source.1);
         let first = sources.next();
         VersionDifference {
             name: name.clone(),
             same_source: sources.all(|source| Some(source) == first),
-            versions: versions.into_iter().rev().map(|(version, on)| (version.clone(), on)).collect(),
+            versions: versions
+                .into_iter()
+                .rev()
+                .map(|(version, on)| (version.clone(), on))
+                .collect(),
         }
     });
-    differences.filter(|difference| difference.versions.len() > 1).collect()
+    differences
+        .filter(|difference| difference.versions.len() > 1)
+        .collect()
 }
 
 impl fmt::Display for VersionDifference {

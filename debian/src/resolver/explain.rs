@@ -21,7 +21,10 @@ const LISTED_MAX: usize = 5;
 
 /// Explains, given the choices that the failed search looked at.
 pub(super) fn explain(universe: &RefCell<Universe<'_>>, visited: &[Choice]) -> Result<String, ResolveError> {
-    let mut minimizer = Minimizer { universe, searches: 0 };
+    let mut minimizer = Minimizer {
+        universe,
+        searches: 0,
+    };
     let facts = facts_about(&mut universe.borrow_mut(), visited)?;
     let colliding: BTreeSet<Fact> = minimizer.fewest(&[], false, &facts)?.into_iter().collect();
     Words::new(&mut universe.borrow_mut(), &colliding)?.text()
@@ -73,7 +76,13 @@ impl Minimizer<'_, '_> {
     fn collide(&mut self, facts: &[Fact]) -> Result<bool, ResolveError> {
         self.searches += 1;
         let facts = Some(facts.iter().copied().collect());
-        let outcome = search(self.universe, SearchOptions { facts, ..SearchOptions::default() })?;
+        let outcome = search(
+            self.universe,
+            SearchOptions {
+                facts,
+                ..SearchOptions::default()
+            },
+        )?;
         Ok(matches!(outcome, Outcome::Unsolvable(_)))
     }
 }
@@ -98,34 +107,46 @@ struct ClashIn(Rc<[Clash]>, usize);
 
 impl<'w, 'r> Words<'w, 'r> {
     fn new(universe: &'w mut Universe<'r>, facts: &BTreeSet<Fact>) -> Result<Self, ResolveError> {
-        let mut words = Words { universe, needs: Vec::new(), clashes: Vec::new(), involved: BTreeSet::new() };
+        let mut words = Words {
+            universe,
+            needs: Vec::new(),
+            clashes: Vec::new(),
+            involved: BTreeSet::new(),
+        };
         for fact in facts {
             match *fact {
                 Fact::Root(at) => words.needs.push((None, NeedIn(words.universe.roots()?, at))),
                 Fact::Need(choice, at) => {
                     let record = words.universe.record(choice);
-                    words.needs.push((record, NeedIn(words.universe.needs(choice)?, at)));
+                    words
+                        .needs
+                        .push((record, NeedIn(words.universe.needs(choice)?, at)));
                 }
                 Fact::Clash(choice, at) => {
                     let clashes = ClashIn(words.universe.clashes(choice)?, at);
-                    words.clashes.extend(words.universe.record(choice).map(|record| (record, clashes)));
+                    words
+                        .clashes
+                        .extend(words.universe.record(choice).map(|record| (record, clashes)));
                 }
             }
         }
-        let needs = words.needs.iter().filter_map(|(_, NeedIn(needs, at))| needs.get(*at));
+        let needs = words
+            .needs
+            .iter()
+            .filter_map(|(_, NeedIn(needs, at))| needs.get(*at));
         words.involved = needs.flat_map(|need| need.choices.iter().copied()).collect();
         Ok(words)
     }
 
     fn text(mut self) -> Result<String, ResolveError> {
         let mut lines: Vec<Line> = Vec::new();
+        let single = self.one_version_lines();
         for (record, NeedIn(needs, at)) in std::mem::take(&mut self.needs) {
             let Some(need) = needs.get(at) else { continue };
             let verb = if record.is_some() { "depends on" } else { "needs" };
             let predicate = format!("{verb} {}{}", need.dependency, self.remark_on(need)?);
             push_line(&mut lines, record.as_deref(), predicate);
         }
-        let single = self.one_version_lines();
         for (record, ClashIn(clashes, at)) in std::mem::take(&mut self.clashes) {
             let Some(clash) = clashes.get(at) else { continue };
             let predicate = self.clash_predicate(clash);
@@ -153,7 +174,10 @@ impl<'w, 'r> Words<'w, 'r> {
         }
         let real = |choice: &Choice| {
             let name = self.universe.name_text(self.universe.name_of(*choice));
-            need.dependency.alternatives.iter().any(|relation| relation.name.as_str() == name)
+            need.dependency
+                .alternatives
+                .iter()
+                .any(|relation| relation.name.as_str() == name)
         };
         if !need.choices.iter().any(real) {
             let mut names: Vec<&str> = self.names_of(&need.choices);
@@ -163,7 +187,11 @@ impl<'w, 'r> Words<'w, 'r> {
             }
             reasons.push(format!("provided by {}", joined(&names, "and")));
         }
-        Ok(if reasons.is_empty() { String::new() } else { format!(" ({})", joined(&reasons, "and")) })
+        Ok(if reasons.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", joined(&reasons, "and"))
+        })
     }
 
     /// Why nothing satisfies one alternative; nothing, if something does or it is not meant for us.
@@ -190,15 +218,23 @@ impl<'w, 'r> Words<'w, 'r> {
             return Ok(Some(self.reason_against_versions(relation, &versions)));
         }
         if let Some(version) = request.provide.iter().find(|provided| provided.name == *name) {
-            let version = version.version.as_ref().map(ToString::to_string).unwrap_or_default();
+            let version = version
+                .version
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             return Ok(Some(format!("{name} is taken to be there in version {version}")));
         }
         let providers = self.universe.providers(name)?;
         if let Some((choice, provided)) = providers.first()
             && let Some(record) = self.universe.record(*choice)
         {
-            let how = provided_version(provided).map_or("without a version".to_owned(), |version| format!("as {version}"));
-            return Ok(Some(format!("{} {} provides {name} only {how}", record.name, record.version)));
+            let how = provided_version(provided)
+                .map_or("without a version".to_owned(), |version| format!("as {version}"));
+            return Ok(Some(format!(
+                "{} {} provides {name} only {how}",
+                record.name, record.version
+            )));
         }
         Ok(Some(absence_of(name, request)))
     }
@@ -206,8 +242,13 @@ impl<'w, 'r> Words<'w, 'r> {
     fn reason_against_versions(&self, relation: &Relation, versions: &[Choice]) -> String {
         let name = &relation.name;
         let architecture = &self.universe.request.architecture;
-        let records: Vec<_> = versions.iter().filter_map(|choice| Some((*choice, self.universe.record(*choice)?))).collect();
-        let fitting = records.iter().find(|(_, record)| relation.accepts_version(&record.version));
+        let records: Vec<_> = versions
+            .iter()
+            .filter_map(|choice| Some((*choice, self.universe.record(*choice)?)))
+            .collect();
+        let fitting = records
+            .iter()
+            .find(|(_, record)| relation.accepts_version(&record.version));
         match (&relation.qualifier, fitting) {
             (Some(ArchQualifier::Any), Some((_, record))) => {
                 return format!("{name} {} does not say Multi-Arch: allowed", record.version);
@@ -218,12 +259,22 @@ impl<'w, 'r> Words<'w, 'r> {
             _ => {}
         }
         let request = self.universe.request;
-        let archive_of = |choice| request.indexes.get(self.universe.archive(choice)).map_or("", |from| from.name.as_str());
+        let archive_of = |choice| {
+            request
+                .indexes
+                .get(self.universe.archive(choice))
+                .map_or("", |from| from.name.as_str())
+        };
         match records.as_slice() {
             [(choice, only)] => format!("only {name} {} is in {}", only.version, archive_of(*choice)),
             several => {
-                let listed = several.iter().map(|(choice, record)| format!("{} ({})", record.version, archive_of(*choice)));
-                format!("only {name} {} are there", joined(&listed.collect::<Vec<_>>(), "and"))
+                let listed = several
+                    .iter()
+                    .map(|(choice, record)| format!("{} ({})", record.version, archive_of(*choice)));
+                format!(
+                    "only {name} {} are there",
+                    joined(&listed.collect::<Vec<_>>(), "and")
+                )
             }
         }
     }
@@ -234,11 +285,16 @@ impl<'w, 'r> Words<'w, 'r> {
         if clash.provided.is_some() {
             predicate += ", which is taken to be there";
         }
-        let hit = clash.against.iter().filter(|choice| self.involved.contains(choice));
+        let hit = clash
+            .against
+            .iter()
+            .filter(|choice| self.involved.contains(choice));
         let standing_in = hit.filter_map(|choice| self.universe.record(*choice));
         let standing_in = standing_in.filter(|record| record.name != clash.relation.name);
-        let named: Vec<String> =
-            standing_in.take(LISTED_MAX).map(|record| format!("{} {}", record.name, record.version)).collect();
+        let named: Vec<String> = standing_in
+            .take(LISTED_MAX)
+            .map(|record| format!("{} {}", record.name, record.version))
+            .collect();
         if !named.is_empty() {
             let verb = if named.len() == 1 { "provides" } else { "provide" };
             predicate += &format!(", which {} {verb}", joined(&named, "and"));
@@ -250,14 +306,35 @@ impl<'w, 'r> Words<'w, 'r> {
     fn one_version_lines(&self) -> Vec<String> {
         let mut versions: BTreeMap<Name, Vec<Choice>> = BTreeMap::new();
         for choice in &self.involved {
-            versions.entry(self.universe.name_of(*choice)).or_default().push(*choice);
+            versions
+                .entry(self.universe.name_of(*choice))
+                .or_default()
+                .push(*choice);
         }
-        let several = versions.into_iter().filter(|(_, versions)| versions.len() > 1);
+        let needs = self
+            .needs
+            .iter()
+            .filter_map(|(_, NeedIn(needs, at))| needs.get(*at));
+        let needs: Vec<&Need> = needs.collect();
+        // Some need must ask for some of the versions and not for others.
+        let divides = |need: &&Need, versions: &[Choice]| {
+            let accepted = versions
+                .iter()
+                .filter(|choice| need.choices.contains(choice))
+                .count();
+            (1..versions.len()).contains(&accepted)
+        };
+        let several = versions
+            .into_iter()
+            .filter(|(_, versions)| needs.iter().any(|need| divides(need, versions)));
         let lines = several.map(|(name, choices)| {
             let records = choices.iter().filter_map(|choice| self.universe.record(*choice));
             let versions: Vec<String> = records.map(|record| record.version.to_string()).collect();
             let name = self.universe.name_text(name);
-            format!("only one version of {name} can be chosen: {}", joined(&versions, "or"))
+            format!(
+                "only one version of {name} can be chosen: {}",
+                joined(&versions, "or")
+            )
         });
         lines.collect()
     }
@@ -276,7 +353,9 @@ impl<'w, 'r> Words<'w, 'r> {
 
 fn push_line(lines: &mut Vec<Line>, record: Option<&Record>, predicate: String) {
     let package = record.map(|record| record.name.clone());
-    let same = lines.iter_mut().find(|line| line.package == package && line.predicate == predicate);
+    let same = lines
+        .iter_mut()
+        .find(|line| line.package == package && line.predicate == predicate);
     match (same, record) {
         (Some(line), Some(record)) => line.versions.push(record.version.clone()),
         _ => lines.push(Line {
@@ -301,12 +380,22 @@ impl Line {
 /// Says where a package was looked for in vain, or that it may not come from where it is.
 fn absence_of(name: &PackageName, request: &Request<'_>) -> String {
     for candidates in request.indexes {
-        let withheld = candidates.allow.as_ref().is_some_and(|allow| !allow.contains(name));
-        if withheld && candidates.index.named(name.as_str()).next().is_some() {
-            return format!("{name} is not among the packages that may come from {}", candidates.name);
+        let withheld = candidates
+            .allow
+            .as_ref()
+            .is_some_and(|allow| !allow.contains(name));
+        if withheld && !candidates.index.named(name.as_str()).is_empty() {
+            return format!(
+                "{name} is not among the packages that may come from {}",
+                candidates.name
+            );
         }
     }
-    let archives: Vec<&str> = request.indexes.iter().map(|candidates| candidates.name.as_str()).collect();
+    let archives: Vec<&str> = request
+        .indexes
+        .iter()
+        .map(|candidates| candidates.name.as_str())
+        .collect();
     if archives.is_empty() {
         return format!("there is no index that could have {name}");
     }

@@ -6,8 +6,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use resolvo::{
-    Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider, Interner, KnownDependencies,
-    Problem, Requirement, Solver, SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
+    Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider, Interner,
+    KnownDependencies, Problem, Requirement, Solver, SolverCache, StringId, UnsolvableOrCancelled,
+    VersionSetId, VersionSetUnionId,
 };
 
 use super::ResolveError;
@@ -42,7 +43,10 @@ pub(super) enum Outcome {
 }
 
 /// Searches a set of choices that respects all facts.
-pub(super) fn search(universe: &RefCell<Universe<'_>>, options: SearchOptions) -> Result<Outcome, ResolveError> {
+pub(super) fn search(
+    universe: &RefCell<Universe<'_>>,
+    options: SearchOptions,
+) -> Result<Outcome, ResolveError> {
     let provider = Provider {
         universe,
         options,
@@ -52,8 +56,13 @@ pub(super) fn search(universe: &RefCell<Universe<'_>>, options: SearchOptions) -
         failure: RefCell::default(),
     };
     let roots = universe.borrow_mut().roots()?;
-    let enabled = roots.iter().enumerate().filter(|(at, _)| provider.respects(Fact::Root(*at)));
-    let requirements = enabled.filter_map(|(_, need)| provider.requirement(need)).collect();
+    let enabled = roots
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| provider.respects(Fact::Root(*at)));
+    let requirements = enabled
+        .filter_map(|(_, need)| provider.requirement(need))
+        .collect();
     let mut solver = Solver::new(provider);
     let result = solver.solve(Problem::new().requirements(requirements));
     if let Some(failure) = solver.provider().failure.take() {
@@ -87,7 +96,10 @@ struct Interned<T> {
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Interned { values: Vec::new(), numbers: HashMap::new() }
+        Interned {
+            values: Vec::new(),
+            numbers: HashMap::new(),
+        }
     }
 }
 
@@ -105,7 +117,10 @@ impl<T: Clone + Eq + std::hash::Hash> Interned<T> {
 
 impl Provider<'_, '_> {
     fn respects(&self, fact: Fact) -> bool {
-        self.options.facts.as_ref().is_none_or(|facts| facts.contains(&fact))
+        self.options
+            .facts
+            .as_ref()
+            .is_none_or(|facts| facts.contains(&fact))
     }
 
     /// The union of the choices that satisfy a need, name by name. Nothing for a need that asks for nothing.
@@ -123,7 +138,11 @@ impl Provider<'_, '_> {
             }
         }
         // Stable: without a preferred one the order remains.
-        by_name.sort_by_key(|(_, choices)| !choices.iter().any(|choice| self.options.preferred.contains(choice)));
+        by_name.sort_by_key(|(_, choices)| {
+            !choices
+                .iter()
+                .any(|choice| self.options.preferred.contains(choice))
+        });
         if by_name.is_empty() {
             // No set at all is not an option of the solver: an empty set of any name is as impossible.
             by_name.push((Name::from_raw(0), Vec::new()));
@@ -148,7 +167,10 @@ impl Provider<'_, '_> {
         self.visited.borrow_mut().push(choice);
         let needs = self.universe.borrow_mut().needs(choice)?;
         let clashes = self.universe.borrow_mut().clashes(choice)?;
-        let needs = needs.iter().enumerate().filter(|(at, _)| self.respects(Fact::Need(choice, *at)));
+        let needs = needs
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| self.respects(Fact::Need(choice, *at)));
         let requirements = needs.filter_map(|(_, need)| self.requirement(need)).collect();
         let mut constrains = Vec::new();
         for (at, clash) in clashes.iter().enumerate() {
@@ -160,7 +182,10 @@ impl Provider<'_, '_> {
             }
             constrains.extend(self.constraints_against(&clash.against));
         }
-        Ok(Dependencies::Known(KnownDependencies { requirements, constrains }))
+        Ok(Dependencies::Known(KnownDependencies {
+            requirements,
+            constrains,
+        }))
     }
 
     /// For each name that is hit: only the versions that are not.
@@ -171,7 +196,14 @@ impl Provider<'_, '_> {
         names.dedup();
         let allowed = |name: Name| {
             let versions = universe.versions(name);
-            (name, versions.iter().copied().filter(|choice| !against.contains(choice)).collect())
+            (
+                name,
+                versions
+                    .iter()
+                    .copied()
+                    .filter(|choice| !against.contains(choice))
+                    .collect(),
+            )
         };
         names.into_iter().map(|name| self.set(allowed(name))).collect()
     }
@@ -183,7 +215,10 @@ impl Interner for Provider<'_, '_> {
 
     fn display_solvable(&self, choice: Choice) -> impl fmt::Display + '_ {
         let universe = self.universe.borrow();
-        universe.record(choice).map(|record| format!("{} {}", record.name, record.version)).unwrap_or_default()
+        universe
+            .record(choice)
+            .map(|record| format!("{} {}", record.name, record.version))
+            .unwrap_or_default()
     }
 
     fn display_name(&self, name: Name) -> impl fmt::Display + '_ {
@@ -200,7 +235,11 @@ impl Interner for Provider<'_, '_> {
     }
 
     fn version_set_name(&self, set: VersionSetId) -> Name {
-        self.sets.borrow().values.get(set.0 as usize).map_or(Name::from_raw(0), |(name, _)| *name)
+        self.sets
+            .borrow()
+            .values
+            .get(set.0 as usize)
+            .map_or(Name::from_raw(0), |(name, _)| *name)
     }
 
     fn solvable_name(&self, choice: Choice) -> Name {
@@ -208,7 +247,13 @@ impl Interner for Provider<'_, '_> {
     }
 
     fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
-        self.unions.borrow().values.get(union.0 as usize).cloned().unwrap_or_default().into_iter()
+        self.unions
+            .borrow()
+            .values
+            .get(union.0 as usize)
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
     }
 
     fn resolve_condition(&self, condition: ConditionId) -> Condition {
@@ -218,15 +263,31 @@ impl Interner for Provider<'_, '_> {
 }
 
 impl DependencyProvider for Provider<'_, '_> {
-    async fn filter_candidates(&self, candidates: &[Choice], set: VersionSetId, inverse: bool) -> Vec<Choice> {
+    async fn filter_candidates(
+        &self,
+        candidates: &[Choice],
+        set: VersionSetId,
+        inverse: bool,
+    ) -> Vec<Choice> {
         let sets = self.sets.borrow();
-        let members = sets.values.get(set.0 as usize).map(|(_, choices)| choices.as_slice()).unwrap_or_default();
-        candidates.iter().copied().filter(|choice| members.binary_search(choice).is_ok() != inverse).collect()
+        let members = sets
+            .values
+            .get(set.0 as usize)
+            .map(|(_, choices)| choices.as_slice())
+            .unwrap_or_default();
+        candidates
+            .iter()
+            .copied()
+            .filter(|choice| members.binary_search(choice).is_ok() != inverse)
+            .collect()
     }
 
     async fn get_candidates(&self, name: Name) -> Option<resolvo::Candidates<Choice>> {
         let candidates = self.universe.borrow().versions(name).to_vec();
-        Some(resolvo::Candidates { candidates, ..resolvo::Candidates::default() })
+        Some(resolvo::Candidates {
+            candidates,
+            ..resolvo::Candidates::default()
+        })
     }
 
     async fn sort_candidates(&self, _cache: &SolverCache<Self>, choices: &mut [Choice]) {
@@ -242,6 +303,9 @@ impl DependencyProvider for Provider<'_, '_> {
     }
 
     fn should_cancel_with_value(&self) -> Option<Box<dyn Any>> {
-        self.failure.borrow().is_some().then(|| Box::new(()) as Box<dyn Any>)
+        self.failure
+            .borrow()
+            .is_some()
+            .then(|| Box::new(()) as Box<dyn Any>)
     }
 }

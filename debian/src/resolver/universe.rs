@@ -69,13 +69,19 @@ pub(super) enum Purpose {
 impl Need {
     /// Whether something must be chosen for it. If not, it was provided for, or only excluded packages would do.
     pub(super) fn is_open(&self) -> bool {
-        self.provided.is_none() && !(self.choices.is_empty() && !self.excluded.is_empty())
+        self.provided.is_none() && (!self.choices.is_empty() || self.excluded.is_empty())
     }
 }
 
 impl<'r> Universe<'r> {
     pub(super) fn new(request: &'r Request<'r>) -> Self {
-        Universe { request, choices: Vec::new(), names: Vec::new(), name_numbers: HashMap::new(), roots: None }
+        Universe {
+            request,
+            choices: Vec::new(),
+            names: Vec::new(),
+            name_numbers: HashMap::new(),
+            roots: None,
+        }
     }
 
     /// The index entry of a choice.
@@ -95,12 +101,17 @@ impl<'r> Universe<'r> {
 
     /// The text of a name.
     pub(super) fn name_text(&self, name: Name) -> &str {
-        self.names.get(name.into_raw() as usize).map_or("", |data| data.name.as_str())
+        self.names
+            .get(name.into_raw() as usize)
+            .map_or("", |data| data.name.as_str())
     }
 
     /// All versions of a name, the newest first.
     pub(super) fn versions(&self, name: Name) -> Rc<[Choice]> {
-        self.names.get(name.into_raw() as usize).map(|data| Rc::clone(&data.choices)).unwrap_or_default()
+        self.names
+            .get(name.into_raw() as usize)
+            .map(|data| Rc::clone(&data.choices))
+            .unwrap_or_default()
     }
 
     /// The number of a name; looks up its versions in all indexes the first time.
@@ -110,7 +121,10 @@ impl<'r> Universe<'r> {
         }
         let number = Name::from_raw(number_of(self.names.len()));
         let choices = self.look_up(name, number)?;
-        self.names.push(NameData { name: name.clone(), choices });
+        self.names.push(NameData {
+            name: name.clone(),
+            choices,
+        });
         self.name_numbers.insert(name.clone(), number);
         Ok(number)
     }
@@ -118,23 +132,39 @@ impl<'r> Universe<'r> {
     fn look_up(&mut self, name: &PackageName, number: Name) -> Result<Rc<[Choice]>, ResolveError> {
         let mut found: Vec<ChoiceData> = Vec::new();
         for (archive, candidates) in self.request.indexes.iter().enumerate() {
-            if candidates.allow.as_ref().is_some_and(|allow| !allow.contains(name)) {
+            if candidates
+                .allow
+                .as_ref()
+                .is_some_and(|allow| !allow.contains(name))
+            {
                 continue;
             }
             for stanza in candidates.index.named(name.as_str()) {
-                let record = candidates.index.record(stanza).map_err(|error| self.index_error(archive, error))?;
+                let record = candidates
+                    .index
+                    .record(stanza)
+                    .map_err(|error| self.index_error(archive, error))?;
                 let fits = record.architecture.is_all() || record.architecture == self.request.architecture;
                 // The first archive that has a version gives it.
                 if fits && found.iter().all(|other| other.record.version != record.version) {
                     let record = Rc::new(record);
-                    found.push(ChoiceData { name: number, archive, stanza, record, needs: None, clashes: None });
+                    found.push(ChoiceData {
+                        name: number,
+                        archive,
+                        stanza,
+                        record,
+                        needs: None,
+                        clashes: None,
+                    });
                 }
             }
         }
         found.sort_by(|left, right| right.record.version.cmp(&left.record.version));
         let first = self.choices.len();
         self.choices.extend(found);
-        Ok((first..self.choices.len()).map(|at| Choice::from_raw(number_of(at))).collect())
+        Ok((first..self.choices.len())
+            .map(|at| Choice::from_raw(number_of(at)))
+            .collect())
     }
 
     /// The roots of the request.
@@ -150,7 +180,9 @@ impl<'r> Universe<'r> {
 
     /// What a choice must have beside it.
     pub(super) fn needs(&mut self, choice: Choice) -> Result<Rc<[Need]>, ResolveError> {
-        let Some(data) = self.data(choice) else { return Ok(Rc::default()) };
+        let Some(data) = self.data(choice) else {
+            return Ok(Rc::default());
+        };
         if let Some(needs) = &data.needs {
             return Ok(Rc::clone(needs));
         }
@@ -164,7 +196,9 @@ impl<'r> Universe<'r> {
 
     /// What a choice must not have beside it.
     pub(super) fn clashes(&mut self, choice: Choice) -> Result<Rc<[Clash]>, ResolveError> {
-        let Some(data) = self.data(choice) else { return Ok(Rc::default()) };
+        let Some(data) = self.data(choice) else {
+            return Ok(Rc::default());
+        };
         if let Some(clashes) = &data.clashes {
             return Ok(Rc::clone(clashes));
         }
@@ -179,7 +213,12 @@ impl<'r> Universe<'r> {
             against.retain(|other| self.name_of(*other) != name);
             let provided = self.provided_hit_by(relation, &record.name);
             if provided.is_some() || !against.is_empty() {
-                clashes.push(Clash { relation: relation.clone(), breaks, against, provided });
+                clashes.push(Clash {
+                    relation: relation.clone(),
+                    breaks,
+                    against,
+                    provided,
+                });
             }
         }
         let clashes: Rc<[Clash]> = clashes.into();
@@ -203,14 +242,22 @@ impl<'r> Universe<'r> {
     /// Looks up what would satisfy an entry. Nothing, if it is meant for other architectures.
     fn need(&mut self, dependency: &Dependency) -> Result<Option<Need>, ResolveError> {
         let request = self.request;
-        let mut need = Need { dependency: dependency.clone(), choices: Vec::new(), excluded: Vec::new(), provided: None };
+        let mut need = Need {
+            dependency: dependency.clone(),
+            choices: Vec::new(),
+            excluded: Vec::new(),
+            provided: None,
+        };
         let mut applies = false;
         for relation in &dependency.alternatives {
             if !relation.applies_to(&request.architecture) {
                 continue;
             }
             applies = true;
-            let satisfied = request.provide.iter().position(|provided| provided.satisfies(relation));
+            let satisfied = request
+                .provide
+                .iter()
+                .position(|provided| provided.satisfies(relation));
             need.provided = need.provided.or(satisfied);
             if request.exclude.contains(&relation.name) {
                 need.excluded.push((need.choices.len(), relation.name.clone()));
@@ -230,7 +277,11 @@ impl<'r> Universe<'r> {
 
     /// The packages that a relation means: the real ones, the newest first, then those that provide the name, the more
     /// essential, more important, newer, alphabetically earlier ones first.
-    pub(super) fn matching(&mut self, relation: &Relation, purpose: Purpose) -> Result<Vec<Choice>, ResolveError> {
+    pub(super) fn matching(
+        &mut self,
+        relation: &Relation,
+        purpose: Purpose,
+    ) -> Result<Vec<Choice>, ResolveError> {
         let name = self.name(&relation.name)?;
         let mut matching = Vec::new();
         for choice in self.versions(name).iter() {
@@ -245,7 +296,8 @@ impl<'r> Universe<'r> {
         providers.retain(|(choice, provided)| {
             let record = self.record(*choice);
             provided_version_satisfies(provided, relation)
-                && record.is_some_and(|record| self.qualifier_accepts(relation, &record, Some(provided), purpose))
+                && record
+                    .is_some_and(|record| self.qualifier_accepts(relation, &record, Some(provided), purpose))
         });
         for (choice, _) in providers {
             if !matching.contains(&choice) {
@@ -260,12 +312,19 @@ impl<'r> Universe<'r> {
         let request = self.request;
         let mut providers: Vec<(Rc<Record>, Choice, Relation)> = Vec::new();
         for (archive, candidates) in request.indexes.iter().enumerate() {
-            let entries = candidates.index.providers(name.as_str()).map_err(|error| self.index_error(archive, error))?;
+            let entries = candidates
+                .index
+                .providers(name.as_str())
+                .map_err(|error| self.index_error(archive, error))?;
             for (stanza, provided) in entries {
-                let package = candidates.index.name_of(stanza).map_err(|error| self.index_error(archive, error))?;
+                let package = candidates
+                    .index
+                    .name_of(stanza)
+                    .map_err(|error| self.index_error(archive, error))?;
                 let package = self.name(&package)?;
                 let from_here = |choice: &&Choice| {
-                    self.data(**choice).is_some_and(|data| data.archive == archive && data.stanza == stanza)
+                    self.data(**choice)
+                        .is_some_and(|data| data.archive == archive && data.stanza == stanza)
                 };
                 let versions = self.versions(package);
                 if let Some(choice) = versions.iter().find(from_here)
@@ -281,7 +340,10 @@ impl<'r> Universe<'r> {
                 .then_with(|| right.version.cmp(&left.version))
                 .then_with(|| left.name.cmp(&right.name))
         });
-        Ok(providers.into_iter().map(|(_, choice, provided)| (choice, provided)).collect())
+        Ok(providers
+            .into_iter()
+            .map(|(_, choice, provided)| (choice, provided))
+            .collect())
     }
 
     /// Whether a package of the image's architecture is one that the qualifier means.
@@ -327,14 +389,25 @@ impl<'r> Universe<'r> {
     }
 
     fn index_error(&self, archive: usize, error: IndexError) -> ResolveError {
-        let archive = self.request.indexes.get(archive).map(|candidates| candidates.name.clone());
-        ResolveError::Index { archive: archive.unwrap_or_default(), error }
+        let archive = self
+            .request
+            .indexes
+            .get(archive)
+            .map(|candidates| candidates.name.clone());
+        ResolveError::Index {
+            archive: archive.unwrap_or_default(),
+            error,
+        }
     }
 }
 
 impl super::Provided {
     fn satisfies(&self, relation: &Relation) -> bool {
-        self.name == relation.name && self.version.as_ref().is_none_or(|version| relation.accepts_version(version))
+        self.name == relation.name
+            && self
+                .version
+                .as_ref()
+                .is_none_or(|version| relation.accepts_version(version))
     }
 }
 
@@ -347,7 +420,8 @@ pub(super) fn provided_version(provided: &Relation) -> Option<&Version> {
 }
 
 fn provided_version_satisfies(provided: &Relation, relation: &Relation) -> bool {
-    relation.constraint.is_none() || provided_version(provided).is_some_and(|version| relation.accepts_version(version))
+    relation.constraint.is_none()
+        || provided_version(provided).is_some_and(|version| relation.accepts_version(version))
 }
 
 /// Indexes are too small for there to be more packages than 32 bits count.

@@ -12,8 +12,18 @@ use super::universe::{Choice, Name, Need, Universe};
 ///
 /// With `within` set, nothing else is chosen: of a set that satisfies everything this keeps what is needed.
 /// Without it the result may have gaps where a conflict or a dead end was met.
-pub(super) fn walk(universe: &mut Universe<'_>, within: Option<&HashSet<Choice>>) -> Result<Vec<Choice>, ResolveError> {
-    let mut walk = Walk { universe, within, order: Vec::new(), chosen: HashSet::new(), taken: HashSet::new(), forbidden: HashSet::new() };
+pub(super) fn walk(
+    universe: &mut Universe<'_>,
+    within: Option<&HashSet<Choice>>,
+) -> Result<Vec<Choice>, ResolveError> {
+    let mut walk = Walk {
+        universe,
+        within,
+        order: Vec::new(),
+        chosen: HashSet::new(),
+        taken: HashSet::new(),
+        forbidden: HashSet::new(),
+    };
     let roots = walk.universe.roots()?;
     let mut fresh: VecDeque<OpenNeed> = open_needs(&roots).collect();
     let mut waiting: VecDeque<OpenNeed> = VecDeque::new();
@@ -73,12 +83,17 @@ enum Options {
 
 fn open_needs(needs: &Rc<[Need]>) -> impl Iterator<Item = OpenNeed> + use<> {
     let needs = Rc::clone(needs);
-    (0..needs.len()).map(move |at| OpenNeed { needs: Rc::clone(&needs), at })
+    (0..needs.len()).map(move |at| OpenNeed {
+        needs: Rc::clone(&needs),
+        at,
+    })
 }
 
 impl Walk<'_, '_> {
     fn options(&mut self, need: &OpenNeed) -> Result<Options, ResolveError> {
-        let Some(need) = need.needs.get(need.at) else { return Ok(Options::Done) };
+        let Some(need) = need.needs.get(need.at) else {
+            return Ok(Options::Done);
+        };
         if !need.is_open() || need.choices.iter().any(|choice| self.chosen.contains(choice)) {
             return Ok(Options::Done);
         }
@@ -100,13 +115,14 @@ impl Walk<'_, '_> {
 
     fn is_possible(&mut self, choice: Choice) -> Result<bool, ResolveError> {
         let outside = self.within.is_some_and(|within| !within.contains(&choice));
-        if outside || self.taken.contains(&self.universe.name_of(choice)) || self.forbidden.contains(&choice) {
+        if outside || self.taken.contains(&self.universe.name_of(choice)) || self.forbidden.contains(&choice)
+        {
             return Ok(false);
         }
         let clashes = self.universe.clashes(choice)?;
-        Ok(clashes
-            .iter()
-            .all(|clash| clash.provided.is_none() && !clash.against.iter().any(|other| self.chosen.contains(other))))
+        Ok(clashes.iter().all(|clash| {
+            clash.provided.is_none() && !clash.against.iter().any(|other| self.chosen.contains(other))
+        }))
     }
 
     fn choose(&mut self, choice: Choice) -> Result<impl Iterator<Item = OpenNeed> + use<>, ResolveError> {
