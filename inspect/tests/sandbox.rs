@@ -28,7 +28,13 @@ fn main() -> ExitCode {
             run_checks("this user");
             if nix::unistd::geteuid().is_root() {
                 let mut nobody = Command::new("/proc/self/exe");
-                let status = nobody.arg(AS_NOBODY).uid(65534).gid(65534).current_dir("/").status().unwrap();
+                let status = nobody
+                    .arg(AS_NOBODY)
+                    .uid(65534)
+                    .gid(65534)
+                    .current_dir("/")
+                    .status()
+                    .unwrap();
                 assert!(status.success(), "the checks failed as nobody");
             }
         }
@@ -37,21 +43,40 @@ fn main() -> ExitCode {
 }
 
 fn run_checks(who: &str) {
-    let Some(busybox) = ["/bin/busybox", "/usr/bin/busybox"].iter().map(Path::new).find(|path| is_static(path)) else {
+    let Some(busybox) = ["/bin/busybox", "/usr/bin/busybox"]
+        .iter()
+        .map(Path::new)
+        .find(|path| is_static(path))
+    else {
         println!("not run as {who}: no static busybox on this machine");
         return;
     };
     let checks: [(&str, fn(&Fixture)); 13] = [
         ("a_command_prints_and_exits", a_command_prints_and_exits),
         ("the_host_is_out_of_sight", the_host_is_out_of_sight),
-        ("commands_of_a_session_share_their_changes", commands_of_a_session_share_their_changes),
-        ("a_command_becomes_the_images_user", a_command_becomes_the_images_user),
-        ("the_working_directory_is_made_and_entered", the_working_directory_is_made_and_entered),
-        ("a_command_that_hangs_is_killed_with_its_children", a_command_that_hangs_is_killed_with_its_children),
+        (
+            "commands_of_a_session_share_their_changes",
+            commands_of_a_session_share_their_changes,
+        ),
+        (
+            "a_command_becomes_the_images_user",
+            a_command_becomes_the_images_user,
+        ),
+        (
+            "the_working_directory_is_made_and_entered",
+            the_working_directory_is_made_and_entered,
+        ),
+        (
+            "a_command_that_hangs_is_killed_with_its_children",
+            a_command_that_hangs_is_killed_with_its_children,
+        ),
         ("output_is_kept_up_to_its_limit", output_is_kept_up_to_its_limit),
         ("signals_become_exit_codes", signals_become_exit_codes),
         ("what_cannot_start_says_why", what_cannot_start_says_why),
-        ("a_foreign_architecture_without_emulator_cannot_run", a_foreign_architecture_without_emulator_cannot_run),
+        (
+            "a_foreign_architecture_without_emulator_cannot_run",
+            a_foreign_architecture_without_emulator_cannot_run,
+        ),
         ("host_directories_can_be_seen", host_directories_can_be_seen),
         ("new_privileges_cannot_be_had", new_privileges_cannot_be_had),
         ("nothing_is_left_behind", nothing_is_left_behind),
@@ -69,17 +94,37 @@ fn run_checks(who: &str) {
 
 fn a_command_prints_and_exits(fixture: &Fixture) {
     let output = fixture.run("", &["sh", "-c", "echo out; echo err >&2; exit 7"]);
-    assert_eq!((text(&output), output.stderr.as_slice(), output.exit_code), ("out\n", &b"err\n"[..], 7));
-    assert_eq!(text(&fixture.run("", &["/bin/sh", "-c", "read x || echo end of input"])), "end of input\n");
+    assert_eq!(
+        (text(&output), output.stderr.as_slice(), output.exit_code),
+        ("out\n", &b"err\n"[..], 7)
+    );
+    assert_eq!(
+        text(&fixture.run("", &["/bin/sh", "-c", "read x || echo end of input"])),
+        "end of input\n"
+    );
 }
 
 fn the_host_is_out_of_sight(fixture: &Fixture) {
-    let output = fixture.run("", &["sh", "-c", "ls /; echo $$; hostname; ip -o link | wc -l; env; ls /proc | grep -c '^[0-9]'"]);
+    let output = fixture.run(
+        "",
+        &[
+            "sh",
+            "-c",
+            "ls /; echo $$; hostname; ip -o link | wc -l; env; ls /proc | grep -c '^[0-9]'",
+        ],
+    );
     let text = text(&output);
     let expected = "bin\ndev\netc\nhome\nproc\ntmp\n1\nlightship\n1\n";
     assert!(text.starts_with(expected), "{text}");
     assert!(text.contains("HOME=/root\n") && !text.contains("CARGO"), "{text}");
-    let devices = fixture.run("", &["sh", "-c", "ls /dev; head -c 4 /dev/zero | wc -c; echo x > /dev/null"]);
+    let devices = fixture.run(
+        "",
+        &[
+            "sh",
+            "-c",
+            "ls /dev; head -c 4 /dev/zero | wc -c; echo x > /dev/null",
+        ],
+    );
     assert_eq!(
         std::str::from_utf8(&devices.stdout).unwrap().replace("tty\n", ""),
         "fd\nfull\nnull\nrandom\nshm\nstderr\nstdin\nstdout\nurandom\nzero\n4\n"
@@ -90,33 +135,64 @@ fn the_host_is_out_of_sight(fixture: &Fixture) {
 fn commands_of_a_session_share_their_changes(fixture: &Fixture) {
     let mut sandbox = fixture.sandbox("");
     let mut session = sandbox.session().unwrap();
-    assert_eq!(session.run(&request(&["sh", "-c", "echo changed > /etc/new; rm /etc/group"])).unwrap().exit_code, 0);
-    let output = session.run(&request(&["sh", "-c", "cat /etc/new; ls /etc"])).unwrap();
+    assert_eq!(
+        session
+            .run(&request(&["sh", "-c", "echo changed > /etc/new; rm /etc/group"]))
+            .unwrap()
+            .exit_code,
+        0
+    );
+    let output = session
+        .run(&request(&["sh", "-c", "cat /etc/new; ls /etc"]))
+        .unwrap();
     assert_eq!(text(&output), "changed\nnew\npasswd\n");
     drop(session);
     let output = sandbox.session().unwrap().run(&request(&["ls", "/etc"])).unwrap();
-    assert_eq!(text(&output), "group\npasswd\n", "another session must start afresh");
+    assert_eq!(
+        text(&output),
+        "group\npasswd\n",
+        "another session must start afresh"
+    );
 }
 
 fn a_command_becomes_the_images_user(fixture: &Fixture) {
     for user in ["nonroot", "65532", "65532:65532"] {
-        let output = fixture.run(user, &["sh", "-c", "id -u; id -g; echo $HOME; touch /tmp/mine && stat -c %u /tmp/mine"]);
+        let output = fixture.run(
+            user,
+            &[
+                "sh",
+                "-c",
+                "id -u; id -g; echo $HOME; touch /tmp/mine && stat -c %u /tmp/mine",
+            ],
+        );
         assert!(text(&output).starts_with("65532\n65532\n"), "{user}: {output:?}");
-        assert!(text(&output).ends_with("/home/nonroot\n65532\n"), "{user}: {output:?}");
+        assert!(
+            text(&output).ends_with("/home/nonroot\n65532\n"),
+            "{user}: {output:?}"
+        );
     }
     let error = fixture.try_run("nobody-here", &["id"]).unwrap_err();
     assert!(error.to_string().contains("nobody-here"), "{error}");
 }
 
 fn the_working_directory_is_made_and_entered(fixture: &Fixture) {
-    let image = ImageFacts { workdir: "/srv/app".to_owned(), ..fixture.image("amd64", "") };
+    let image = ImageFacts {
+        workdir: "/srv/app".to_owned(),
+        ..fixture.image("amd64", "")
+    };
     let mut sandbox = fixture.fill(EmptySandbox::try_out(&image, fixture.options()).unwrap());
-    assert_eq!(text(&sandbox.session().unwrap().run(&request(&["pwd"])).unwrap()), "/srv/app\n");
+    assert_eq!(
+        text(&sandbox.session().unwrap().run(&request(&["pwd"])).unwrap()),
+        "/srv/app\n"
+    );
 }
 
 fn a_command_that_hangs_is_killed_with_its_children(fixture: &Fixture) {
     let image = fixture.image("amd64", "");
-    let options = SandboxOptions { time_limit: Duration::from_millis(600), ..fixture.options() };
+    let options = SandboxOptions {
+        time_limit: Duration::from_millis(600),
+        ..fixture.options()
+    };
     let mut sandbox = fixture.fill(EmptySandbox::try_out(&image, options).unwrap());
     let started = Instant::now();
     let words = request(&["sh", "-c", "echo begun; (sleep 300; echo child) & sleep 301"]);
@@ -128,10 +204,22 @@ fn a_command_that_hangs_is_killed_with_its_children(fixture: &Fixture) {
 }
 
 fn output_is_kept_up_to_its_limit(fixture: &Fixture) {
-    let at_limit = fixture.run("", &["sh", "-c", &format!("head -c {OUTPUT_BYTES_MAX} /dev/zero")]);
-    assert_eq!((at_limit.stdout.len() as u64, at_limit.cut_at_bytes), (OUTPUT_BYTES_MAX, None));
-    let over = fixture.run("", &["sh", "-c", &format!("head -c {} /dev/zero", OUTPUT_BYTES_MAX + 1)]);
-    assert_eq!((over.stdout.len() as u64, over.cut_at_bytes), (OUTPUT_BYTES_MAX, Some(OUTPUT_BYTES_MAX)));
+    let at_limit = fixture.run(
+        "",
+        &["sh", "-c", &format!("head -c {OUTPUT_BYTES_MAX} /dev/zero")],
+    );
+    assert_eq!(
+        (at_limit.stdout.len() as u64, at_limit.cut_at_bytes),
+        (OUTPUT_BYTES_MAX, None)
+    );
+    let over = fixture.run(
+        "",
+        &["sh", "-c", &format!("head -c {} /dev/zero", OUTPUT_BYTES_MAX + 1)],
+    );
+    assert_eq!(
+        (over.stdout.len() as u64, over.cut_at_bytes),
+        (OUTPUT_BYTES_MAX, Some(OUTPUT_BYTES_MAX))
+    );
 }
 
 fn signals_become_exit_codes(fixture: &Fixture) {
@@ -144,18 +232,36 @@ fn what_cannot_start_says_why(fixture: &Fixture) {
         (&["absent"][..], "is not in the image's PATH"),
         (&["/bin/absent"], "is not in the image"),
         (&["/etc/passwd"], "is not an executable file"),
-        (&["/bin/no-loader"], "its interpreter or loader is not in the image"),
+        (
+            &["/bin/no-loader"],
+            "its interpreter or loader is not in the image",
+        ),
     ] {
         let error = fixture.try_run("", words).unwrap_err();
-        assert!(matches!(error, CommandError::NotStarted { .. }) && error.to_string().contains(part), "{error}");
+        assert!(
+            matches!(error, CommandError::NotStarted { .. }) && error.to_string().contains(part),
+            "{error}"
+        );
     }
 }
 
 fn a_foreign_architecture_without_emulator_cannot_run(fixture: &Fixture) {
-    let options = SandboxOptions { emulators: vec![PathBuf::from("/nowhere")], ..fixture.options() };
-    let foreign = if std::env::consts::ARCH == "s390x" { "arm64" } else { "s390x" };
+    let options = SandboxOptions {
+        emulators: vec![PathBuf::from("/nowhere")],
+        ..fixture.options()
+    };
+    let foreign = if std::env::consts::ARCH == "s390x" {
+        "arm64"
+    } else {
+        "s390x"
+    };
     let error = EmptySandbox::try_out(&fixture.image(foreign, ""), options).unwrap_err();
-    assert!(error.to_string().starts_with("cannot run here: the image is for "), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot run here: the image is for "),
+        "{error}"
+    );
 }
 
 fn host_directories_can_be_seen(fixture: &Fixture) {
@@ -167,8 +273,15 @@ fn host_directories_can_be_seen(fixture: &Fixture) {
         target: target.to_owned(),
         read_only,
     });
-    let words = request(&["sh", "-c", "cat /var/data/given; echo x > /var/data/made; echo x > /fixed/made2 || echo refused"]);
-    let request = CommandRequest { bind_mounts: bind_mounts.to_vec(), ..words };
+    let words = request(&[
+        "sh",
+        "-c",
+        "cat /var/data/given; echo x > /var/data/made; echo x > /fixed/made2 || echo refused",
+    ]);
+    let request = CommandRequest {
+        bind_mounts: bind_mounts.to_vec(),
+        ..words
+    };
     let output = fixture.sandbox("").session().unwrap().run(&request).unwrap();
     assert_eq!(text(&output), "from the host\nrefused\n");
     assert!(shared.path().join("made").exists());
@@ -176,7 +289,14 @@ fn host_directories_can_be_seen(fixture: &Fixture) {
 }
 
 fn new_privileges_cannot_be_had(fixture: &Fixture) {
-    let output = fixture.run("nonroot", &["sh", "-c", "grep NoNewPrivs /proc/self/status; grep CapEff /proc/self/status"]);
+    let output = fixture.run(
+        "nonroot",
+        &[
+            "sh",
+            "-c",
+            "grep NoNewPrivs /proc/self/status; grep CapEff /proc/self/status",
+        ],
+    );
     assert_eq!(text(&output), "NoNewPrivs:\t1\nCapEff:\t0000000000000000\n");
 }
 
@@ -227,17 +347,33 @@ impl Fixture {
             "aarch64" => "arm64",
             other => other,
         };
-        let architecture = if architecture == "amd64" { native } else { architecture };
-        ImageFacts { architecture: architecture.to_owned(), user: user.to_owned(), ..ImageFacts::default() }
+        let architecture = if architecture == "amd64" {
+            native
+        } else {
+            architecture
+        };
+        ImageFacts {
+            architecture: architecture.to_owned(),
+            user: user.to_owned(),
+            ..ImageFacts::default()
+        }
     }
 
     fn try_sandbox(&self, architecture: &str, user: &str) -> Result<Sandbox, CommandError> {
-        Ok(self.fill(EmptySandbox::try_out(&self.image(architecture, user), self.options())?))
+        Ok(self.fill(EmptySandbox::try_out(
+            &self.image(architecture, user),
+            self.options(),
+        )?))
     }
 
     fn fill(&self, empty: EmptySandbox) -> Sandbox {
         let from = self.directory.path().join("image");
-        let status = Command::new("cp").args(["-a", "-T"]).arg(&from).arg(empty.directory()).status().unwrap();
+        let status = Command::new("cp")
+            .args(["-a", "-T"])
+            .arg(&from)
+            .arg(empty.directory())
+            .status()
+            .unwrap();
         assert!(status.success());
         empty.filled().unwrap()
     }
@@ -273,6 +409,6 @@ fn is_static(path: &Path) -> bool {
 
 const AS_NOBODY: &str = "as-nobody";
 const APPLETS: [&str; 19] = [
-    "cat", "chmod", "echo", "env", "grep", "head", "hostname", "id", "ip", "ls", "mkdir", "pwd", "rm", "sh", "sleep",
-    "stat", "touch", "wc", "kill",
+    "cat", "chmod", "echo", "env", "grep", "head", "hostname", "id", "ip", "ls", "mkdir", "pwd", "rm", "sh",
+    "sleep", "stat", "touch", "wc", "kill",
 ];

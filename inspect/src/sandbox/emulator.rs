@@ -18,7 +18,11 @@ pub(super) enum Execution {
 ///
 /// # Errors
 /// In words, when no emulator is found in `directories`.
-pub(super) fn execution(architecture: &str, host: &str, directories: &[PathBuf]) -> Result<Execution, String> {
+pub(super) fn execution(
+    architecture: &str,
+    host: &str,
+    directories: &[PathBuf],
+) -> Result<Execution, String> {
     let Some(machine) = MACHINES.iter().find(|machine| machine.oci == architecture) else {
         return Err(format!("nothing is known of the architecture {architecture:?}"));
     };
@@ -26,13 +30,19 @@ pub(super) fn execution(architecture: &str, host: &str, directories: &[PathBuf])
         return Ok(Execution::Native);
     }
     // The statically linked program is needed: its loader would be looked for in the image.
-    let names = [format!("qemu-{}-static", machine.qemu), format!("qemu-{}", machine.qemu)];
+    let names = [
+        format!("qemu-{}-static", machine.qemu),
+        format!("qemu-{}", machine.qemu),
+    ];
     let found = directories
         .iter()
         .flat_map(|directory| names.iter().map(move |name| directory.join(name)))
         .find(|path| is_static(path));
     match found {
-        Some(program) => Ok(Execution::Emulated(Emulator { program, recognition: machine.recognition() })),
+        Some(program) => Ok(Execution::Emulated(Emulator {
+            program,
+            recognition: machine.recognition(),
+        })),
         None => Err(format!(
             "the image is for {architecture}, and qemu-{0}-static is not installed (Debian's package qemu-user-static has it)",
             machine.qemu
@@ -94,14 +104,70 @@ fn escaped(bytes: &[u8]) -> String {
 }
 
 const MACHINES: [Machine; 8] = [
-    Machine { oci: "amd64", qemu: "x86_64", native_on: &["x86_64"], class: 2, big_endian: false, number: 62 },
-    Machine { oci: "386", qemu: "i386", native_on: &["x86", "x86_64"], class: 1, big_endian: false, number: 3 },
-    Machine { oci: "arm64", qemu: "aarch64", native_on: &["aarch64"], class: 2, big_endian: false, number: 183 },
-    Machine { oci: "arm", qemu: "arm", native_on: &["arm"], class: 1, big_endian: false, number: 40 },
-    Machine { oci: "ppc64le", qemu: "ppc64le", native_on: &["powerpc64le"], class: 2, big_endian: false, number: 21 },
-    Machine { oci: "s390x", qemu: "s390x", native_on: &["s390x"], class: 2, big_endian: true, number: 22 },
-    Machine { oci: "riscv64", qemu: "riscv64", native_on: &["riscv64"], class: 2, big_endian: false, number: 243 },
-    Machine { oci: "loong64", qemu: "loongarch64", native_on: &["loongarch64"], class: 2, big_endian: false, number: 258 },
+    Machine {
+        oci: "amd64",
+        qemu: "x86_64",
+        native_on: &["x86_64"],
+        class: 2,
+        big_endian: false,
+        number: 62,
+    },
+    Machine {
+        oci: "386",
+        qemu: "i386",
+        native_on: &["x86", "x86_64"],
+        class: 1,
+        big_endian: false,
+        number: 3,
+    },
+    Machine {
+        oci: "arm64",
+        qemu: "aarch64",
+        native_on: &["aarch64"],
+        class: 2,
+        big_endian: false,
+        number: 183,
+    },
+    Machine {
+        oci: "arm",
+        qemu: "arm",
+        native_on: &["arm"],
+        class: 1,
+        big_endian: false,
+        number: 40,
+    },
+    Machine {
+        oci: "ppc64le",
+        qemu: "ppc64le",
+        native_on: &["powerpc64le"],
+        class: 2,
+        big_endian: false,
+        number: 21,
+    },
+    Machine {
+        oci: "s390x",
+        qemu: "s390x",
+        native_on: &["s390x"],
+        class: 2,
+        big_endian: true,
+        number: 22,
+    },
+    Machine {
+        oci: "riscv64",
+        qemu: "riscv64",
+        native_on: &["riscv64"],
+        class: 2,
+        big_endian: false,
+        number: 243,
+    },
+    Machine {
+        oci: "loong64",
+        qemu: "loongarch64",
+        native_on: &["loongarch64"],
+        class: 2,
+        big_endian: false,
+        number: 258,
+    },
 ];
 
 /// The name of a dynamic program's loader stands this near to its beginning.
@@ -129,16 +195,28 @@ mod tests {
     fn only_a_static_emulator_will_do() {
         let directory = tempfile::tempdir().unwrap();
         let directories = [directory.path().to_owned()];
-        std::fs::write(directory.path().join("qemu-aarch64"), b"\x7fELF....../lib64/ld-linux-x86-64.so.2").unwrap();
+        std::fs::write(
+            directory.path().join("qemu-aarch64"),
+            b"\x7fELF....../lib64/ld-linux-x86-64.so.2",
+        )
+        .unwrap();
         assert!(execution("arm64", "x86_64", &directories).is_err());
         std::fs::write(directory.path().join("qemu-aarch64-static"), b"\x7fELF......").unwrap();
-        let Ok(Execution::Emulated(emulator)) = execution("arm64", "x86_64", &directories) else { panic!("not found") };
+        let Ok(Execution::Emulated(emulator)) = execution("arm64", "x86_64", &directories) else {
+            panic!("not found")
+        };
         assert_eq!(emulator.program, directory.path().join("qemu-aarch64-static"));
     }
 
     #[test]
     fn executables_are_recognised_as_qemu_registers_them() {
-        let of = |name: &str| MACHINES.iter().find(|machine| machine.oci == name).unwrap().recognition();
+        let of = |name: &str| {
+            MACHINES
+                .iter()
+                .find(|machine| machine.oci == name)
+                .unwrap()
+                .recognition()
+        };
         let zeros = r"\x00".repeat(9);
         assert!(of("arm64").starts_with(&format!(r"\x7f\x45\x4c\x46\x02\x01\x01{zeros}\x02\x00\xb7\x00:")));
         assert!(of("s390x").starts_with(&format!(r"\x7f\x45\x4c\x46\x02\x02\x01{zeros}\x00\x02\x00\x16:")));

@@ -23,9 +23,13 @@ pub(super) fn look_up(user: &str) -> Result<Identity, String> {
 
 /// A file that is not there is as good as an empty one.
 fn read(path: &str) -> Result<String, String> {
-    let Ok(file) = File::open(path) else { return Ok(String::new()) };
+    let Ok(file) = File::open(path) else {
+        return Ok(String::new());
+    };
     let mut text = Vec::new();
-    file.take(ACCOUNTS_BYTES_MAX + 1).read_to_end(&mut text).map_err(|error| format!("{path}: {error}"))?;
+    file.take(ACCOUNTS_BYTES_MAX + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| format!("{path}: {error}"))?;
     if u64::try_from(text.len()).is_ok_and(|length| length > ACCOUNTS_BYTES_MAX) {
         return Err(format!("{path} is larger than {ACCOUNTS_BYTES_MAX} bytes"));
     }
@@ -58,8 +62,17 @@ fn identity(user: &str, passwd: &str, group: &str) -> Result<Identity, String> {
         (Some(account), None) => groups_of(account.name, gid, group),
         _ => Vec::new(),
     };
-    let home = account.map(|account| account.home).filter(|home| !home.is_empty()).unwrap_or("/").to_owned();
-    Ok(Identity { uid, gid, groups, home })
+    let home = account
+        .map(|account| account.home)
+        .filter(|home| !home.is_empty())
+        .unwrap_or("/")
+        .to_owned();
+    Ok(Identity {
+        uid,
+        gid,
+        groups,
+        home,
+    })
 }
 
 /// A line of `/etc/passwd`.
@@ -76,14 +89,23 @@ impl<'l> Account<'l> {
         let name = fields.next()?;
         let uid = fields.nth(1)?.parse().ok()?;
         let gid = fields.next()?.parse().ok()?;
-        Some(Self { name, uid, gid, home: fields.nth(1).unwrap_or_default() })
+        Some(Self {
+            name,
+            uid,
+            gid,
+            home: fields.nth(1).unwrap_or_default(),
+        })
     }
 }
 
 fn group_id(wanted: &str, group: &str) -> Option<u32> {
     let named = group.lines().find_map(|line| {
         let mut fields = line.split(':');
-        if fields.next()? == wanted { fields.nth(1)?.parse().ok() } else { None }
+        if fields.next()? == wanted {
+            fields.nth(1)?.parse().ok()
+        } else {
+            None
+        }
     });
     named.or_else(|| wanted.parse().ok())
 }
@@ -105,11 +127,17 @@ const GROUPS_MAX: usize = 64;
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
     const GROUP: &str = "root:x:0:\ntty:x:5:nonroot\nnonroot:x:65532:\nstaff:x:50:a,nonroot\n";
 
     fn check(user: &str, uid: u32, gid: u32, groups: &[u32], home: &str) {
-        let expected = Identity { uid, gid, groups: groups.to_vec(), home: home.to_owned() };
+        let expected = Identity {
+            uid,
+            gid,
+            groups: groups.to_vec(),
+            home: home.to_owned(),
+        };
         assert_eq!(identity(user, PASSWD, GROUP), Ok(expected), "{user}");
     }
 
@@ -127,6 +155,10 @@ mod tests {
     #[test]
     fn unknown_names_are_errors() {
         assert!(identity("app", PASSWD, GROUP).unwrap_err().contains("\"app\""));
-        assert!(identity("root:wheel", PASSWD, GROUP).unwrap_err().contains("\"wheel\""));
+        assert!(
+            identity("root:wheel", PASSWD, GROUP)
+                .unwrap_err()
+                .contains("\"wheel\"")
+        );
     }
 }

@@ -51,7 +51,9 @@ fn first_stage() -> io::Result<()> {
         return send(&mut control, &Message::Fault(fault));
     }
     send(&mut control, &Message::Unshared)?;
-    let Some(task) = receive::<Task>(&control)? else { return Ok(()) };
+    let Some(task) = receive::<Task>(&control)? else {
+        return Ok(());
+    };
     let message = match supervise(&task, &control) {
         Ok(Ok(code)) => Message::Ended(code),
         Ok(Err(fault)) => Message::Fault(fault),
@@ -71,7 +73,9 @@ fn leave_namespaces() -> Result<(), Fault> {
     unshare(flags).map_err(|error| {
         let mut fault = Fault::machine("this machine does not let us make user namespaces", error);
         if Path::new("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists() {
-            fault.reason.push_str("; see kernel.apparmor_restrict_unprivileged_userns");
+            fault
+                .reason
+                .push_str("; see kernel.apparmor_restrict_unprivileged_userns");
         }
         fault
     })
@@ -110,7 +114,11 @@ fn wait(child: &mut Child, control: &UnixStream) -> io::Result<ExitStatus> {
             return Ok(status);
         }
         match io::Read::read(&mut steps, &mut [0]) {
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
             _ => {
                 child.kill()?;
                 return child.wait();
@@ -120,14 +128,20 @@ fn wait(child: &mut Child, control: &UnixStream) -> io::Result<ExitStatus> {
 }
 
 fn exit_code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
 fn second_stage() -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     let mut control = channel()?;
-    let Some(task) = receive::<Task>(&control)? else { return Ok(()) };
-    let Err(fault) = become_command(&task) else { return Ok(()) };
+    let Some(task) = receive::<Task>(&control)? else {
+        return Ok(());
+    };
+    let Err(fault) = become_command(&task) else {
+        return Ok(());
+    };
     send(&mut control, &Message::Fault(fault))
 }
 
@@ -138,7 +152,10 @@ fn become_command(task: &Task) -> Result<(), Fault> {
     sethostname("lightship").map_err(|error| Fault::machine("naming the host", error))?;
     umask(Mode::from_bits_truncate(0o022));
     root::enter(task)?;
-    let emulate = task.emulator.as_ref().is_some_and(|emulator| !root::register_emulator(emulator));
+    let emulate = task
+        .emulator
+        .as_ref()
+        .is_some_and(|emulator| !root::register_emulator(emulator));
     if task.words.is_empty() {
         return Ok(());
     }
@@ -191,8 +208,13 @@ fn execute(task: &Task, who: &Identity, emulate: bool) -> Fault {
             environment.push((name.to_owned(), value.to_owned()));
         }
     }
-    let path = environment.iter().find(|(key, _)| key == "PATH").map_or("", |(_, value)| value.as_str());
-    let Some((name, arguments)) = task.words.split_first() else { return Fault::image("no command".to_owned()) };
+    let path = environment
+        .iter()
+        .find(|(key, _)| key == "PATH")
+        .map_or("", |(_, value)| value.as_str());
+    let Some((name, arguments)) = task.words.split_first() else {
+        return Fault::image("no command".to_owned());
+    };
     let program = match find_program(name, path) {
         Ok(program) => program,
         Err(reason) => return Fault::image(reason),
@@ -206,7 +228,12 @@ fn execute(task: &Task, who: &Identity, emulate: bool) -> Fault {
         command.arg0(name);
         command
     };
-    let error = command.args(arguments).env_clear().envs(environment).stdin(Stdio::null()).exec();
+    let error = command
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null())
+        .exec();
     let what = match error.kind() {
         ErrorKind::NotFound => "its interpreter or loader is not in the image".to_owned(),
         _ if error.raw_os_error() == Some(nix::libc::ENOEXEC) => {
@@ -219,8 +246,9 @@ fn execute(task: &Task, who: &Identity, emulate: bool) -> Fault {
 
 /// A name without a slash is looked up in `path`, as a container runtime does.
 fn find_program(name: &str, path: &str) -> Result<PathBuf, String> {
-    let executable =
-        |path: &Path| fs::metadata(path).is_ok_and(|status| status.is_file() && status.permissions().mode() & 0o111 != 0);
+    let executable = |path: &Path| {
+        fs::metadata(path).is_ok_and(|status| status.is_file() && status.permissions().mode() & 0o111 != 0)
+    };
     if name.contains('/') {
         let program = PathBuf::from(name);
         return match fs::metadata(&program) {
@@ -230,8 +258,14 @@ fn find_program(name: &str, path: &str) -> Result<PathBuf, String> {
             Err(error) => Err(format!("{name}: {error}")),
         };
     }
-    let found = path.split(':').filter(|directory| !directory.is_empty()).map(|directory| Path::new(directory).join(name));
-    found.into_iter().find(|program| executable(program)).ok_or_else(|| format!("{name} is not in the image's PATH ({path})"))
+    let found = path
+        .split(':')
+        .filter(|directory| !directory.is_empty())
+        .map(|directory| Path::new(directory).join(name));
+    found
+        .into_iter()
+        .find(|program| executable(program))
+        .ok_or_else(|| format!("{name} is not in the image's PATH ({path})"))
 }
 
 /// The channel is standard input; a copy of it that a started program does not inherit.
@@ -264,12 +298,22 @@ mod tests {
         let program = directory.path().join("tool");
         fs::write(&program, b"").unwrap();
         let path = format!("/nowhere::{}", directory.path().display());
-        assert!(find_program("tool", &path).unwrap_err().contains("is not in the image's PATH"));
+        assert!(
+            find_program("tool", &path)
+                .unwrap_err()
+                .contains("is not in the image's PATH")
+        );
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(find_program("tool", &path), Ok(program.clone()));
         assert_eq!(find_program(&program.display().to_string(), ""), Ok(program));
-        assert_eq!(find_program("/no/such", ""), Err("/no/such is not in the image".to_owned()));
-        assert_eq!(find_program("/etc", ""), Err("/etc is not an executable file".to_owned()));
+        assert_eq!(
+            find_program("/no/such", ""),
+            Err("/no/such is not in the image".to_owned())
+        );
+        assert_eq!(
+            find_program("/etc", ""),
+            Err("/etc is not an executable file".to_owned())
+        );
     }
 
     #[test]

@@ -26,12 +26,16 @@ mod protocol;
 mod root;
 mod scratch;
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use crate::structure_test::{CommandError, CommandOutput, CommandRequest, CommandRunner, ImageFacts, Session};
+use crate::structure_test::{
+    CommandError, CommandOutput, CommandRequest, CommandRunner, ImageFacts, Session,
+};
+use crate::view::{ImageView, Owners};
 use emulator::Execution;
 use protocol::{Bind, Emulator, Fault, Identities, Step, Task};
 use scratch::{Scratch, SessionFiles};
@@ -95,9 +99,16 @@ impl EmptySandbox {
             with_overlay: true,
             scratch,
             user: image.user.clone(),
-            workdir: if image.workdir.is_empty() { "/".to_owned() } else { image.workdir.clone() },
+            workdir: if image.workdir.is_empty() {
+                "/".to_owned()
+            } else {
+                image.workdir.clone()
+            },
         };
-        sandbox.scratch.adopt_image().map_err(|error| unavailable(error.to_string()))?;
+        sandbox
+            .scratch
+            .adopt_image()
+            .map_err(|error| unavailable(error.to_string()))?;
         let tried = match sandbox.dry_run() {
             Err(fault) if fault.step == Step::Overlay => {
                 sandbox.with_overlay = false;
@@ -121,21 +132,54 @@ impl EmptySandbox {
         self.identities == Identities::Shifted
     }
 
+    /// Unpacks `image` and is ready to run its commands. Blocks.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`] when it cannot be unpacked here.
+    pub fn fill(self, image: &ImageView) -> Result<Sandbox, CommandError> {
+        let owners = if self.keeps_owners() {
+            Owners::Image
+        } else {
+            Owners::Caller
+        };
+        image.unpack(&self.directory(), owners).map_err(|error| {
+            let cause = error
+                .source()
+                .map_or_else(String::new, |cause| format!(": {cause}"));
+            CommandError::Unavailable {
+                reason: format!("unpacking the image: {error}{cause}"),
+            }
+        })?;
+        self.filled()
+    }
+
     /// Ready to run commands, once the image is unpacked into [`EmptySandbox::directory`].
     ///
     /// # Errors
     /// When the files cannot be given to the users of the sandbox.
     pub fn filled(self) -> Result<Sandbox, CommandError> {
-        self.scratch.adopt_image().map_err(|error| CommandError::Unavailable { reason: error.to_string() })?;
+        self.scratch
+            .adopt_image()
+            .map_err(|error| CommandError::Unavailable {
+                reason: error.to_string(),
+            })?;
         Ok(Sandbox { inner: self })
     }
 
     /// Sets everything up and runs nothing.
     fn dry_run(&mut self) -> Result<(), Fault> {
-        let files =
-            self.scratch.session(self.with_overlay).map_err(|error| Fault::machine("preparing files", error))?;
+        let files = self
+            .scratch
+            .session(self.with_overlay)
+            .map_err(|error| Fault::machine("preparing files", error))?;
         let task = self.task(&files, &CommandRequest::default());
-        outer::run(&self.options.program, &self.scratch.directory(), &task, self.options.time_limit).map(|_| ())
+        outer::run(
+            &self.options.program,
+            &self.scratch.directory(),
+            &task,
+            self.options.time_limit,
+        )
+        .map(|_| ())
     }
 
     fn task(&self, files: &SessionFiles, request: &CommandRequest) -> Task {
@@ -169,10 +213,16 @@ pub struct Sandbox {
 impl CommandRunner for Sandbox {
     fn session(&mut self) -> Result<Box<dyn Session + '_>, CommandError> {
         let inner = &mut self.inner;
-        let files = inner.scratch.session(inner.with_overlay).map_err(|error| CommandError::Unavailable {
-            reason: format!("a copy of the image's files: {error}"),
-        })?;
-        Ok(Box::new(SandboxSession { sandbox: inner, files }))
+        let files = inner
+            .scratch
+            .session(inner.with_overlay)
+            .map_err(|error| CommandError::Unavailable {
+                reason: format!("a copy of the image's files: {error}"),
+            })?;
+        Ok(Box::new(SandboxSession {
+            sandbox: inner,
+            files,
+        }))
     }
 }
 
@@ -185,18 +235,28 @@ struct SandboxSession<'s> {
 impl Session for SandboxSession<'_> {
     fn run(&mut self, request: &CommandRequest) -> Result<CommandOutput, CommandError> {
         if request.words.is_empty() {
-            return Err(CommandError::NotStarted { reason: "there is no command".to_owned() });
+            return Err(CommandError::NotStarted {
+                reason: "there is no command".to_owned(),
+            });
         }
         let sandbox = self.sandbox;
         let task = sandbox.task(&self.files, request);
-        let factor = if sandbox.emulator().is_some() { EMULATION_TIME_FACTOR } else { 1 };
+        let factor = if sandbox.emulator().is_some() {
+            EMULATION_TIME_FACTOR
+        } else {
+            1
+        };
         let directory: &Path = &sandbox.scratch.directory();
-        outer::run(&sandbox.options.program, directory, &task, sandbox.options.time_limit * factor).map_err(
-            |Fault { step, reason }| match step {
-                Step::Image => CommandError::NotStarted { reason },
-                Step::Machine | Step::Overlay => CommandError::Unavailable { reason },
-            },
+        outer::run(
+            &sandbox.options.program,
+            directory,
+            &task,
+            sandbox.options.time_limit * factor,
         )
+        .map_err(|Fault { step, reason }| match step {
+            Step::Image => CommandError::NotStarted { reason },
+            Step::Machine | Step::Overlay => CommandError::Unavailable { reason },
+        })
     }
 }
 

@@ -19,7 +19,12 @@ use crate::structure_test::CommandOutput;
 pub const OUTPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Runs `task` in a new sandbox, started as `program` in `directory`, for at most `time_limit`.
-pub(super) fn run(program: &Path, directory: &Path, task: &Task, time_limit: Duration) -> Result<CommandOutput, Fault> {
+pub(super) fn run(
+    program: &Path,
+    directory: &Path,
+    task: &Task,
+    time_limit: Duration,
+) -> Result<CommandOutput, Fault> {
     let starting = |error: io::Error| Fault::machine("starting the sandbox", error);
     let (mut control, theirs) = UnixStream::pair().map_err(starting)?;
     let mut child = Command::new(program)
@@ -45,11 +50,22 @@ pub(super) fn run(program: &Path, directory: &Path, task: &Task, time_limit: Dur
         None => (137, Some(time_limit)),
     };
     let cut_at_bytes = (more_stdout || more_stderr).then_some(OUTPUT_BYTES_MAX);
-    Ok(CommandOutput { stdout, stderr, cut_at_bytes, exit_code, timed_out })
+    Ok(CommandOutput {
+        stdout,
+        stderr,
+        cut_at_bytes,
+        exit_code,
+        timed_out,
+    })
 }
 
 /// The exit code, or nothing when the time was up.
-fn converse(control: &mut UnixStream, child: &Child, task: &Task, deadline: Instant) -> Result<Option<i32>, Fault> {
+fn converse(
+    control: &mut UnixStream,
+    child: &Child,
+    task: &Task,
+    deadline: Instant,
+) -> Result<Option<i32>, Fault> {
     let broken = |error: io::Error| Fault::machine("talking to the sandbox", error);
     control.set_read_timeout(Some(START_TIME_MAX)).map_err(broken)?;
     match receive(&*control).map_err(broken)? {
@@ -61,12 +77,17 @@ fn converse(control: &mut UnixStream, child: &Child, task: &Task, deadline: Inst
     }
     map_identities(child.id(), task.identities)?;
     send(control, task).map_err(broken)?;
-    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let left = deadline
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(1));
     control.set_read_timeout(Some(left)).map_err(broken)?;
     match receive(&*control) {
         Ok(Some(Message::Ended(code))) => Ok(Some(code)),
         Ok(Some(Message::Fault(fault))) => Err(fault),
-        Ok(Some(Message::Unshared) | None) => Err(Fault::machine("running the command", "the sandbox ended too early")),
+        Ok(Some(Message::Unshared) | None) => Err(Fault::machine(
+            "running the command",
+            "the sandbox ended too early",
+        )),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
         Err(error) => Err(broken(error)),
     }
@@ -75,7 +96,8 @@ fn converse(control: &mut UnixStream, child: &Child, task: &Task, deadline: Inst
 /// Tells the kernel which ids of the new namespace are which out here.
 fn map_identities(process: u32, identities: Identities) -> Result<(), Fault> {
     let write = |file: &str, text: String| {
-        fs::write(format!("/proc/{process}/{file}"), text).map_err(|error| Fault::machine("mapping user ids", error))
+        fs::write(format!("/proc/{process}/{file}"), text)
+            .map_err(|error| Fault::machine("mapping user ids", error))
     };
     match identities {
         Identities::Shifted => {

@@ -63,7 +63,11 @@ pub(super) struct Bind {
 
 impl From<&BindMount> for Bind {
     fn from(mount: &BindMount) -> Self {
-        Self { host: mount.host.clone().into(), target: mount.target.clone().into(), read_only: mount.read_only }
+        Self {
+            host: mount.host.clone().into(),
+            target: mount.target.clone().into(),
+            read_only: mount.read_only,
+        }
     }
 }
 
@@ -106,11 +110,17 @@ pub(super) enum Step {
 
 impl Fault {
     pub(super) fn machine(doing: &str, error: impl std::fmt::Display) -> Self {
-        Self { step: Step::Machine, reason: format!("{doing}: {error}") }
+        Self {
+            step: Step::Machine,
+            reason: format!("{doing}: {error}"),
+        }
     }
 
     pub(super) fn image(reason: String) -> Self {
-        Self { step: Step::Image, reason }
+        Self {
+            step: Step::Image,
+            reason,
+        }
     }
 }
 
@@ -126,7 +136,11 @@ pub(super) fn send(out: &mut impl Write, message: &impl Serialize) -> io::Result
 pub(super) fn receive<T: DeserializeOwned>(input: impl Read) -> io::Result<Option<T>> {
     let mut line = Vec::new();
     BufReader::with_capacity(BUFFER_BYTES, input.take(MESSAGE_BYTES_MAX)).read_until(b'\n', &mut line)?;
-    if line.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&line)?)) }
+    if line.is_empty() {
+        Ok(None)
+    } else {
+        Ok(Some(serde_json::from_slice(&line)?))
+    }
 }
 
 /// Messages strictly alternate, so reading ahead cannot swallow the next one.

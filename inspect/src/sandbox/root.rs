@@ -15,8 +15,14 @@ pub(super) const EMULATOR_INSIDE: &str = "/dev/.emulator";
 
 /// Mounts everything and makes it the root directory of this process.
 pub(super) fn enter(task: &Task) -> Result<(), Fault> {
-    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
-        .map_err(|error| Fault::machine("making mounts private", error))?;
+    mount(
+        NOTHING,
+        "/",
+        NOTHING,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        NOTHING,
+    )
+    .map_err(|error| Fault::machine("making mounts private", error))?;
     let root = task.root.as_path();
     match &task.overlay {
         Some(overlay) => mount_overlay(root, overlay)?,
@@ -30,7 +36,8 @@ pub(super) fn enter(task: &Task) -> Result<(), Fault> {
         mount_bind(root, mount)?;
     }
     pivot_root(".", ".").map_err(|error| Fault::machine("changing the root directory", error))?;
-    umount2(".", MntFlags::MNT_DETACH).map_err(|error| Fault::machine("leaving the old root directory", error))?;
+    umount2(".", MntFlags::MNT_DETACH)
+        .map_err(|error| Fault::machine("leaving the old root directory", error))?;
     std::env::set_current_dir("/").map_err(|error| Fault::machine("entering the new root directory", error))
 }
 
@@ -40,7 +47,14 @@ pub(super) fn register_emulator(emulator: &Emulator) -> bool {
     let directory = Path::new("/dev/.binfmt");
     let rule = format!(":foreign:M::{}:{EMULATOR_INSIDE}:FP", emulator.recognition);
     let mounted = fs::create_dir(directory).is_ok()
-        && mount(Some("binfmt_misc"), directory, Some("binfmt_misc"), MsFlags::empty(), NOTHING).is_ok();
+        && mount(
+            Some("binfmt_misc"),
+            directory,
+            Some("binfmt_misc"),
+            MsFlags::empty(),
+            NOTHING,
+        )
+        .is_ok();
     mounted && fs::write(directory.join("register"), rule).is_ok()
 }
 
@@ -53,8 +67,17 @@ fn mount_overlay(root: &Path, overlay: &Overlay) -> Result<(), Fault> {
         upper.display(),
         work.display()
     );
-    mount(Some("overlay"), root, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
-        .map_err(|error| Fault { step: Step::Overlay, reason: format!("mounting an overlay: {error}") })
+    mount(
+        Some("overlay"),
+        root,
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .map_err(|error| Fault {
+        step: Step::Overlay,
+        reason: format!("mounting an overlay: {error}"),
+    })
 }
 
 fn mount_proc(root: &Path) -> Result<(), Fault> {
@@ -68,20 +91,31 @@ fn mount_dev(root: &Path, emulator: Option<&Emulator>) -> Result<(), Fault> {
     let fault = |error: io::Error| Fault::machine("filling /dev", error);
     let dev = directory_inside(root, Path::new("/dev"))?;
     let tmpfs = |target: &Path, options: &str| {
-        mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::MS_NOSUID, Some(options)).map_err(io::Error::from)
+        mount(
+            Some("tmpfs"),
+            target,
+            Some("tmpfs"),
+            MsFlags::MS_NOSUID,
+            Some(options),
+        )
+        .map_err(io::Error::from)
     };
     tmpfs(&dev, "mode=755,size=4m").map_err(fault)?;
     for name in DEVICES {
         let (host, target) = (Path::new("/dev").join(name), dev.join(name));
         if host.exists() {
-            fs::write(&target, b"").and_then(|()| bind(&host, &target)).map_err(fault)?;
+            fs::write(&target, b"")
+                .and_then(|()| bind(&host, &target))
+                .map_err(fault)?;
         }
     }
     for (name, target) in DEVICE_LINKS {
         symlink(target, dev.join(name)).map_err(fault)?;
     }
     let shared = dev.join("shm");
-    fs::create_dir(&shared).and_then(|()| tmpfs(&shared, "mode=1777,size=256m")).map_err(fault)?;
+    fs::create_dir(&shared)
+        .and_then(|()| tmpfs(&shared, "mode=1777,size=256m"))
+        .map_err(fault)?;
     if let Some(emulator) = emulator {
         let target = root.join(EMULATOR_INSIDE.trim_start_matches('/'));
         fs::write(&target, b"")
@@ -92,7 +126,11 @@ fn mount_dev(root: &Path, emulator: Option<&Emulator>) -> Result<(), Fault> {
 }
 
 fn mount_bind(root: &Path, wanted: &Bind) -> Result<(), Fault> {
-    let doing = format!("mounting {} at {}", wanted.host.display(), wanted.target.display());
+    let doing = format!(
+        "mounting {} at {}",
+        wanted.host.display(),
+        wanted.target.display()
+    );
     let fault = |error: io::Error| Fault::machine(&doing, error);
     let is_directory = fs::metadata(&wanted.host).map_err(fault)?.is_dir();
     let target = if is_directory {
@@ -107,14 +145,25 @@ fn mount_bind(root: &Path, wanted: &Bind) -> Result<(), Fault> {
     };
     bind(&wanted.host, &target).map_err(fault)?;
     if wanted.read_only {
-        let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        let flags = MsFlags::MS_BIND
+            | MsFlags::MS_REMOUNT
+            | MsFlags::MS_RDONLY
+            | MsFlags::MS_NOSUID
+            | MsFlags::MS_NODEV;
         mount(NOTHING, &target, NOTHING, flags, NOTHING).map_err(|error| fault(error.into()))?;
     }
     Ok(())
 }
 
 fn bind(from: &Path, to: &Path) -> io::Result<()> {
-    mount(Some(from), to, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING).map_err(io::Error::from)
+    mount(
+        Some(from),
+        to,
+        NOTHING,
+        MsFlags::MS_BIND | MsFlags::MS_REC,
+        NOTHING,
+    )
+    .map_err(io::Error::from)
 }
 
 /// The real path of a directory of the image, made when it is missing. Links are followed inside the image.
@@ -128,7 +177,10 @@ pub(super) fn directory_inside(root: &Path, path: &Path) -> Result<PathBuf, Faul
             inside.pop();
             continue;
         }
-        let here = inside.iter().fold(root.to_owned(), |path, component| path.join(component)).join(&component);
+        let here = inside
+            .iter()
+            .fold(root.to_owned(), |path, component| path.join(component))
+            .join(&component);
         match fs::symlink_metadata(&here) {
             Ok(status) if status.is_symlink() => {
                 links += 1;
@@ -151,7 +203,9 @@ pub(super) fn directory_inside(root: &Path, path: &Path) -> Result<PathBuf, Faul
             }
         }
     }
-    Ok(inside.iter().fold(root.to_owned(), |path, component| path.join(component)))
+    Ok(inside
+        .iter()
+        .fold(root.to_owned(), |path, component| path.join(component)))
 }
 
 fn components_reversed(path: &Path) -> Vec<PathBuf> {
@@ -166,8 +220,12 @@ fn components_reversed(path: &Path) -> Vec<PathBuf> {
 const NOTHING: Option<&str> = None;
 const LINKS_MAX: usize = 40;
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-const DEVICE_LINKS: [(&str, &str); 4] =
-    [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")];
+const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +241,10 @@ mod tests {
         let made = directory_inside(root.path(), Path::new("/var/run/app/data")).unwrap();
         assert_eq!(made, root.path().join("run/app/data"));
         assert!(made.is_dir());
-        assert_eq!(directory_inside(root.path(), Path::new("/var/up/x")).unwrap(), root.path().join("etc/x"));
+        assert_eq!(
+            directory_inside(root.path(), Path::new("/var/up/x")).unwrap(),
+            root.path().join("etc/x")
+        );
     }
 
     #[test]

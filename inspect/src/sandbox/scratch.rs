@@ -30,8 +30,14 @@ pub(super) struct SessionFiles {
 impl Scratch {
     pub(super) fn new(parent: &Path, identities: Identities) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
-        let outer = tempfile::Builder::new().prefix("lightship-test-").tempdir_in(parent)?;
-        let scratch = Self { outer, identities, sessions: 0 };
+        let outer = tempfile::Builder::new()
+            .prefix("lightship-test-")
+            .tempdir_in(parent)?;
+        let scratch = Self {
+            outer,
+            identities,
+            sessions: 0,
+        };
         // The sandbox starts in this directory, so it need not be able to walk to it; but it must be able to look
         // things up in it, as a user that is nobody out here.
         make_directory(&scratch.directory(), 0o755)?;
@@ -110,8 +116,14 @@ impl Drop for SessionFiles {
 /// Root gives it ids that nobody has outside; anybody else has only the own one to give.
 pub(super) fn identities(is_root: bool) -> Identities {
     let mapped = |line: &str| {
-        let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
-        let (first, _, count) = (fields.next().unwrap_or(0), fields.next(), fields.next().unwrap_or(0));
+        let mut fields = line
+            .split_whitespace()
+            .map(|field| field.parse::<u64>().unwrap_or(0));
+        let (first, _, count) = (
+            fields.next().unwrap_or(0),
+            fields.next(),
+            fields.next().unwrap_or(0),
+        );
         first <= u64::from(SHIFT) && first + count >= u64::from(SHIFT) + u64::from(SHIFTED_COUNT)
     };
     let all = |path: &str| fs::read_to_string(path).is_ok_and(|map| map.lines().any(mapped));
@@ -133,8 +145,17 @@ fn shift_owners(path: &Path, depth: usize) -> io::Result<()> {
     // A file with several names is met several times.
     if status.uid() < SHIFT {
         let shifted = |id: u32| {
-            let fault = || io::Error::other(format!("the owner {id} of {} is too large a number", path.display()));
-            if id < SHIFTED_COUNT { Ok(Some(id + SHIFT)) } else { Err(fault()) }
+            let fault = || {
+                io::Error::other(format!(
+                    "the owner {id} of {} is too large a number",
+                    path.display()
+                ))
+            };
+            if id < SHIFTED_COUNT {
+                Ok(Some(id + SHIFT))
+            } else {
+                Err(fault())
+            }
         };
         lchown(path, shifted(status.uid())?, shifted(status.gid())?)?;
         if !status.is_symlink() {
@@ -192,7 +213,11 @@ fn remove_tree(path: &Path, depth: usize) -> io::Result<()> {
 }
 
 fn too_deep(depth: usize) -> io::Result<()> {
-    if depth > DEPTH_MAX { Err(io::Error::other("directories are nested too deeply")) } else { Ok(()) }
+    if depth > DEPTH_MAX {
+        Err(io::Error::other("directories are nested too deeply"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Deeper trees do not fit into a path that the kernel takes.
@@ -209,13 +234,23 @@ mod tests {
         let mut scratch = Scratch::new(parent.path(), Identities::Single).unwrap();
         fs::create_dir(scratch.image().join("closed")).unwrap();
         fs::write(scratch.image().join("closed/file"), b"x").unwrap();
-        fs::set_permissions(scratch.image().join("closed/file"), Permissions::from_mode(0o4711)).unwrap();
+        fs::set_permissions(
+            scratch.image().join("closed/file"),
+            Permissions::from_mode(0o4711),
+        )
+        .unwrap();
         symlink("closed/file", scratch.image().join("link")).unwrap();
         fs::set_permissions(scratch.image().join("closed"), Permissions::from_mode(0o500)).unwrap();
         let session = scratch.session(false).unwrap();
         let root = scratch.directory().join(&session.root);
-        assert_eq!(fs::metadata(root.join("closed/file")).unwrap().mode() & 0o7777, 0o4711);
-        assert_eq!(fs::read_link(root.join("link")).unwrap(), Path::new("closed/file"));
+        assert_eq!(
+            fs::metadata(root.join("closed/file")).unwrap().mode() & 0o7777,
+            0o4711
+        );
+        assert_eq!(
+            fs::read_link(root.join("link")).unwrap(),
+            Path::new("closed/file")
+        );
         drop(session);
         assert!(!root.exists());
         drop(scratch);

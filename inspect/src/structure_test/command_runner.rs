@@ -77,6 +77,8 @@ pub struct NoCommands {
 
 impl CommandRunner for NoCommands {
     fn session(&mut self) -> Result<Box<dyn Session + '_>, CommandError> {
-        Err(CommandError::Unavailable { reason: self.reason.clone() })
+        Err(CommandError::Unavailable {
+            reason: self.reason.clone(),
+        })
     }
 }

@@ -10,7 +10,11 @@ pub(super) fn excerpt(text: &[u8]) -> String {
     }
     let kept = text.get(..EXCERPT_BYTES_MAX).unwrap_or(text);
     let quoted = format!("{:?}", String::from_utf8_lossy(kept));
-    if kept.len() < text.len() { format!("{quoted} and {} bytes more", text.len() - kept.len()) } else { quoted }
+    if kept.len() < text.len() {
+        format!("{quoted} and {} bytes more", text.len() - kept.len())
+    } else {
+        quoted
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ pub(super) fn expand(text: &str, variables: &BTreeMap<String, String>) -> String
 
 /// The name at the start of what follows a dollar, and the bytes it takes with its braces.
 fn variable_name(text: &str) -> (&str, usize) {
-    let Some(first) = text.chars().next() else { return ("", 0) };
+    let Some(first) = text.chars().next() else {
+        return ("", 0);
+    };
     if let Some(inside) = text.strip_prefix('{') {
         return match inside.split_once('}') {
             Some((name, _)) => (name, name.len() + 2),
@@ -46,7 +48,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let variables = BTreeMap::from([("PATH".to_owned(), "/bin".to_owned()), ("A_1".to_owned(), "x".to_owned())]);
+        let variables = BTreeMap::from([
+            ("PATH".to_owned(), "/bin".to_owned()),
+            ("A_1".to_owned(), "x".to_owned()),
+        ]);
         assert_eq!(expand(text, &variables), expected, "{text}");
     }
 

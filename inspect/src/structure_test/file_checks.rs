@@ -26,7 +26,10 @@ pub(super) fn existence(
     match (files.status(&path), test.should_exist) {
         (None, true) => vec![format!("{path} does not exist")],
         (None, false) => Vec::new(),
-        (Some(status), false) => vec![format!("{path} exists ({}), it should not", go_file_mode(&status))],
+        (Some(status), false) => vec![format!(
+            "{path} exists ({}), it should not",
+            go_file_mode(&status)
+        )],
         (Some(status), true) => attributes(test, &path, &status),
     }
 }
@@ -38,10 +41,16 @@ fn attributes(test: &ExistenceTest, path: &EntryPath, status: &FileStatus) -> Ve
         errors.push(format!("{path} has permissions {actual}, expected {expected}"));
     }
     if let Some(expected) = test.uid.filter(|expected| *expected != status.uid) {
-        errors.push(format!("{path} is owned by user {}, expected {expected}", status.uid));
+        errors.push(format!(
+            "{path} is owned by user {}, expected {expected}",
+            status.uid
+        ));
     }
     if let Some(expected) = test.gid.filter(|expected| *expected != status.gid) {
-        errors.push(format!("{path} is owned by group {}, expected {expected}", status.gid));
+        errors.push(format!(
+            "{path} is owned by group {}, expected {expected}",
+            status.gid
+        ));
     }
     let (bits, whom) = match test.executable_by {
         None => return errors,
@@ -72,7 +81,11 @@ pub(super) async fn content(
     };
     let mut errors = Vec::new();
     for pattern in test.expected.iter().filter(|pattern| !pattern.is_match(&content)) {
-        errors.push(format!("{path} does not match {:?}; it has {}", pattern.as_str(), excerpt(&content)));
+        errors.push(format!(
+            "{path} does not match {:?}; it has {}",
+            pattern.as_str(),
+            excerpt(&content)
+        ));
     }
     for pattern in test.excluded.iter().filter(|pattern| pattern.is_match(&content)) {
         errors.push(format!("{path} matches {:?}, it should not", pattern.as_str()));
@@ -104,10 +117,16 @@ pub(super) async fn licenses(test: &LicenseTest, schema: Schema, files: &impl Fi
 /// The copyright files that packages must have. Links to another package's directory are not looked at twice.
 fn debian_copyrights(schema: Schema, files: &impl FileSystem) -> Result<Vec<EntryPath>, String> {
     let root = written_path(DEBIAN_DOCUMENTATION)?;
-    let names = files.directories(&root).map_err(|reason| format!("{root} cannot be listed: {reason}"))?;
-    let checked = names.iter().filter(|name| schema == Schema::V1 || **name != EXEMPT_PACKAGE);
+    let names = files
+        .directories(&root)
+        .map_err(|reason| format!("{root} cannot be listed: {reason}"))?;
+    let checked = names
+        .iter()
+        .filter(|name| schema == Schema::V1 || **name != EXEMPT_PACKAGE);
     let below = |name: &Vec<u8>| root.join(name).and_then(|directory| directory.join(b"copyright"));
-    checked.map(|name| below(name).map_err(|error| error.to_string())).collect()
+    checked
+        .map(|name| below(name).map_err(|error| error.to_string()))
+        .collect()
 }
 
 async fn license_fault(path: &EntryPath, files: &impl FileSystem) -> Option<String> {
@@ -115,9 +134,10 @@ async fn license_fault(path: &EntryPath, files: &impl FileSystem) -> Option<Stri
         Ok(text) => text.to_ascii_uppercase(),
         Err(reason) => return Some(format!("{path} cannot be read: {reason}")),
     };
-    let found = FORBIDDEN_LICENSES
-        .iter()
-        .find(|license| text.windows(license.len()).any(|window| window == license.as_bytes()))?;
+    let found = FORBIDDEN_LICENSES.iter().find(|license| {
+        text.windows(license.len())
+            .any(|window| window == license.as_bytes())
+    })?;
     Some(format!("{path} names the licence {found}"))
 }
 

@@ -22,7 +22,11 @@ pub trait FileSystem: Sync {
     ///
     /// # Errors
     /// In words, when it is not there, not a file, larger, or cannot be read.
-    fn read(&self, path: &EntryPath, limit_bytes: u64) -> impl Future<Output = Result<Vec<u8>, String>> + Send;
+    fn read(
+        &self,
+        path: &EntryPath,
+        limit_bytes: u64,
+    ) -> impl Future<Output = Result<Vec<u8>, String>> + Send;
 }
 
 /// What a file is, without its content.
@@ -79,9 +83,13 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned_and_never_leave_the_root() {
-        for (text, expected) in
-            [("/", "/"), ("/etc//passwd", "/etc/passwd"), ("etc/./x", "/etc/x"), ("/../a/b/../c/", "/a/c"), ("", "/")]
-        {
+        for (text, expected) in [
+            ("/", "/"),
+            ("/etc//passwd", "/etc/passwd"),
+            ("etc/./x", "/etc/x"),
+            ("/../a/b/../c/", "/a/c"),
+            ("", "/"),
+        ] {
             assert_eq!(written_path(text).unwrap().to_string(), expected, "{text}");
         }
         assert!(written_path("/a\0b").is_err());

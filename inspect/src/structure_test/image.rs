@@ -37,7 +37,11 @@ impl ImageFacts {
             environment: Self::split_environment(container.env.iter().map(String::as_str)),
             entrypoint: container.entrypoint.clone().unwrap_or_default(),
             cmd: container.cmd.clone().unwrap_or_default(),
-            exposed_ports: container.exposed_ports.iter().map(|port| Self::port_number(port).to_owned()).collect(),
+            exposed_ports: container
+                .exposed_ports
+                .iter()
+                .map(|port| Self::port_number(port).to_owned())
+                .collect(),
             volumes: container.volumes.clone(),
             labels: container.labels.clone(),
             workdir: container.working_dir.clone().unwrap_or_default(),
@@ -47,8 +51,12 @@ impl ImageFacts {
 
     /// Splits `NAME=VALUE` lines of a configuration; a line without `=` is a name with an empty value.
     pub fn split_environment<'e>(lines: impl IntoIterator<Item = &'e str>) -> BTreeMap<String, String> {
-        let pairs = lines.into_iter().map(|line| line.split_once('=').unwrap_or((line, "")));
-        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        let pairs = lines
+            .into_iter()
+            .map(|line| line.split_once('=').unwrap_or((line, "")));
+        pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// A port of a configuration without its protocol: `8080/tcp` is `8080`.

@@ -9,7 +9,11 @@ use super::suite::{ExpectedPair, ExpectedValue, MetadataTest};
 pub(super) fn metadata(test: &MetadataTest, image: &ImageFacts) -> Vec<String> {
     let mut errors = Vec::new();
     errors.extend(pairs("variable", &test.variables, &image.environment));
-    for name in test.unbound_variables.iter().filter(|name| image.environment.contains_key(*name)) {
+    for name in test
+        .unbound_variables
+        .iter()
+        .filter(|name| image.environment.contains_key(*name))
+    {
         errors.push(format!("variable {name} is set, it should not be"));
     }
     errors.extend(pairs("label", &test.labels, &image.labels));
@@ -17,16 +21,32 @@ pub(super) fn metadata(test: &MetadataTest, image: &ImageFacts) -> Vec<String> {
     errors.extend(words("entrypoint", test.entrypoint.as_ref(), &image.entrypoint));
     errors.extend(text("working directory", test.workdir.as_ref(), &image.workdir));
     errors.extend(text("user", test.user.as_ref(), &image.user));
-    for port in test.exposed_ports.iter().filter(|port| !image.exposed_ports.contains(ImageFacts::port_number(port))) {
+    for port in test
+        .exposed_ports
+        .iter()
+        .filter(|port| !image.exposed_ports.contains(ImageFacts::port_number(port)))
+    {
         errors.push(format!("port {port} is not exposed"));
     }
-    for port in test.unexposed_ports.iter().filter(|port| image.exposed_ports.contains(ImageFacts::port_number(port))) {
+    for port in test
+        .unexposed_ports
+        .iter()
+        .filter(|port| image.exposed_ports.contains(ImageFacts::port_number(port)))
+    {
         errors.push(format!("port {port} is exposed, it should not be"));
     }
-    for volume in test.volumes.iter().filter(|volume| !image.volumes.contains(*volume)) {
+    for volume in test
+        .volumes
+        .iter()
+        .filter(|volume| !image.volumes.contains(*volume))
+    {
         errors.push(format!("volume {volume} is not declared"));
     }
-    for volume in test.unmounted_volumes.iter().filter(|volume| image.volumes.contains(*volume)) {
+    for volume in test
+        .unmounted_volumes
+        .iter()
+        .filter(|volume| image.volumes.contains(*volume))
+    {
         errors.push(format!("volume {volume} is declared, it should not be"));
     }
     errors
@@ -35,14 +55,17 @@ pub(super) fn metadata(test: &MetadataTest, image: &ImageFacts) -> Vec<String> {
 fn pairs(what: &str, expected: &[ExpectedPair], actual: &BTreeMap<String, String>) -> Vec<String> {
     let fault = |pair: &ExpectedPair| {
         let key = &pair.key;
-        let Some(value) = actual.get(key) else { return Some(format!("{what} {key} is not set")) };
+        let Some(value) = actual.get(key) else {
+            return Some(format!("{what} {key} is not set"));
+        };
         match &pair.value {
             ExpectedValue::Exact(wanted) if wanted == value => None,
             ExpectedValue::Exact(wanted) => Some(format!("{what} {key} is {value:?}, expected {wanted:?}")),
             ExpectedValue::Matching(pattern) if pattern.is_match(value.as_bytes()) => None,
-            ExpectedValue::Matching(pattern) => {
-                Some(format!("{what} {key} is {value:?}, which does not match {:?}", pattern.as_str()))
-            }
+            ExpectedValue::Matching(pattern) => Some(format!(
+                "{what} {key} is {value:?}, which does not match {:?}",
+                pattern.as_str()
+            )),
         }
     };
     expected.iter().filter_map(fault).collect()

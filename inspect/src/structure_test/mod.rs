@@ -30,6 +30,6 @@ pub use report::{Outcome, Report, Status, TestKind, TestResult, Verdict};
 pub use report_documents::JSON_SCHEMA;
 pub use run::{ENV_FILE_BYTES_MAX, Surroundings, run};
 pub use suite::{
-    BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue, LicenseTest,
-    MetadataTest, RunOptions, Schema, Suite, Variable,
+    BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue,
+    LicenseTest, MetadataTest, RunOptions, Schema, Suite, Variable,
 };

@@ -4,13 +4,13 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::Error as YamlError;
 
 use super::document::{
-    Command, Document, FileContent, FileExistence, License, Metadata, Pair, RunOptions as RawOptions, Version, Word,
-    WordList,
+    Command, Document, FileContent, FileExistence, License, Metadata, Pair, RunOptions as RawOptions,
+    Version, Word, WordList,
 };
 use super::pattern::{Pattern, PatternError};
 use super::suite::{
-    BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue, LicenseTest,
-    MetadataTest, RunOptions, Schema, Suite, Variable,
+    BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue,
+    LicenseTest, MetadataTest, RunOptions, Schema, Suite, Variable,
 };
 
 /// Largest file, in bytes.
@@ -46,7 +46,10 @@ pub struct ParseError {
 /// Spec: container-structure-test, schema 1.0.0 and 2.0.0.
 pub fn parse(name: &str, text: &[u8]) -> Result<Vec<Suite>, ParseError> {
     if text.len() > FILE_BYTES_MAX {
-        let message = format!("the file is {} bytes long, at most {FILE_BYTES_MAX} are allowed", text.len());
+        let message = format!(
+            "the file is {} bytes long, at most {FILE_BYTES_MAX} are allowed",
+            text.len()
+        );
         return Err(ParseError::of(name, message));
     }
     let Ok(text) = std::str::from_utf8(text) else {
@@ -54,25 +57,49 @@ pub fn parse(name: &str, text: &[u8]) -> Result<Vec<Suite>, ParseError> {
     };
     let versions: Vec<Version> = documents(name, text)?;
     let fault = |message: String| ParseError::of(name, message);
-    let first = versions.first().ok_or_else(|| fault("the file is empty".to_owned()))?;
-    if versions.iter().any(|version| version.schema_version != first.schema_version) {
-        return Err(fault("all documents of a file must have the same schemaVersion".to_owned()));
+    let first = versions
+        .first()
+        .ok_or_else(|| fault("the file is empty".to_owned()))?;
+    if versions
+        .iter()
+        .any(|version| version.schema_version != first.schema_version)
+    {
+        return Err(fault(
+            "all documents of a file must have the same schemaVersion".to_owned(),
+        ));
     }
     let suites = match first.schema_version.as_deref() {
         Some("1.0.0") => suites::<WordList>(name, text, Schema::V1)?,
         Some("2.0.0") => suites::<Word>(name, text, Schema::V2)?,
-        Some(other) => return Err(fault(format!("schemaVersion {other:?} is not known; 1.0.0 and 2.0.0 are"))),
-        None => return Err(fault("schemaVersion is missing; write schemaVersion: \"2.0.0\"".to_owned())),
+        Some(other) => {
+            return Err(fault(format!(
+                "schemaVersion {other:?} is not known; 1.0.0 and 2.0.0 are"
+            )));
+        }
+        None => {
+            return Err(fault(
+                "schemaVersion is missing; write schemaVersion: \"2.0.0\"".to_owned(),
+            ));
+        }
     };
     if suites.iter().map(Suite::tests).sum::<usize>() > TESTS_MAX {
-        return Err(ParseError::of(name, format!("the file has more than {TESTS_MAX} tests")));
+        return Err(ParseError::of(
+            name,
+            format!("the file has more than {TESTS_MAX} tests"),
+        ));
     }
     Ok(suites)
 }
 
 impl ParseError {
     fn of(file: &str, message: String) -> Self {
-        Self { file: file.to_owned(), line: None, column: None, message, help: None }
+        Self {
+            file: file.to_owned(),
+            line: None,
+            column: None,
+            message,
+            help: None,
+        }
     }
 }
 
@@ -89,7 +116,11 @@ fn hint(help: Option<&str>) -> String {
 }
 
 fn documents<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
-    if name.ends_with(".json") { json(name, text) } else { yaml(name, text) }
+    if name.ends_with(".json") {
+        json(name, text)
+    } else {
+        yaml(name, text)
+    }
 }
 
 fn suites<W: DeserializeOwned + Into<Vec<String>>>(
@@ -97,14 +128,27 @@ fn suites<W: DeserializeOwned + Into<Vec<String>>>(
     text: &str,
     schema: Schema,
 ) -> Result<Vec<Suite>, ParseError> {
-    let documents: Vec<Document<W>> = documents(name, text).map_err(|fault| with_shape_of_command(fault, text, schema))?;
-    documents.into_iter().map(|document| suite(name, schema, document)).collect()
+    let documents: Vec<Document<W>> =
+        documents(name, text).map_err(|fault| with_shape_of_command(fault, text, schema))?;
+    documents
+        .into_iter()
+        .map(|document| suite(name, schema, document))
+        .collect()
 }
 
 /// The commonest mistake is the shape of the other version.
 fn with_shape_of_command(mut fault: ParseError, text: &str, schema: Schema) -> ParseError {
-    let index = fault.line.and_then(|line| usize::try_from(line).ok()).unwrap_or(0).saturating_sub(1);
-    if fault.help.is_none() && text.lines().nth(index).is_some_and(|line| line.contains("command")) {
+    let index = fault
+        .line
+        .and_then(|line| usize::try_from(line).ok())
+        .unwrap_or(0)
+        .saturating_sub(1);
+    if fault.help.is_none()
+        && text
+            .lines()
+            .nth(index)
+            .is_some_and(|line| line.contains("command"))
+    {
         let help = match schema {
             Schema::V1 => "in schemaVersion 1.0.0 `command` is a list of words",
             Schema::V2 => "in schemaVersion 2.0.0 `command` is one word, the others go into `args`",
@@ -117,8 +161,15 @@ fn with_shape_of_command(mut fault: ParseError, text: &str, schema: Schema) -> P
 fn json<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
     let document = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
-        let help = message.split('`').nth(1).filter(|_| message.starts_with("unknown field")).and_then(suggest);
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(message.as_str(), |(message, _)| message)
+            .to_owned();
+        let help = message
+            .split('`')
+            .nth(1)
+            .filter(|_| message.starts_with("unknown field"))
+            .and_then(suggest);
         ParseError {
             line: u64::try_from(error.line()).ok(),
             column: u64::try_from(error.column()).ok(),
@@ -143,7 +194,9 @@ fn yaml<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseErro
 fn yaml_fault(name: &str, error: &YamlError) -> ParseError {
     let (message, help) = match error.without_snippet() {
         YamlError::SerdeUnknownField { field, .. } => (format!("unknown key `{field}`"), suggest(field)),
-        YamlError::DuplicateMappingKey { key: Some(key), .. } => (format!("the key `{key}` is there twice"), None),
+        YamlError::DuplicateMappingKey { key: Some(key), .. } => {
+            (format!("the key `{key}` is there twice"), None)
+        }
         error => (plain(&error.to_string()), None),
     };
     let location = error.location();
@@ -163,19 +216,30 @@ fn plain(message: &str) -> String {
         Some((place, rest)) if place.starts_with("line ") => rest,
         _ => line,
     };
-    line.rsplit_once(" at line ").map_or(line, |(line, _)| line).to_owned()
+    line.rsplit_once(" at line ")
+        .map_or(line, |(line, _)| line)
+        .to_owned()
 }
 
 /// The known key nearest to `key`.
 fn suggest(key: &str) -> Option<String> {
     KEYS.iter()
-        .map(|known| (strsim::damerau_levenshtein(&key.to_lowercase(), &known.to_lowercase()), known))
+        .map(|known| {
+            (
+                strsim::damerau_levenshtein(&key.to_lowercase(), &known.to_lowercase()),
+                known,
+            )
+        })
         .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
         .min()
         .map(|(_, known)| format!("did you mean `{known}`?"))
 }
 
-fn suite<W: Into<Vec<String>>>(file: &str, schema: Schema, document: Document<W>) -> Result<Suite, ParseError> {
+fn suite<W: Into<Vec<String>>>(
+    file: &str,
+    schema: Schema,
+    document: Document<W>,
+) -> Result<Suite, ParseError> {
     let fault = |message: String| ParseError::of(file, message);
     if schema == Schema::V1 {
         only_in_v2("metadataTest", document.metadata_test.is_some()).map_err(fault)?;
@@ -184,10 +248,18 @@ fn suite<W: Into<Vec<String>>>(file: &str, schema: Schema, document: Document<W>
     let suite = Suite {
         file: file.to_owned(),
         schema,
-        variables: variables(document.global_env_vars).map_err(|message| fault(format!("globalEnvVars: {message}")))?,
-        commands: each(file, "commandTests", document.command_tests, |test| command(schema, test))?,
+        variables: variables(document.global_env_vars)
+            .map_err(|message| fault(format!("globalEnvVars: {message}")))?,
+        commands: each(file, "commandTests", document.command_tests, |test| {
+            command(schema, test)
+        })?,
         contents: each(file, "fileContentTests", document.file_content_tests, content)?,
-        existence: each(file, "fileExistenceTests", document.file_existence_tests, |test| existence(schema, test))?,
+        existence: each(
+            file,
+            "fileExistenceTests",
+            document.file_existence_tests,
+            |test| existence(schema, test),
+        )?,
         licenses: each(file, "licenseTests", document.license_tests, license)?,
         metadata: document
             .metadata_test
@@ -201,7 +273,11 @@ fn suite<W: Into<Vec<String>>>(file: &str, schema: Schema, document: Document<W>
 }
 
 fn only_in_v2(key: &str, present: bool) -> Result<(), String> {
-    if present { Err(format!("`{key}` needs schemaVersion \"2.0.0\"")) } else { Ok(()) }
+    if present {
+        Err(format!("`{key}` needs schemaVersion \"2.0.0\""))
+    } else {
+        Ok(())
+    }
 }
 
 /// Reads the tests of a section; a fault names the section and the number of the test in it.
@@ -214,7 +290,8 @@ fn each<R, T>(
     let numbered = tests.unwrap_or_default().into_iter().enumerate();
     numbered
         .map(|(index, test)| {
-            read(test).map_err(|message| ParseError::of(file, format!("{section}, test {}: {message}", index + 1)))
+            read(test)
+                .map_err(|message| ParseError::of(file, format!("{section}, test {}: {message}", index + 1)))
         })
         .collect()
 }
@@ -236,7 +313,8 @@ fn command<W: Into<Vec<String>>>(schema: Schema, test: Command<W>) -> Result<Com
     let patterns = |key: &str, list| patterns(list).map_err(|error| format!("{name:?}: {key}: {error}"));
     Ok(CommandTest {
         setup: commands(test.setup).ok_or_else(|| format!("{name:?}: `setup` has an empty command"))?,
-        teardown: commands(test.teardown).ok_or_else(|| format!("{name:?}: `teardown` has an empty command"))?,
+        teardown: commands(test.teardown)
+            .ok_or_else(|| format!("{name:?}: `teardown` has an empty command"))?,
         exit_code: test.exit_code.unwrap_or(0),
         expected_output: patterns("expectedOutput", test.expected_output)?,
         excluded_output: patterns("excludedOutput", test.excluded_output)?,
@@ -250,7 +328,9 @@ fn command<W: Into<Vec<String>>>(schema: Schema, test: Command<W>) -> Result<Com
 
 fn commands(list: Option<Vec<Vec<String>>>) -> Option<Vec<Vec<String>>> {
     let list = list.unwrap_or_default();
-    list.iter().all(|words| words.first().is_some_and(|word| !word.is_empty())).then_some(list)
+    list.iter()
+        .all(|words| words.first().is_some_and(|word| !word.is_empty()))
+        .then_some(list)
 }
 
 fn existence(schema: Schema, test: FileExistence) -> Result<ExistenceTest, String> {
@@ -263,7 +343,9 @@ fn existence(schema: Schema, test: FileExistence) -> Result<ExistenceTest, Strin
     let owner = |key: &str, id: Option<i64>| match id {
         // The original's way to say "any".
         None | Some(-1) => Ok(None),
-        Some(id) => u64::try_from(id).map(Some).map_err(|_| format!("{name:?}: `{key}` is negative")),
+        Some(id) => u64::try_from(id)
+            .map(Some)
+            .map_err(|_| format!("{name:?}: `{key}` is negative")),
     };
     let (uid, gid) = (owner("uid", test.uid)?, owner("gid", test.gid)?);
     let executable_by = match test.is_executable_by.as_deref() {
@@ -273,7 +355,9 @@ fn existence(schema: Schema, test: FileExistence) -> Result<ExistenceTest, Strin
         Some("other") => Some(ExecutableBy::Other),
         Some("any") => Some(ExecutableBy::Any),
         Some(other) => {
-            return Err(format!("{name:?}: `isExecutableBy` is {other:?}; it is owner, group, other or any"));
+            return Err(format!(
+                "{name:?}: `isExecutableBy` is {other:?}; it is owner, group, other or any"
+            ));
         }
     };
     Ok(ExistenceTest {
@@ -299,7 +383,10 @@ fn content(test: FileContent) -> Result<ContentTest, String> {
 }
 
 fn license(test: License) -> Result<LicenseTest, String> {
-    Ok(LicenseTest { debian: test.debian.unwrap_or(false), files: test.files.unwrap_or_default() })
+    Ok(LicenseTest {
+        debian: test.debian.unwrap_or(false),
+        files: test.files.unwrap_or_default(),
+    })
 }
 
 fn metadata(test: Metadata) -> Result<MetadataTest, String> {
@@ -308,7 +395,11 @@ fn metadata(test: Metadata) -> Result<MetadataTest, String> {
     let unbound = test.unbound_env_vars.unwrap_or_default().into_iter();
     let nonempty = |key: &str, list: Option<Vec<String>>| {
         let list = list.unwrap_or_default();
-        if list.iter().any(String::is_empty) { Err(format!("{key} has an empty entry")) } else { Ok(list) }
+        if list.iter().any(String::is_empty) {
+            Err(format!("{key} has an empty entry"))
+        } else {
+            Ok(list)
+        }
     };
     Ok(MetadataTest {
         variables: expected_pairs("envVars", pairs)?,
@@ -338,7 +429,10 @@ fn expected_pairs(section: &str, pairs: Vec<Pair>) -> Result<Vec<ExpectedPair>, 
         };
         Ok(ExpectedPair { key, value })
     };
-    pairs.into_iter().map(|pair| expected(pair).map_err(|message: String| format!("{section}: {message}"))).collect()
+    pairs
+        .into_iter()
+        .map(|pair| expected(pair).map_err(|message: String| format!("{section}: {message}")))
+        .collect()
 }
 
 fn run_options(raw: RawOptions) -> Result<RunOptions, String> {
@@ -351,17 +445,28 @@ fn run_options(raw: RawOptions) -> Result<RunOptions, String> {
     }
     let capabilities = raw.capabilities.unwrap_or_default();
     if !capabilities.is_empty() {
-        unsupported.push(format!("capabilities: {} cannot be given", capabilities.join(", ")));
+        unsupported.push(format!(
+            "capabilities: {} cannot be given",
+            capabilities.join(", ")
+        ));
     }
-    if let Some(network) = raw.network.filter(|network| !matches!(network.as_str(), "" | "none")) {
-        unsupported.push(format!("network: {network:?} cannot be had, commands have no network"));
+    if let Some(network) = raw
+        .network
+        .filter(|network| !matches!(network.as_str(), "" | "none"))
+    {
+        unsupported.push(format!(
+            "network: {network:?} cannot be had, commands have no network"
+        ));
     }
     let mounts = raw.bind_mounts.unwrap_or_default();
     Ok(RunOptions {
         user: raw.user.filter(|user| !user.is_empty()),
         env_file: raw.env_file.filter(|file| !file.is_empty()),
         env_vars: raw.env_vars.unwrap_or_default(),
-        bind_mounts: mounts.iter().map(|mount| bind_mount(mount)).collect::<Result<_, _>>()?,
+        bind_mounts: mounts
+            .iter()
+            .map(|mount| bind_mount(mount))
+            .collect::<Result<_, _>>()?,
         unsupported,
     })
 }
@@ -373,8 +478,14 @@ fn bind_mount(text: &str) -> Result<BindMount, String> {
     if !host.starts_with('/') || !target.starts_with('/') || target == "/" {
         return Err(format!("bindMounts: {text:?} is not /HOST/PATH:/IMAGE/PATH[:ro]"));
     }
-    let read_only = parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
-    Ok(BindMount { host: host.to_owned(), target: target.to_owned(), read_only })
+    let read_only = parts
+        .next()
+        .is_some_and(|options| options.split(',').any(|option| option == "ro"));
+    Ok(BindMount {
+        host: host.to_owned(),
+        target: target.to_owned(),
+        read_only,
+    })
 }
 
 fn variables(pairs: Option<Vec<Pair>>) -> Result<Vec<Variable>, String> {
@@ -383,28 +494,78 @@ fn variables(pairs: Option<Vec<Pair>>) -> Result<Vec<Variable>, String> {
         if key.contains('=') || key.contains('\0') {
             return Err(format!("{key:?} is not the name of a variable"));
         }
-        Ok(Variable { key, value: pair.value.unwrap_or_default() })
+        Ok(Variable {
+            key,
+            value: pair.value.unwrap_or_default(),
+        })
     };
     pairs.unwrap_or_default().into_iter().map(variable).collect()
 }
 
 fn required(key: &str, value: Option<String>) -> Result<String, String> {
-    value.filter(|value| !value.is_empty()).ok_or_else(|| format!("`{key}` is missing or empty"))
+    value
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| format!("`{key}` is missing or empty"))
 }
 
 fn patterns(list: Option<Vec<String>>) -> Result<Vec<Pattern>, PatternError> {
-    list.unwrap_or_default().iter().map(|source| Pattern::new(source)).collect()
+    list.unwrap_or_default()
+        .iter()
+        .map(|source| Pattern::new(source))
+        .collect()
 }
 
 /// Every key that either version knows, for suggestions.
 const KEYS: [&str; 49] = [
-    "allocateTty", "args", "bindMounts", "capabilities", "cmd", "command", "commandTests", "containerRunOptions",
-    "debian", "entrypoint", "env", "envFile", "envVars", "excludedContents", "excludedError", "excludedOutput",
-    "exitCode", "expectedContents", "expectedError", "expectedOutput", "exposedPorts", "fileContentTests",
-    "fileExistenceTests", "files", "gid", "globalEnvVars", "isExecutableBy", "isRegex", "key", "labels",
-    "licenseTests", "metadataTest", "name", "network", "path", "permissions", "privileged", "schemaVersion", "setup",
-    "shouldExist", "teardown", "uid", "unboundEnvVars", "unexposedPorts", "unmountedVolumes", "user", "value",
-    "volumes", "workdir",
+    "allocateTty",
+    "args",
+    "bindMounts",
+    "capabilities",
+    "cmd",
+    "command",
+    "commandTests",
+    "containerRunOptions",
+    "debian",
+    "entrypoint",
+    "env",
+    "envFile",
+    "envVars",
+    "excludedContents",
+    "excludedError",
+    "excludedOutput",
+    "exitCode",
+    "expectedContents",
+    "expectedError",
+    "expectedOutput",
+    "exposedPorts",
+    "fileContentTests",
+    "fileExistenceTests",
+    "files",
+    "gid",
+    "globalEnvVars",
+    "isExecutableBy",
+    "isRegex",
+    "key",
+    "labels",
+    "licenseTests",
+    "metadataTest",
+    "name",
+    "network",
+    "path",
+    "permissions",
+    "privileged",
+    "schemaVersion",
+    "setup",
+    "shouldExist",
+    "teardown",
+    "uid",
+    "unboundEnvVars",
+    "unexposedPorts",
+    "unmountedVolumes",
+    "user",
+    "value",
+    "volumes",
+    "workdir",
 ];
 
 #[cfg(test)]
@@ -434,7 +595,9 @@ licenseTests:
 - debian: true
 "#;
         let suites = parse("base.yaml", text.as_bytes()).unwrap();
-        let [suite] = suites.as_slice() else { panic!("{suites:?}") };
+        let [suite] = suites.as_slice() else {
+            panic!("{suites:?}")
+        };
         assert_eq!((suite.schema, suite.tests()), (Schema::V1, 4));
         assert_eq!(suite.commands[0].command.len(), 3);
         assert!(suite.existence[0].should_exist);
@@ -462,13 +625,22 @@ schemaVersion: '2.0.0'
         let suites = parse("a.yml", text.as_bytes()).unwrap();
         assert_eq!(suites.iter().map(Suite::tests).collect::<Vec<_>>(), [3, 0]);
         let existence = &suites[0].existence[0];
-        assert_eq!((existence.should_exist, existence.uid, existence.gid), (false, Some(65532), None));
+        assert_eq!(
+            (existence.should_exist, existence.uid, existence.gid),
+            (false, Some(65532), None)
+        );
         assert_eq!(existence.executable_by, Some(ExecutableBy::Any));
         let metadata = suites[0].metadata.as_ref().unwrap();
         assert_eq!((&metadata.entrypoint, &metadata.cmd), (&Some(Vec::new()), &None));
-        assert_eq!((metadata.variables.len(), metadata.exposed_ports[0].as_str()), (2, "8080"));
+        assert_eq!(
+            (metadata.variables.len(), metadata.exposed_ports[0].as_str()),
+            (2, "8080")
+        );
         let options = &suites[0].run_options;
-        assert_eq!((options.unsupported.len(), options.bind_mounts[0].read_only), (1, true));
+        assert_eq!(
+            (options.unsupported.len(), options.bind_mounts[0].read_only),
+            (1, true)
+        );
     }
 
     #[test]
@@ -478,7 +650,10 @@ schemaVersion: '2.0.0'
         assert_eq!(parse("a.json", text.as_bytes()).unwrap()[0].contents.len(), 1);
         let text = "{\"schemaVersion\": \"2.0.0\",\n \"fileContentTest\": []}";
         let error = parse("a.json", text.as_bytes()).unwrap_err();
-        assert_eq!((error.line, error.help.as_deref()), (Some(2), Some("did you mean `fileContentTests`?")));
+        assert_eq!(
+            (error.line, error.help.as_deref()),
+            (Some(2), Some("did you mean `fileContentTests`?"))
+        );
     }
 
     #[test]
@@ -489,14 +664,21 @@ schemaVersion: '2.0.0'
             "a.yaml:4:3: unknown key `comand` (did you mean `command`?)",
         );
         let doubled = parse("a.yaml", b"schemaVersion: 2.0.0\nschemaVersion: 2.0.0\n").unwrap_err();
-        assert_eq!((doubled.line, doubled.message.as_str()), (Some(2), "the key `schemaVersion` is there twice"));
+        assert_eq!(
+            (doubled.line, doubled.message.as_str()),
+            (Some(2), "the key `schemaVersion` is there twice")
+        );
         let shape = parse("a.yaml", b"schemaVersion: 2.0.0\ncommandTests: 3\n").unwrap_err();
         assert_eq!(shape.line, Some(2), "{shape}");
     }
 
     #[test]
     fn faults_of_meaning_name_the_test() {
-        check_error("a.yaml", "commandTests: []\n", "a.yaml: schemaVersion is missing; write schemaVersion: \"2.0.0\"");
+        check_error(
+            "a.yaml",
+            "commandTests: []\n",
+            "a.yaml: schemaVersion is missing; write schemaVersion: \"2.0.0\"",
+        );
         check_error(
             "a.yaml",
             "schemaVersion: 3.0.0\n",
@@ -526,12 +708,32 @@ schemaVersion: '2.0.0'
 
     #[test]
     fn a_command_has_the_shape_of_its_version() {
-        let list = parse("a.yaml", b"schemaVersion: 2.0.0\ncommandTests:\n- {name: x, command: [ls, -l]}\n").unwrap_err();
+        let list = parse(
+            "a.yaml",
+            b"schemaVersion: 2.0.0\ncommandTests:\n- {name: x, command: [ls, -l]}\n",
+        )
+        .unwrap_err();
         assert_eq!(list.line, Some(3));
-        assert!(list.to_string().ends_with("`command` is one word, the others go into `args`)"), "{list}");
-        let word = parse("a.yaml", b"schemaVersion: 1.0.0\ncommandTests:\n- {name: x, command: ls}\n").unwrap_err();
-        assert!(word.to_string().ends_with("(in schemaVersion 1.0.0 `command` is a list of words)"), "{word}");
-        let suites = parse("a.yaml", b"schemaVersion: 2.0.0\ncommandTests:\n- {name: x, command: true, args: [y, 1.50]}\n").unwrap();
+        assert!(
+            list.to_string()
+                .ends_with("`command` is one word, the others go into `args`)"),
+            "{list}"
+        );
+        let word = parse(
+            "a.yaml",
+            b"schemaVersion: 1.0.0\ncommandTests:\n- {name: x, command: ls}\n",
+        )
+        .unwrap_err();
+        assert!(
+            word.to_string()
+                .ends_with("(in schemaVersion 1.0.0 `command` is a list of words)"),
+            "{word}"
+        );
+        let suites = parse(
+            "a.yaml",
+            b"schemaVersion: 2.0.0\ncommandTests:\n- {name: x, command: true, args: [y, 1.50]}\n",
+        )
+        .unwrap();
         assert_eq!(suites[0].commands[0].command, ["true", "y", "1.50"]);
     }
 
@@ -539,10 +741,18 @@ schemaVersion: '2.0.0'
     fn the_limits_hold_at_the_limit_and_one_more() {
         let with_tests = |number: usize| {
             let test = "- {name: x, path: /x}\n".repeat(number);
-            parse("a.yaml", format!("schemaVersion: 2.0.0\nfileExistenceTests:\n{test}").as_bytes())
+            parse(
+                "a.yaml",
+                format!("schemaVersion: 2.0.0\nfileExistenceTests:\n{test}").as_bytes(),
+            )
         };
         assert!(with_tests(TESTS_MAX).is_ok());
-        assert!(with_tests(TESTS_MAX + 1).unwrap_err().to_string().contains("more than 10000 tests"));
+        assert!(
+            with_tests(TESTS_MAX + 1)
+                .unwrap_err()
+                .to_string()
+                .contains("more than 10000 tests")
+        );
         let mut text = b"schemaVersion: 2.0.0\n# ".to_vec();
         text.resize(FILE_BYTES_MAX, b'x');
         assert!(parse("a.yaml", &text).is_ok());

@@ -46,7 +46,9 @@ pub enum PatternError {
         reason: String,
     },
     /// Compiled, it would take more than [`PROGRAM_BYTES_MAX`].
-    #[error("the pattern {pattern:?} is too large when compiled, at most {PROGRAM_BYTES_MAX} bytes are allowed")]
+    #[error(
+        "the pattern {pattern:?} is too large when compiled, at most {PROGRAM_BYTES_MAX} bytes are allowed"
+    )]
     TooLarge {
         /// The pattern.
         pattern: String,
@@ -60,19 +62,29 @@ impl Pattern {
     /// When it is not RE2 syntax, or over a limit.
     pub fn new(source: &str) -> Result<Self, PatternError> {
         if source.len() > PATTERN_BYTES_MAX {
-            return Err(PatternError::TooLong { actual_bytes: source.len() });
+            return Err(PatternError::TooLong {
+                actual_bytes: source.len(),
+            });
         }
-        let syntax = |reason: String| PatternError::Syntax { pattern: source.to_owned(), reason };
+        let syntax = |reason: String| PatternError::Syntax {
+            pattern: source.to_owned(),
+            reason,
+        };
         let translated = Translation::of(source).map_err(|fault| syntax(fault.to_owned()))?;
         let regex = RegexBuilder::new(&translated)
             .size_limit(PROGRAM_BYTES_MAX)
             .dfa_size_limit(PROGRAM_BYTES_MAX)
             .build()
             .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => PatternError::TooLarge { pattern: source.to_owned() },
+                regex::Error::CompiledTooBig(_) => PatternError::TooLarge {
+                    pattern: source.to_owned(),
+                },
                 error => syntax(last_line(&error.to_string())),
             })?;
-        Ok(Self { source: source.to_owned(), regex })
+        Ok(Self {
+            source: source.to_owned(),
+            regex,
+        })
     }
 
     /// Whether it matches anywhere in `text`.
@@ -101,8 +113,11 @@ struct Translation<'p> {
 
 impl<'p> Translation<'p> {
     fn of(source: &'p str) -> Result<String, &'static str> {
-        let mut translation =
-            Self { rest: source.char_indices().peekable(), source, out: String::with_capacity(source.len() + 16) };
+        let mut translation = Self {
+            rest: source.char_indices().peekable(),
+            source,
+            out: String::with_capacity(source.len() + 16),
+        };
         while let Some((at, character)) = translation.rest.next() {
             match character {
                 '\\' => translation.escape()?,
@@ -152,8 +167,9 @@ impl<'p> Translation<'p> {
             Some('Q') => {
                 self.next();
                 let rest = self.remainder();
-                let (quoted, used) =
-                    rest.split_once("\\E").map_or((rest, rest.len()), |(quoted, _)| (quoted, quoted.len() + 2));
+                let (quoted, used) = rest
+                    .split_once("\\E")
+                    .map_or((rest, rest.len()), |(quoted, _)| (quoted, quoted.len() + 2));
                 quoted.chars().for_each(|character| self.literal(character));
                 self.skip_bytes(used);
                 return Ok(());
@@ -240,7 +256,11 @@ impl<'p> Translation<'p> {
             None => (rest.get(..2).ok_or(FAULT)?, 2),
         };
         let valid = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = if valid { u32::from_str_radix(digits, 16).ok() } else { None };
+        let number = if valid {
+            u32::from_str_radix(digits, 16).ok()
+        } else {
+            None
+        };
         let character = number.and_then(char::from_u32).ok_or(FAULT)?;
         self.skip_bytes(used);
         Ok(character)
@@ -248,7 +268,8 @@ impl<'p> Translation<'p> {
 
     /// `\0`, `\012`: up to three octal digits; one digit other than 0 would be a back-reference.
     fn octal(&mut self, first: char) -> Result<char, &'static str> {
-        let is_octal = |character: Option<char>| character.is_some_and(|character| ('0'..='7').contains(&character));
+        let is_octal =
+            |character: Option<char>| character.is_some_and(|character| ('0'..='7').contains(&character));
         if first != '0' && !is_octal(self.peek()) {
             return Err("RE2 has no back-references");
         }
@@ -265,7 +286,9 @@ impl<'p> Translation<'p> {
     /// After an opening parenthesis: flags must be those that RE2 has.
     fn group(&mut self, at: usize) -> Result<(), &'static str> {
         self.out.push('(');
-        let Some(inside) = self.source.get(at + 1..).and_then(|rest| rest.strip_prefix('?')) else { return Ok(()) };
+        let Some(inside) = self.source.get(at + 1..).and_then(|rest| rest.strip_prefix('?')) else {
+            return Ok(());
+        };
         if inside.starts_with("P<") || inside.starts_with('<') {
             return Ok(());
         }
@@ -283,11 +306,14 @@ impl<'p> Translation<'p> {
             self.literal('{');
             return Ok(());
         };
-        if minimum > REPETITIONS_MAX || maximum.is_some_and(|maximum| maximum > REPETITIONS_MAX || maximum < minimum) {
+        if minimum > REPETITIONS_MAX
+            || maximum.is_some_and(|maximum| maximum > REPETITIONS_MAX || maximum < minimum)
+        {
             return Err("a repetition counts to 1000 at most, and upwards");
         }
         self.out.push('{');
-        self.out.push_str(self.source.get(at + 1..at + 1 + used).unwrap_or_default());
+        self.out
+            .push_str(self.source.get(at + 1..at + 1 + used).unwrap_or_default());
         self.skip_bytes(used);
         Ok(())
     }
@@ -311,7 +337,8 @@ impl<'p> Translation<'p> {
             first = false;
             let rest = self.remainder();
             if let Some(name) = rest.strip_prefix("[:").and_then(|rest| rest.split_once(":]")) {
-                self.out.push_str(rest.get(..name.0.len() + 4).unwrap_or_default());
+                self.out
+                    .push_str(rest.get(..name.0.len() + 4).unwrap_or_default());
                 self.skip_bytes(name.0.len() + 4);
                 continue;
             }
@@ -378,7 +405,9 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Pattern::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}")).is_match(text.as_bytes())
+        Pattern::new(pattern)
+            .unwrap_or_else(|error| panic!("{pattern}: {error}"))
+            .is_match(text.as_bytes())
     }
 
     #[test]
@@ -387,7 +416,10 @@ mod tests {
         assert!(matches(r"^root:x:0:\ntty:x:5:\n$", "root:x:0:\ntty:x:5:\n"));
         assert!(!matches(r"^tty", "root\ntty\n"));
         assert!(matches(r"(?m)^tty$", "root\ntty\n"));
-        assert!(matches(r#".*\nVERSION="Debian GNU/Linux 13 \(trixie\)"\n"#, "A\nVERSION=\"Debian GNU/Linux 13 (trixie)\"\n"));
+        assert!(matches(
+            r#".*\nVERSION="Debian GNU/Linux 13 \(trixie\)"\n"#,
+            "A\nVERSION=\"Debian GNU/Linux 13 (trixie)\"\n"
+        ));
     }
 
     #[test]
@@ -436,8 +468,24 @@ mod tests {
 
     #[test]
     fn refuses_what_re2_does_not_have() {
-        for pattern in [r"(a)\1", "(?=a)", "(?x)a", "(", "[a", r"\y", "a{1001}", "a{2,1}", "[b-a]", "\\", "*a", r"\x{110000}"] {
-            assert!(matches!(Pattern::new(pattern), Err(PatternError::Syntax { .. })), "{pattern}");
+        for pattern in [
+            r"(a)\1",
+            "(?=a)",
+            "(?x)a",
+            "(",
+            "[a",
+            r"\y",
+            "a{1001}",
+            "a{2,1}",
+            "[b-a]",
+            "\\",
+            "*a",
+            r"\x{110000}",
+        ] {
+            assert!(
+                matches!(Pattern::new(pattern), Err(PatternError::Syntax { .. })),
+                "{pattern}"
+            );
         }
     }
 
@@ -445,7 +493,12 @@ mod tests {
     fn the_limits_hold_at_the_limit_and_one_more() {
         assert!(Pattern::new(&"a".repeat(PATTERN_BYTES_MAX)).is_ok());
         let longer = Pattern::new(&"a".repeat(PATTERN_BYTES_MAX + 1)).unwrap_err();
-        assert_eq!(longer, PatternError::TooLong { actual_bytes: PATTERN_BYTES_MAX + 1 });
+        assert_eq!(
+            longer,
+            PatternError::TooLong {
+                actual_bytes: PATTERN_BYTES_MAX + 1
+            }
+        );
         assert!(Pattern::new("a{1000}").is_ok());
         let large = Pattern::new(r"((\pL{100}){100}){100}").unwrap_err();
         assert!(matches!(large, PatternError::TooLarge { .. }), "{large}");

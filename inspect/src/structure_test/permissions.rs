@@ -16,12 +16,22 @@ pub(super) fn go_file_mode(status: &FileStatus) -> String {
     }
     // Go's order of the letters: d a l T L D p S u g c t; a device's `c` stands behind u and g.
     let bits = [(0o4000, 'u'), (0o2000, 'g'), (0o1000, 't')];
-    out.extend(bits.iter().filter(|(bit, _)| status.mode & bit != 0).map(|(_, letter)| letter));
+    out.extend(
+        bits.iter()
+            .filter(|(bit, _)| status.mode & bit != 0)
+            .map(|(_, letter)| letter),
+    );
     if out.is_empty() {
         out.push('-');
     }
     let letters = "rwxrwxrwx".chars().enumerate();
-    out.extend(letters.map(|(index, letter)| if status.mode & (0o400 >> index) == 0 { '-' } else { letter }));
+    out.extend(letters.map(|(index, letter)| {
+        if status.mode & (0o400 >> index) == 0 {
+            '-'
+        } else {
+            letter
+        }
+    }));
     out
 }
 
@@ -30,7 +40,15 @@ mod tests {
     use super::*;
 
     fn check(kind: FileKind, mode: u32, expected: &str) {
-        assert_eq!(go_file_mode(&FileStatus { kind, mode, uid: 0, gid: 0 }), expected);
+        assert_eq!(
+            go_file_mode(&FileStatus {
+                kind,
+                mode,
+                uid: 0,
+                gid: 0
+            }),
+            expected
+        );
     }
 
     #[test]

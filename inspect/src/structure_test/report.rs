@@ -22,7 +22,10 @@ pub struct Report {
 impl Report {
     /// How many tests ended so.
     pub fn count(&self, status: Status) -> usize {
-        self.results.iter().filter(|result| result.outcome.status() == status).count()
+        self.results
+            .iter()
+            .filter(|result| result.outcome.status() == status)
+            .count()
     }
 
     /// The answer to "is the image as the tests say?".
@@ -119,7 +122,11 @@ pub enum Outcome {
 impl Outcome {
     /// Failed when there are errors.
     pub(super) fn of(errors: Vec<String>) -> Self {
-        if errors.is_empty() { Self::Passed } else { Self::Failed(errors) }
+        if errors.is_empty() {
+            Self::Passed
+        } else {
+            Self::Failed(errors)
+        }
     }
 
     /// Without the reasons.

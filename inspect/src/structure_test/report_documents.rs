@@ -48,7 +48,11 @@ impl Report {
     pub fn to_junit(&self) -> String {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         let totals = Totals::of(self.results.iter().map(|result| &result.outcome));
-        let _ = writeln!(out, "<testsuites {totals} time=\"{:.3}\">", self.duration.as_secs_f64());
+        let _ = writeln!(
+            out,
+            "<testsuites {totals} time=\"{:.3}\">",
+            self.duration.as_secs_f64()
+        );
         let mut rest = self.results.as_slice();
         while let Some(first) = rest.first() {
             let length = rest.iter().take_while(|result| result.file == first.file).count();
@@ -57,10 +61,17 @@ impl Report {
             let totals = Totals::of(suite.iter().map(|result| &result.outcome));
             let time: Duration = suite.iter().map(|result| result.duration).sum();
             let name = escaped(&first.file);
-            let _ = writeln!(out, "  <testsuite name=\"{name}\" {totals} time=\"{:.3}\">", time.as_secs_f64());
+            let _ = writeln!(
+                out,
+                "  <testsuite name=\"{name}\" {totals} time=\"{:.3}\">",
+                time.as_secs_f64()
+            );
             for result in suite {
                 let (title, time) = (escaped(&result.title()), result.duration.as_secs_f64());
-                let _ = write!(out, "    <testcase name=\"{title}\" classname=\"{name}\" time=\"{time:.3}\">");
+                let _ = write!(
+                    out,
+                    "    <testcase name=\"{title}\" classname=\"{name}\" time=\"{time:.3}\">"
+                );
                 match &result.outcome {
                     Outcome::Passed => {}
                     Outcome::Skipped(reason) => {
@@ -96,7 +107,11 @@ struct Totals {
 
 impl Totals {
     fn of<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> Self {
-        let mut totals = Self { tests: 0, failures: 0, skipped: 0 };
+        let mut totals = Self {
+            tests: 0,
+            failures: 0,
+            skipped: 0,
+        };
         for outcome in outcomes {
             totals.tests += 1;
             totals.failures += usize::from(outcome.status() == Status::Failed);
@@ -108,8 +123,15 @@ impl Totals {
 
 impl std::fmt::Display for Totals {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { tests, failures, skipped } = self;
-        write!(formatter, "tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"")
+        let Self {
+            tests,
+            failures,
+            skipped,
+        } = self;
+        write!(
+            formatter,
+            "tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\""
+        )
     }
 }
 

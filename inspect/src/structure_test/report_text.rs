@@ -37,8 +37,11 @@ impl Report {
         if self.results.is_empty() {
             return "no tests".to_owned();
         }
-        let (passed, failed, skipped) =
-            (self.count(Status::Passed), self.count(Status::Failed), self.count(Status::Skipped));
+        let (passed, failed, skipped) = (
+            self.count(Status::Passed),
+            self.count(Status::Failed),
+            self.count(Status::Skipped),
+        );
         let mut out = format!("{passed} passed");
         if failed > 0 {
             let _ = write!(out, ", {failed} failed");
@@ -86,7 +89,11 @@ fn write_output(out: &mut String, name: &str, text: &str) {
 
 /// Nothing that a command printed may move the reader's cursor or change colours.
 fn printable(character: char) -> impl Iterator<Item = char> {
-    let escaped = if character.is_control() { Some(character.escape_default()) } else { None };
+    let escaped = if character.is_control() {
+        Some(character.escape_default())
+    } else {
+        None
+    };
     let plain = if escaped.is_none() { Some(character) } else { None };
     escaped.into_iter().flatten().chain(plain)
 }

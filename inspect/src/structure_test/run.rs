@@ -48,7 +48,13 @@ pub async fn run(
         notes.extend(unsupported.map(|what| format!("{}: containerRunOptions: {what}", suite.file)));
         let total = u64::try_from(suite.tests()).ok();
         let task = Task::start(surroundings.progress, Work::Test, &suite.file, total);
-        let mut run = Run { suite, image, surroundings, task, results: &mut results };
+        let mut run = Run {
+            suite,
+            image,
+            surroundings,
+            task,
+            results: &mut results,
+        };
         run.commands(commands);
         run.files(files).await;
     }
@@ -110,7 +116,12 @@ impl Run<'_> {
         }
         if let Some(test) = &suite.metadata {
             let started = self.now();
-            self.record(TestKind::Metadata, "", Outcome::of(metadata(test, self.image)), started);
+            self.record(
+                TestKind::Metadata,
+                "",
+                Outcome::of(metadata(test, self.image)),
+                started,
+            );
         }
     }
 
@@ -154,12 +165,19 @@ fn base_environment(
 /// Reads `NAME=VALUE` lines; empty lines and those that begin with `#` are passed over.
 fn env_file(path: &Path) -> Result<BTreeMap<String, String>, String> {
     let fault = |reason: String| format!("envFile {}: {reason}", path.display());
-    let length = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?.len();
+    let length = std::fs::metadata(path)
+        .map_err(|error| fault(error.to_string()))?
+        .len();
     if length > ENV_FILE_BYTES_MAX {
-        return Err(fault(format!("it is {length} bytes long, at most {ENV_FILE_BYTES_MAX} are allowed")));
+        return Err(fault(format!(
+            "it is {length} bytes long, at most {ENV_FILE_BYTES_MAX} are allowed"
+        )));
     }
     let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(ImageFacts::split_environment(lines))
 }
 
@@ -171,17 +189,25 @@ fn command(
     runner: &mut dyn CommandRunner,
 ) -> (Outcome, CommandOutput) {
     let environment = with_variables(base, &image.environment, &[&suite.variables, &test.variables]);
-    let words = test.command.iter().map(|word| expand(word, &environment)).collect();
+    let words = test
+        .command
+        .iter()
+        .map(|word| expand(word, &environment))
+        .collect();
     let request = CommandRequest {
         words,
         environment,
         user: suite.run_options.user.clone(),
         bind_mounts: suite.run_options.bind_mounts.clone(),
     };
-    let outcome = runner.session().and_then(|mut session| in_session(session.as_mut(), test, &request));
+    let outcome = runner
+        .session()
+        .and_then(|mut session| in_session(session.as_mut(), test, &request));
     match outcome {
         Ok((errors, output)) => (Outcome::of(errors), output),
-        Err(error @ CommandError::Unavailable { .. }) => (Outcome::Skipped(error.to_string()), CommandOutput::default()),
+        Err(error @ CommandError::Unavailable { .. }) => {
+            (Outcome::Skipped(error.to_string()), CommandOutput::default())
+        }
         Err(CommandError::NotStarted { reason }) => (Outcome::Failed(vec![reason]), CommandOutput::default()),
     }
 }
@@ -192,9 +218,14 @@ fn in_session(
     test: &CommandTest,
     request: &CommandRequest,
 ) -> Result<(Vec<String>, CommandOutput), CommandError> {
-    let beside = |words: &Vec<String>| CommandRequest { words: words.clone(), ..request.clone() };
+    let beside = |words: &Vec<String>| CommandRequest {
+        words: words.clone(),
+        ..request.clone()
+    };
     for words in &test.setup {
-        let output = session.run(&beside(words)).map_err(|error| in_step("setup", words, error))?;
+        let output = session
+            .run(&beside(words))
+            .map_err(|error| in_step("setup", words, error))?;
         // Its exit code does not count, as in the original; but a setup that hangs will not have set anything up.
         if let Some(limit) = output.timed_out {
             let error = format!("setup {words:?} did not end within {} s", limit.as_secs());
@@ -214,7 +245,9 @@ fn in_session(
 
 fn in_step(step: &str, words: &[String], error: CommandError) -> CommandError {
     match error {
-        CommandError::NotStarted { reason } => CommandError::NotStarted { reason: format!("{step} {words:?}: {reason}") },
+        CommandError::NotStarted { reason } => CommandError::NotStarted {
+            reason: format!("{step} {words:?}: {reason}"),
+        },
         unavailable => unavailable,
     }
 }
@@ -222,17 +255,34 @@ fn in_step(step: &str, words: &[String], error: CommandError) -> CommandError {
 /// What is wrong with how the command ended, in words.
 fn judge(test: &CommandTest, output: &CommandOutput) -> Vec<String> {
     if let Some(limit) = output.timed_out {
-        return vec![format!("it did not end within {} s and was killed", limit.as_secs())];
+        return vec![format!(
+            "it did not end within {} s and was killed",
+            limit.as_secs()
+        )];
     }
     let mut errors = Vec::new();
     let streams = [
-        ("standard error", &output.stderr, &test.expected_error, &test.excluded_error),
-        ("standard output", &output.stdout, &test.expected_output, &test.excluded_output),
+        (
+            "standard error",
+            &output.stderr,
+            &test.expected_error,
+            &test.excluded_error,
+        ),
+        (
+            "standard output",
+            &output.stdout,
+            &test.expected_output,
+            &test.excluded_output,
+        ),
     ];
     for (name, text, expected, excluded) in streams {
         let missing = |pattern: &&Pattern| !pattern.is_match(text);
         errors.extend(expected.iter().filter(missing).map(|pattern| {
-            format!("{name} does not match {:?}; it has {}", pattern.as_str(), excerpt(text))
+            format!(
+                "{name} does not match {:?}; it has {}",
+                pattern.as_str(),
+                excerpt(text)
+            )
         }));
         errors.extend(
             excluded
@@ -242,10 +292,15 @@ fn judge(test: &CommandTest, output: &CommandOutput) -> Vec<String> {
         );
     }
     if output.exit_code != test.exit_code {
-        errors.push(format!("the exit code is {}, expected {}", output.exit_code, test.exit_code));
+        errors.push(format!(
+            "the exit code is {}, expected {}",
+            output.exit_code, test.exit_code
+        ));
     }
     if let (Some(limit), false) = (output.cut_at_bytes, errors.is_empty()) {
-        errors.push(format!("only the first {limit} bytes of the output were looked at"));
+        errors.push(format!(
+            "only the first {limit} bytes of the output were looked at"
+        ));
     }
     errors
 }
@@ -281,7 +336,18 @@ mod tests {
 
     impl Files {
         fn with(mut self, path: &str, kind: FileKind, mode: u32, content: &'static str) -> Self {
-            self.0.insert(path.to_owned(), (FileStatus { kind, mode, uid: 0, gid: 0 }, content));
+            self.0.insert(
+                path.to_owned(),
+                (
+                    FileStatus {
+                        kind,
+                        mode,
+                        uid: 0,
+                        gid: 0,
+                    },
+                    content,
+                ),
+            );
             self
         }
     }
@@ -293,13 +359,19 @@ mod tests {
 
         fn directories(&self, path: &EntryPath) -> Result<Vec<Vec<u8>>, String> {
             let prefix = format!("{path}/");
-            let directories = self.0.iter().filter(|(_, (status, _))| status.kind == FileKind::Directory);
+            let directories = self
+                .0
+                .iter()
+                .filter(|(_, (status, _))| status.kind == FileKind::Directory);
             let below = directories.filter_map(|(name, _)| name.strip_prefix(&prefix));
             Ok(below.map(|name| name.as_bytes().to_vec()).collect())
         }
 
         async fn read(&self, path: &EntryPath, _limit_bytes: u64) -> Result<Vec<u8>, String> {
-            let found = self.0.get(&path.to_string()).ok_or_else(|| "it is not there".to_owned())?;
+            let found = self
+                .0
+                .get(&path.to_string())
+                .ok_or_else(|| "it is not there".to_owned())?;
             Ok(found.1.as_bytes().to_vec())
         }
     }
@@ -324,7 +396,11 @@ mod tests {
     }
 
     fn output(stdout: &str, exit_code: i64) -> Result<CommandOutput, CommandError> {
-        Ok(CommandOutput { stdout: stdout.as_bytes().to_vec(), exit_code, ..CommandOutput::default() })
+        Ok(CommandOutput {
+            stdout: stdout.as_bytes().to_vec(),
+            exit_code,
+            ..CommandOutput::default()
+        })
     }
 
     fn image() -> ImageFacts {
@@ -345,8 +421,15 @@ mod tests {
         answers: Vec<Result<CommandOutput, CommandError>>,
     ) -> (Report, Vec<CommandRequest>) {
         let suites = parse("t.yaml", text.as_bytes()).unwrap();
-        let mut runner = Answers { answers: answers.into(), asked: Vec::new() };
-        let surroundings = Surroundings { clock: &|| Duration::ZERO, environment: &BTreeMap::new(), progress: &Silent };
+        let mut runner = Answers {
+            answers: answers.into(),
+            asked: Vec::new(),
+        };
+        let surroundings = Surroundings {
+            clock: &|| Duration::ZERO,
+            environment: &BTreeMap::new(),
+            progress: &Silent,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let report = runtime.block_on(run(&suites, &image(), files, &mut runner, &surroundings));
         (report, runner.asked)
@@ -388,7 +471,10 @@ fileContentTests:
             "/tmp exists (dtrwxrwxrwx), it should not",
         ];
         check_errors(&report, &expected);
-        assert_eq!((report.count(Status::Passed), report.verdict()), (3, Verdict::Failed));
+        assert_eq!(
+            (report.count(Status::Passed), report.verdict()),
+            (3, Verdict::Failed)
+        );
     }
 
     #[test]
@@ -443,7 +529,10 @@ containerRunOptions: {user: "7"}
         let (report, asked) = run_on(text, &Files::default(), answers);
         let words: Vec<_> = asked.iter().map(|request| request.words.join(" ")).collect();
         assert_eq!(words, ["prepare $HOME", "tool /h/a /env:/bin", "clean", "tool"]);
-        assert_eq!((asked[1].environment["PATH"].as_str(), asked[1].user.as_deref()), ("/env:/bin", Some("7")));
+        assert_eq!(
+            (asked[1].environment["PATH"].as_str(), asked[1].user.as_deref()),
+            ("/env:/bin", Some("7"))
+        );
         assert!(!asked[3].environment.contains_key("A"));
         let expected = [
             r#"standard error does not match "c"; it has nothing in it"#,
@@ -457,11 +546,23 @@ containerRunOptions: {user: "7"}
     #[test]
     fn what_cannot_run_here_is_skipped_and_what_cannot_start_fails() {
         let text = "schemaVersion: 2.0.0\ncommandTests: [{name: a, command: x}, {name: b, command: y}]";
-        let unavailable = || Err(CommandError::Unavailable { reason: "no emulator".to_owned() });
+        let unavailable = || {
+            Err(CommandError::Unavailable {
+                reason: "no emulator".to_owned(),
+            })
+        };
         let (report, _) = run_on(text, &Files::default(), vec![unavailable(), unavailable()]);
-        assert_eq!((report.count(Status::Skipped), report.verdict()), (2, Verdict::NothingRan));
-        assert_eq!(report.results[0].outcome, Outcome::Skipped("cannot run here: no emulator".to_owned()));
-        let missing = Err(CommandError::NotStarted { reason: "x is not in the image's PATH".to_owned() });
+        assert_eq!(
+            (report.count(Status::Skipped), report.verdict()),
+            (2, Verdict::NothingRan)
+        );
+        assert_eq!(
+            report.results[0].outcome,
+            Outcome::Skipped("cannot run here: no emulator".to_owned())
+        );
+        let missing = Err(CommandError::NotStarted {
+            reason: "x is not in the image's PATH".to_owned(),
+        });
         let (report, _) = run_on(text, &Files::default(), vec![missing, output("", 0)]);
         check_errors(&report, &["x is not in the image's PATH"]);
     }
@@ -472,7 +573,12 @@ containerRunOptions: {user: "7"}
             .with("/usr/share/doc/good", FileKind::Directory, 0o755, "")
             .with("/usr/share/doc/good/copyright", FileKind::File, 0o644, "GPL-2")
             .with("/usr/share/doc/bad", FileKind::Directory, 0o755, "")
-            .with("/usr/share/doc/bad/copyright", FileKind::File, 0o644, "License: agpl-3")
+            .with(
+                "/usr/share/doc/bad/copyright",
+                FileKind::File,
+                0o644,
+                "License: agpl-3",
+            )
             .with("/usr/share/doc/bare", FileKind::Directory, 0o755, "")
             .with("/usr/share/doc/libgnutls30", FileKind::Directory, 0o755, "")
             .with("/usr/share/doc/linked", FileKind::Symlink, 0o777, "");
@@ -528,7 +634,13 @@ containerRunOptions: {privileged: true}
         let text = report_of_two().to_json().unwrap();
         assert!(text.starts_with(r#"{"schema":"lightship/test/v1","#), "{text}");
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((json["results"][0]["status"].as_str(), json["results"][0]["kind"].as_str()), (Some("failed"), Some("command")));
+        assert_eq!(
+            (
+                json["results"][0]["status"].as_str(),
+                json["results"][0]["kind"].as_str()
+            ),
+            (Some("failed"), Some("command"))
+        );
         assert_eq!((&json["passed"], &json["total"]), (&1.into(), &2.into()));
     }
 }
