@@ -258,6 +258,9 @@ fn hash_part<H: Hasher>(part: &str, state: &mut H) {
 const EPOCH_MAX: u32 = i32::MAX.unsigned_abs();
 
 #[cfg(test)]
+mod dpkg_comparison;
+
+#[cfg(test)]
 mod tests {
     use std::hash::{BuildHasher, RandomState};
 
