@@ -5,3 +5,6 @@ mod resolve;
 
 pub use notes::Note;
 pub use resolve::{Locked, SuiteIndexes, Suites, UnresolvedImage, resolve};
+
+#[cfg(test)]
+mod tests;
