@@ -4,6 +4,12 @@
 //! does nothing where one is missing. The emulated part needs qemu-user-static and a C compiler for arm64, and is
 //! covered by tests/engine.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "these are tests, though without the harness that says so"
+)]
+
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -51,7 +57,7 @@ fn run_checks(who: &str) {
         println!("not run as {who}: no static busybox on this machine");
         return;
     };
-    let checks: [(&str, fn(&Fixture)); 13] = [
+    let checks: [(&str, Check); 13] = [
         ("a_command_prints_and_exits", a_command_prints_and_exits),
         ("the_host_is_out_of_sight", the_host_is_out_of_sight),
         (
@@ -307,6 +313,8 @@ fn nothing_is_left_behind(fixture: &Fixture) {
     drop(sandbox);
     assert_eq!(fs::read_dir(fixture.scratch()).unwrap().count(), 0);
 }
+
+type Check = fn(&Fixture);
 
 /// A small image, and where its copies are kept.
 struct Fixture {
