@@ -118,7 +118,7 @@ impl Keyring {
         Keyring::parse(DEBIAN)
     }
 
-    /// Reads public keys, armored or binary.
+    /// Reads public keys: armored, in one block or several, or binary.
     ///
     /// # Errors
     /// When they are too large, damaged, or there is none.
@@ -129,8 +129,11 @@ impl Keyring {
         let syntax = |error| KeyringError::Syntax {
             source: Box::new(error),
         };
-        let (keys, _) = SignedPublicKey::from_reader_many(Cursor::new(bytes)).map_err(syntax)?;
-        let certificates = keys.collect::<Result<Vec<_>, _>>().map_err(syntax)?;
+        let mut certificates = Vec::new();
+        for block in blocks(bytes) {
+            let (keys, _) = SignedPublicKey::from_reader_many(Cursor::new(block)).map_err(syntax)?;
+            certificates.extend(keys.collect::<Result<Vec<_>, _>>().map_err(syntax)?);
+        }
         if certificates.is_empty() {
             return Err(KeyringError::Empty);
         }
@@ -228,6 +231,24 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
+}
+
+/// The armored blocks of a file, as concatenated keys have several; a binary one is a block of its own.
+fn blocks(bytes: &[u8]) -> Vec<&[u8]> {
+    let starts: Vec<usize> =
+        memchr::memmem::find_iter(bytes, b"-----BEGIN PGP PUBLIC KEY BLOCK-----").collect();
+    let Some((_, later)) = starts.split_first() else {
+        return vec![bytes];
+    };
+    let (mut blocks, mut rest) = (Vec::new(), bytes);
+    for start in later.iter().rev() {
+        let (before, block) = rest.split_at(*start);
+        blocks.push(block);
+        rest = before;
+    }
+    blocks.push(rest);
+    blocks.reverse();
+    blocks
 }
 
 /// Who made a signature, as it says itself.

@@ -121,6 +121,7 @@ fn knows_the_archive_keys_by_fingerprint_and_by_themselves() {
     }
     let stranger: String = testkit::public_key(testkit::Signer::Stranger)
         .lines()
+        .map(|line| if line.is_empty() { "." } else { line })
         .map(|line| format!("\n {line}"))
         .collect();
     let text = format!(

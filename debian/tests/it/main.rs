@@ -1,0 +1,6 @@
+//! Archives fetched from a server on loopback: real data of Debian, whole and altered, and archives made by testkit.
+
+mod debian_data;
+mod made_archives;
+mod mirror_of_debian;
+mod setup;
