@@ -149,13 +149,15 @@ pub struct Damage {
 impl BuildError {
     /// Whether the same build can do better now, since something damaged was dropped from the cache.
     pub(super) fn is_damage(&self) -> bool {
-        if matches!(self, Self::Damaged(_)) {
-            return true;
+        match self {
+            Self::Damaged(_) => return true,
+            // Its `source` would be that of the inner error.
+            Self::Contents(error) => return error.is_damage(),
+            _ => {}
         }
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = next {
-            let contents = error.downcast_ref::<ContentsError>();
-            if contents.is_some_and(|error| matches!(error, ContentsError::Damaged { .. } | ContentsError::Stale { .. })) {
+            if error.downcast_ref::<ContentsError>().is_some_and(ContentsError::is_damage) {
                 return true;
             }
             // An I/O error hides what it was made of from `source`.

@@ -28,7 +28,7 @@ use progress::Progress;
 
 pub use error::{BuildError, Damage};
 pub use report::{BuildReport, Failure, ImageReport, LayerCounts, PlatformReport};
-pub use source::{PackageSource, SourceError};
+pub use source::{ArchivePackages, PackageSource, SourceError};
 
 use crate::{
     lock::Lock,

@@ -34,6 +34,12 @@ pub enum ContentsError {
         /// SHA-256 that it has, in hex.
         actual: String,
     },
+    /// The file lay in the cache a moment ago.
+    #[error("{name}: its file is no longer in the cache")]
+    Vanished {
+        /// Name of the package.
+        name: String,
+    },
     /// The file is as the lock says, and still no package.
     #[error("cannot read package {name}")]
     Package {
@@ -78,6 +84,13 @@ pub enum ContentsError {
         /// The package.
         name: String,
     },
+}
+
+impl ContentsError {
+    /// Whether something in the cache was not what it should be; it has been dropped.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Vanished { .. } | Self::Stale { .. })
+    }
 }
 
 /// What a lock says about a package file.

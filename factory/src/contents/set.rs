@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -168,14 +169,21 @@ impl<'s> PackageSet<'s> {
 impl PackageSet<'_> {
     /// Takes a package file that is not what it should be out of the cache, so that it is fetched again.
     fn discard(&self, package: &PackageToRead, error: ContentsError) -> ContentsError {
-        if matches!(error, ContentsError::Damaged { .. })
-            && let Ok(key) = cache_key(hex(&package.sha256))
-            && self.cache.path(Shelf::Packages, &key) == package.path
-            && let Err(error) = self.cache.remove(Shelf::Packages, &key)
-        {
-            return error.into();
+        let Ok(key) = cache_key(hex(&package.sha256)) else { return error };
+        if self.cache.path(Shelf::Packages, &key) != package.path {
+            return error;
         }
-        error
+        match error {
+            ContentsError::Damaged { .. } => match self.cache.remove(Shelf::Packages, &key) {
+                Ok(()) => error,
+                Err(unremovable) => unremovable.into(),
+            },
+            // Another image has just found it damaged, or somebody cleans the cache meanwhile.
+            ContentsError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ContentsError::Vanished { name: package.name.clone() }
+            }
+            other => other,
+        }
     }
 }
 
