@@ -250,18 +250,18 @@ fn suite<W: Into<Vec<String>>>(
         schema,
         variables: variables(document.global_env_vars)
             .map_err(|message| fault(format!("globalEnvVars: {message}")))?,
-        commands: each(file, "commandTests", document.command_tests, |test| {
+        command_tests: each(file, "commandTests", document.command_tests, |test| {
             command(schema, test)
         })?,
-        contents: each(file, "fileContentTests", document.file_content_tests, content)?,
-        existence: each(
+        content_tests: each(file, "fileContentTests", document.file_content_tests, content)?,
+        existence_tests: each(
             file,
             "fileExistenceTests",
             document.file_existence_tests,
             |test| existence(schema, test),
         )?,
-        licenses: each(file, "licenseTests", document.license_tests, license)?,
-        metadata: document
+        license_tests: each(file, "licenseTests", document.license_tests, license)?,
+        metadata_test: document
             .metadata_test
             .map(metadata)
             .transpose()
@@ -599,9 +599,9 @@ licenseTests:
             panic!("{suites:?}")
         };
         assert_eq!((suite.schema, suite.tests()), (Schema::V1, 4));
-        assert_eq!(suite.commands[0].command.len(), 3);
-        assert!(suite.existence[0].should_exist);
-        assert!(suite.metadata.is_none() && suite.licenses[0].debian);
+        assert_eq!(suite.command_tests[0].command.len(), 3);
+        assert!(suite.existence_tests[0].should_exist);
+        assert!(suite.metadata_test.is_none() && suite.license_tests[0].debian);
     }
 
     #[test]
@@ -624,13 +624,13 @@ schemaVersion: '2.0.0'
 "#;
         let suites = parse("a.yml", text.as_bytes()).unwrap();
         assert_eq!(suites.iter().map(Suite::tests).collect::<Vec<_>>(), [3, 0]);
-        let existence = &suites[0].existence[0];
+        let existence = &suites[0].existence_tests[0];
         assert_eq!(
             (existence.should_exist, existence.uid, existence.gid),
             (false, Some(65532), None)
         );
         assert_eq!(existence.executable_by, Some(ExecutableBy::Any));
-        let metadata = suites[0].metadata.as_ref().unwrap();
+        let metadata = suites[0].metadata_test.as_ref().unwrap();
         assert_eq!((&metadata.entrypoint, &metadata.cmd), (&Some(Vec::new()), &None));
         assert_eq!(
             (metadata.variables.len(), metadata.exposed_ports[0].as_str()),
@@ -647,7 +647,7 @@ schemaVersion: '2.0.0'
     fn reads_json() {
         let text = r#"{"schemaVersion": "2.0.0",
             "fileContentTests": [{"name": "a", "path": "/a", "expectedContents": ["x{"]}]}"#;
-        assert_eq!(parse("a.json", text.as_bytes()).unwrap()[0].contents.len(), 1);
+        assert_eq!(parse("a.json", text.as_bytes()).unwrap()[0].content_tests.len(), 1);
         let text = "{\"schemaVersion\": \"2.0.0\",\n \"fileContentTest\": []}";
         let error = parse("a.json", text.as_bytes()).unwrap_err();
         assert_eq!(
@@ -734,7 +734,7 @@ schemaVersion: '2.0.0'
             b"schemaVersion: 2.0.0\ncommandTests:\n- {name: x, command: true, args: [y, 1.50]}\n",
         )
         .unwrap();
-        assert_eq!(suites[0].commands[0].command, ["true", "y", "1.50"]);
+        assert_eq!(suites[0].command_tests[0].command, ["true", "y", "1.50"]);
     }
 
     #[test]

@@ -32,8 +32,8 @@ impl Report {
     pub fn verdict(&self) -> Verdict {
         if self.count(Status::Failed) > 0 {
             Verdict::Failed
-        } else if self.count(Status::Passed) == 0 {
-            Verdict::NothingRan
+        } else if self.results.is_empty() || self.count(Status::Skipped) > 0 {
+            Verdict::Incomplete
         } else {
             Verdict::Passed
         }
@@ -43,12 +43,12 @@ impl Report {
 /// The answer to "is the image as the tests say?".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Tests ran and none failed; some may have been skipped.
+    /// Every test ran and none failed.
     Passed,
     /// A test failed.
     Failed,
-    /// There was no test, or none could be run here: the question has no answer.
-    NothingRan,
+    /// None failed, but some could not be run here, or there was none: the question has no full answer.
+    Incomplete,
 }
 
 /// A test and how it ended.

@@ -78,11 +78,11 @@ struct Run<'r> {
 
 impl Run<'_> {
     fn commands(&mut self, runner: &mut dyn CommandRunner) {
-        if self.suite.commands.is_empty() {
+        if self.suite.command_tests.is_empty() {
             return;
         }
         let base = base_environment(self.suite, self.image, self.surroundings.environment);
-        for test in &self.suite.commands {
+        for test in &self.suite.command_tests {
             let started = self.now();
             let (outcome, output) = match &base {
                 Err(message) => (Outcome::Failed(vec![message.clone()]), CommandOutput::default()),
@@ -99,22 +99,22 @@ impl Run<'_> {
     async fn files(&mut self, files: &impl FileSystem) {
         let suite = self.suite;
         let variables = &self.image.environment;
-        for test in &suite.contents {
+        for test in &suite.content_tests {
             let started = self.now();
             let errors = file_checks::content(test, suite.schema, variables, files).await;
             self.record(TestKind::FileContent, &test.name, Outcome::of(errors), started);
         }
-        for test in &suite.existence {
+        for test in &suite.existence_tests {
             let started = self.now();
             let errors = file_checks::existence(test, suite.schema, variables, files);
             self.record(TestKind::FileExistence, &test.name, Outcome::of(errors), started);
         }
-        for test in &suite.licenses {
+        for test in &suite.license_tests {
             let started = self.now();
             let errors = file_checks::licenses(test, suite.schema, files).await;
             self.record(TestKind::License, "", Outcome::of(errors), started);
         }
-        if let Some(test) = &suite.metadata {
+        if let Some(test) = &suite.metadata_test {
             let started = self.now();
             self.record(
                 TestKind::Metadata,
@@ -554,7 +554,7 @@ containerRunOptions: {user: "7"}
         let (report, _) = run_on(text, &Files::default(), vec![unavailable(), unavailable()]);
         assert_eq!(
             (report.count(Status::Skipped), report.verdict()),
-            (2, Verdict::NothingRan)
+            (2, Verdict::Incomplete)
         );
         assert_eq!(
             report.results[0].outcome,

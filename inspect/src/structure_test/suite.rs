@@ -13,15 +13,15 @@ pub struct Suite {
     /// Variables of every command, setup and teardown.
     pub variables: Vec<Variable>,
     /// Commands to run inside the image.
-    pub commands: Vec<CommandTest>,
+    pub command_tests: Vec<CommandTest>,
     /// Files to search.
-    pub contents: Vec<ContentTest>,
+    pub content_tests: Vec<ContentTest>,
     /// Files that must or must not exist.
-    pub existence: Vec<ExistenceTest>,
+    pub existence_tests: Vec<ExistenceTest>,
     /// Licences to look for.
-    pub licenses: Vec<LicenseTest>,
+    pub license_tests: Vec<LicenseTest>,
     /// What the image's configuration must say.
-    pub metadata: Option<MetadataTest>,
+    pub metadata_test: Option<MetadataTest>,
     /// How commands are run.
     pub run_options: RunOptions,
 }
@@ -29,11 +29,11 @@ pub struct Suite {
 impl Suite {
     /// Number of tests in it; the metadata test counts as one.
     pub fn tests(&self) -> usize {
-        self.commands.len()
-            + self.contents.len()
-            + self.existence.len()
-            + self.licenses.len()
-            + usize::from(self.metadata.is_some())
+        self.command_tests.len()
+            + self.content_tests.len()
+            + self.existence_tests.len()
+            + self.license_tests.len()
+            + usize::from(self.metadata_test.is_some())
     }
 }
 
