@@ -143,6 +143,29 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// This lock with only those architectures of images that `keep` wants; images that keep none go.
+    #[must_use]
+    pub fn narrowed(&self, keep: impl Fn(&LockedImage, Architecture) -> bool) -> Self {
+        let mut parts = LockParts::from(self);
+        for image in &self.images {
+            let key = (image.name.clone(), image.variant.clone());
+            let Some(part) = parts.images.get_mut(&key) else { continue };
+            part.platforms.retain(|architecture, _| keep(image, *architecture));
+            if part.platforms.is_empty() {
+                parts.images.remove(&key);
+            }
+        }
+        let encoder = archive::Encoder::Gzip;
+        Self {
+            written_by: self.written_by.clone(),
+            encoder: self.encoder.clone(),
+            emulation: self.emulation.clone(),
+            ..parts.into_lock(encoder)
+        }
+    }
+}
+
 fn merge_archive(old: &mut LockedArchive, mut new: LockedArchive) {
     let (mut indexes, later) = (std::mem::take(&mut old.indexes), new.date >= old.date);
     if later {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 
-use super::resolve::{Solution, Suites};
+use super::resolve::Gathered;
 use crate::lock::LockParts;
 use crate::release::Architecture;
 use crate::specification::Plan;
@@ -88,18 +88,13 @@ impl fmt::Display for Note {
     }
 }
 
-pub(super) fn collect(
-    plans: &[Plan],
-    suites: &Suites,
-    solutions: &BTreeMap<(String, Architecture), Solution>,
-    parts: &LockParts,
-) -> Vec<Note> {
+pub(super) fn collect(plans: &[Plan], gathered: &Gathered, parts: &LockParts) -> Vec<Note> {
     let mut notes = BTreeSet::new();
     versions(parts, &mut notes);
     for plan in plans {
         let Some(part) = parts.images.get(&(plan.name.clone(), plan.variant.clone())) else { continue };
-        let own: Vec<_> =
-            plan.architectures.iter().filter_map(|a| solutions.get(&(part.specification.clone(), *a))).collect();
+        let solution = |architecture| gathered.solutions.get(&(part.specification.clone(), architecture));
+        let own: Vec<_> = plan.architectures.iter().filter_map(|architecture| solution(*architecture)).collect();
         for solution in &own {
             for (package, by) in &solution.lifted {
                 notes.insert(Note::Needed {
@@ -117,10 +112,10 @@ pub(super) fn collect(
             }
         }
         for architecture in part.platforms.keys() {
-            for suite in suites.releases.get(&plan.release).into_iter().flatten() {
-                if !suite.indexes.contains_key(architecture) {
+            for (suite, read) in gathered.coverage.get(&plan.release).into_iter().flatten() {
+                if !read.contains(architecture) {
                     notes.insert(Note::SuiteLacksArchitecture {
-                        suite: suite.archive.suite.clone(),
+                        suite: suite.clone(),
                         architecture: *architecture,
                         until: plan.support.full,
                     });

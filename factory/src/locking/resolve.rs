@@ -69,52 +69,104 @@ pub fn resolve(
     suites: &Suites,
     encoder: Encoder,
 ) -> Result<Locked, UnresolvedImage> {
-    let mut jobs: BTreeMap<(String, Architecture), &Plan> = BTreeMap::new();
-    for plan in plans {
-        for architecture in plan.architectures.iter().filter(|own| architectures.contains(own)) {
-            if suites.has(plan, *architecture) {
-                jobs.entry((specification_digest(plan), *architecture)).or_insert(plan);
+    let mut gathered = Gathered::default();
+    for architecture in architectures {
+        gathered.add(plans, *architecture, suites);
+    }
+    gathered.finish(plans, encoder)
+}
+
+/// What was resolved so far, without the indexes that it was resolved against: those of all architectures
+/// together would not fit into the memory that we may use.
+#[derive(Default)]
+pub(super) struct Gathered {
+    archives: BTreeMap<String, LockedArchive>,
+    /// Which architectures were read of each suite of a release.
+    pub(super) coverage: BTreeMap<Release, BTreeMap<String, BTreeSet<Architecture>>>,
+    /// By specification digest and architecture.
+    pub(super) solutions: BTreeMap<(String, Architecture), Solution>,
+    failures: BTreeMap<(String, Architecture), ResolveError>,
+}
+
+impl Gathered {
+    /// Resolves the plans for one architecture.
+    pub(super) fn add(&mut self, plans: &[Plan], architecture: Architecture, suites: &Suites) {
+        let mut jobs: BTreeMap<String, &Plan> = BTreeMap::new();
+        for plan in plans.iter().filter(|plan| plan.architectures.contains(&architecture)) {
+            if suites.has(plan, architecture) {
+                jobs.entry(specification_digest(plan)).or_insert(plan);
+            }
+        }
+        let solved: Vec<_> =
+            jobs.into_par_iter().map(|(digest, plan)| (digest, solve(plan, architecture, suites))).collect();
+        for (digest, solved) in solved {
+            match solved {
+                Ok(solution) => drop(self.solutions.insert((digest, architecture), solution)),
+                Err(reason) => drop(self.failures.insert((digest, architecture), reason)),
+            }
+        }
+        self.remember(architecture, suites);
+    }
+
+    /// Keeps what the lock says of the suites.
+    fn remember(&mut self, architecture: Architecture, suites: &Suites) {
+        for suite in suites.releases.values().flatten().chain(suites.repositories.values()) {
+            let known = self.archives.entry(suite.archive.id()).or_insert_with(|| suite.archive.clone());
+            known.indexes.extend(suite.archive.indexes.clone());
+        }
+        for (release, list) in &suites.releases {
+            let coverage = self.coverage.entry(*release).or_default();
+            for suite in list {
+                let read = coverage.entry(suite.archive.suite.clone()).or_default();
+                if suite.indexes.contains_key(&architecture) {
+                    read.insert(architecture);
+                }
             }
         }
     }
-    let solved: Vec<_> = jobs
-        .into_par_iter()
-        .map(|((digest, architecture), plan)| {
-            let solved = solve(plan, architecture, suites);
-            ((digest, architecture), solved)
-        })
-        .collect();
-    let mut solutions = BTreeMap::new();
-    let mut failures = BTreeMap::new();
-    for (key, solved) in solved {
-        match solved {
-            Ok(solution) => drop(solutions.insert(key, solution)),
-            Err(reason) => drop(failures.insert(key, reason)),
+
+    /// Takes in what was resolved elsewhere.
+    pub(super) fn absorb(&mut self, other: Self) {
+        for (id, archive) in other.archives {
+            let indexes = archive.indexes.clone();
+            self.archives.entry(id).or_insert(archive).indexes.extend(indexes);
         }
-    }
-    for plan in plans {
-        let digest = specification_digest(plan);
-        for architecture in &plan.architectures {
-            if let Some(reason) = failures.remove(&(digest.clone(), *architecture)) {
-                let image = format!("{}:{}", plan.name, plan.variant);
-                return Err(UnresolvedImage { image, architecture: *architecture, reason });
+        for (release, suites) in other.coverage {
+            let coverage = self.coverage.entry(release).or_default();
+            for (suite, read) in suites {
+                coverage.entry(suite).or_default().extend(read);
             }
         }
+        self.solutions.extend(other.solutions);
+        self.failures.extend(other.failures);
     }
-    let mut parts = LockParts { archives: suites.archives(), images: BTreeMap::new() };
-    for plan in plans {
-        let digest = specification_digest(plan);
-        let platforms = solutions
-            .range((digest.clone(), Architecture::Amd64)..)
-            .take_while(|((other, _), _)| *other == digest)
-            .filter(|((_, architecture), _)| plan.architectures.contains(architecture))
-            .map(|((_, architecture), solution)| (*architecture, solution.packages.clone()))
-            .collect();
-        let part = ImagePart { release: plan.release, specification: digest, platforms };
-        parts.images.insert((plan.name.clone(), plan.variant.clone()), part);
+
+    /// The lock of everything that was added.
+    pub(super) fn finish(mut self, plans: &[Plan], encoder: Encoder) -> Result<Locked, UnresolvedImage> {
+        let mut images = BTreeMap::new();
+        for plan in plans {
+            let digest = specification_digest(plan);
+            for architecture in &plan.architectures {
+                if let Some(reason) = self.failures.remove(&(digest.clone(), *architecture)) {
+                    let image = format!("{}:{}", plan.name, plan.variant);
+                    return Err(UnresolvedImage { image, architecture: *architecture, reason });
+                }
+            }
+            let platforms = plan
+                .architectures
+                .iter()
+                .filter_map(|architecture| {
+                    let solution = self.solutions.get(&(digest.clone(), *architecture))?;
+                    Some((*architecture, solution.packages.clone()))
+                })
+                .collect();
+            let part = ImagePart { release: plan.release, specification: digest, platforms };
+            images.insert((plan.name.clone(), plan.variant.clone()), part);
+        }
+        let parts = LockParts { archives: std::mem::take(&mut self.archives), images };
+        let notes = notes::collect(plans, &self, &parts);
+        Ok(Locked { lock: parts.into_lock(encoder), notes })
     }
-    let notes = notes::collect(plans, suites, &solutions, &parts);
-    Ok(Locked { lock: parts.into_lock(encoder), notes })
 }
 
 /// The packages of a plan for one architecture.
@@ -234,10 +286,5 @@ impl Suites {
     fn has(&self, plan: &Plan, architecture: Architecture) -> bool {
         let main = self.releases.get(&plan.release).and_then(|suites| suites.first());
         main.is_some_and(|main| main.indexes.contains_key(&architecture))
-    }
-
-    fn archives(&self) -> BTreeMap<String, LockedArchive> {
-        let all = self.releases.values().flatten().chain(self.repositories.values());
-        all.map(|suite| (suite.archive.id(), suite.archive.clone())).collect()
     }
 }
