@@ -55,7 +55,7 @@ pub fn compose(inputs: &ImageInputs<'_>) -> Image {
     let layers = inputs
         .layers
         .iter()
-        .map(|(_, layer)| Descriptor::new(media_type.clone(), layer.digest.clone(), layer.bytes))
+        .map(|(_, layer)| Descriptor::new(media_type.clone(), layer.digest, layer.bytes))
         .collect();
     let mut manifest = ImageManifest::new(config_descriptor, layers);
     manifest.annotations = inputs.plan.annotations.clone();
@@ -122,7 +122,7 @@ fn config(inputs: &ImageInputs<'_>, platform: &Platform) -> ImageConfig {
             ..ContainerConfig::default()
         },
         rootfs: RootFs {
-            diff_ids: inputs.layers.iter().map(|(_, layer)| layer.diff_id.clone()).collect(),
+            diff_ids: inputs.layers.iter().map(|(_, layer)| layer.diff_id).collect(),
             ..RootFs::default()
         },
         history: inputs.layers.iter().map(history).collect(),

@@ -59,7 +59,7 @@ impl Delivery<'_> {
             self.write(output, &tag, index.as_ref()).await?;
             labels.push(format!("{} ({tag})", output.label));
         }
-        let first = platforms.first().map(|(descriptor, _)| descriptor.digest.clone());
+        let first = platforms.first().map(|(descriptor, _)| descriptor.digest);
         let digest = index.map(|index| index.digest()).or(first).unwrap_or_else(|| Digest::sha256_of(b""));
         Ok(ImageReport {
             name: self.plan.name.clone(),
@@ -157,7 +157,7 @@ impl Delivery<'_> {
 
     fn refused(&self, output: &Output, source: SinkError) -> BuildError {
         let image = format!("{} ({})", self.plan.name, self.plan.variant);
-        BuildError::Output { image, output: output.label.clone(), source }
+        BuildError::Output { image, output: output.label.clone(), source: Box::new(source) }
     }
 }
 
@@ -174,7 +174,11 @@ struct LayerDelivery {
 
 async fn put_layer(delivery: LayerDelivery) -> Result<(), BuildError> {
     let LayerDelivery { sink, cache, progress, descriptor, layer, image, output } = delivery;
-    let refused = |source| BuildError::Output { image: image.clone(), output: output.clone(), source };
+    let refused = |source| BuildError::Output {
+        image: image.clone(),
+        output: output.clone(),
+        source: Box::new(source),
+    };
     if sink.has_blob(&descriptor).await.map_err(refused)? {
         return Ok(());
     }
@@ -202,7 +206,7 @@ async fn put_bytes(sink: &dyn Sink, descriptor: &Descriptor, bytes: &[u8]) -> Re
     if sink.has_blob(descriptor).await? {
         return Ok(());
     }
-    sink.put_blob(descriptor, BlobRead::Bytes(bytes.to_vec().into())).await
+    sink.put_blob(descriptor, BlobRead::Bytes(bytes.to_vec())).await
 }
 
 fn joined(result: Option<Result<Result<(), BuildError>, tokio::task::JoinError>>) -> Result<(), BuildError> {

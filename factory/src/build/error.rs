@@ -45,7 +45,7 @@ pub enum BuildError {
         name: String,
         /// Why.
         #[source]
-        source: SourceError,
+        source: Box<SourceError>,
     },
     /// A package cannot be used.
     #[error(transparent)]
@@ -116,7 +116,7 @@ pub enum BuildError {
         output: String,
         /// Why.
         #[source]
-        source: client::SinkError,
+        source: Box<client::SinkError>,
     },
     /// A file beside the outputs cannot be written.
     #[error("cannot write {path}", path = path.display())]

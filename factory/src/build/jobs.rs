@@ -98,7 +98,7 @@ impl<'s> Run<'s> {
             output.sink.finish().await.map_err(|source| BuildError::Output {
                 image: "the images".to_owned(),
                 output: output.label.clone(),
-                source,
+                source: Box::new(source),
             })?;
         }
         let mut report = BuildReport {
@@ -376,7 +376,7 @@ impl<'s> Run<'s> {
         };
         let report = delivery.deliver().await?;
         for built in platforms {
-            self.layers.extend(built.layers.iter().map(|(_, layer)| layer.digest.clone()));
+            self.layers.extend(built.layers.iter().map(|(_, layer)| layer.digest));
             self.warnings.extend(built.warnings.iter().cloned());
         }
         Ok(report)
@@ -415,11 +415,11 @@ impl Wanted {
             Self::Package { package, archive, .. } => source
                 .package(package, archive)
                 .await
-                .map_err(|source| BuildError::Fetch { name: package.name.clone(), source }),
+                .map_err(|source| BuildError::Fetch { name: package.name.clone(), source: Box::new(source) }),
             Self::Archive { url, sha256 } => source
                 .archive(url, sha256)
                 .await
-                .map_err(|source| BuildError::Fetch { name: url.clone(), source }),
+                .map_err(|source| BuildError::Fetch { name: url.clone(), source: Box::new(source) }),
         }
     }
 }

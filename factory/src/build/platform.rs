@@ -101,8 +101,7 @@ impl Workshop<'_> {
     fn read_packages(&self, packages: &[PackageToRead]) -> Result<Vec<Arc<PackageContents>>, BuildError> {
         let mut order: Vec<usize> = (0..packages.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(packages.get(index).map(|package| package.size)));
-        let read: Mutex<Vec<Option<Result<Arc<PackageContents>, ContentsError>>>> =
-            Mutex::new(packages.iter().map(|_| None).collect());
+        let read: Mutex<Vec<Option<ReadPackage>>> = Mutex::new(packages.iter().map(|_| None).collect());
         // No lock is held while a thread of the pool waits for others of the pool: reading a package is
         // one straight run.
         self.pool.in_place_scope_fifo(|scope| {
@@ -191,6 +190,8 @@ impl Workshop<'_> {
         Ok(stored.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
     }
 }
+
+type ReadPackage = Result<Arc<PackageContents>, ContentsError>;
 
 /// The bills of materials of a platform.
 fn bills(

@@ -29,7 +29,7 @@ pub enum SourceError {
     },
     /// It cannot be fetched.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(Box<FetchError>),
 }
 
 /// Gives files by what a lock or specification says of them. They are verified when they are read.
@@ -77,14 +77,18 @@ impl PackageSource for ArchivePackages {
         let sha256 = digest.and_then(|digest| digest.as_bytes().try_into().ok());
         let sha256 = sha256.ok_or_else(|| SourceError::Digest { text: package.sha256.clone() })?;
         let file = PackageFile { path: package.path.clone(), size: package.size, sha256 };
-        Ok(self.archives.package(self.uris(archive)?, &file).await?)
+        self.archives.package(self.uris(archive)?, &file).await.map_err(fetch_failed)
     }
 
     async fn archive(&self, url: &str, sha256: &[u8; 32]) -> Result<PathBuf, SourceError> {
         match url.parse::<Url>() {
-            Ok(url) => Ok(self.archives.file(&url, sha256).await?),
+            Ok(url) => self.archives.file(&url, sha256).await.map_err(fetch_failed),
             // A specification may name a file on disk too; its bytes are verified as it is read.
             Err(_) => Ok(PathBuf::from(url)),
         }
     }
+}
+
+fn fetch_failed(error: FetchError) -> SourceError {
+    SourceError::Fetch(Box::new(error))
 }

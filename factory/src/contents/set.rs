@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    hash::Hash,
     io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -34,8 +33,8 @@ pub struct ArchiveToRead {
 /// Any number of threads may ask at once; when two want one package, one reads and the other waits.
 pub struct PackageSet<'s> {
     cache: &'s Cache,
-    packages: Mutex<HashMap<[u8; 32], Arc<Mutex<Loaded<PackageContents>>>>>,
-    archives: Mutex<HashMap<[u8; 32], Arc<Mutex<Loaded<ArchiveContents>>>>>,
+    packages: Slots<PackageContents>,
+    archives: Slots<ArchiveContents>,
 }
 
 struct Loaded<T> {
@@ -191,13 +190,15 @@ fn entries_key(package: &PackageToRead) -> Result<Key, ContentsError> {
     Ok(cache_key(format!("{}.{}", hex(&package.sha256), stored::FORMAT))?)
 }
 
-type Slots<K, T> = Mutex<HashMap<K, Arc<Mutex<Loaded<T>>>>>;
+/// By SHA-256 of the file. The inner lock is held while the file is read.
+type Slots<T> = Mutex<HashMap<[u8; 32], Slot<T>>>;
+type Slot<T> = Arc<Mutex<Loaded<T>>>;
 
-fn slot<K: Eq + Hash, T>(slots: &Slots<K, T>, key: K) -> Arc<Mutex<Loaded<T>>> {
+fn slot<T>(slots: &Slots<T>, key: [u8; 32]) -> Slot<T> {
     slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
 }
 
-fn release<T>(slots: &Slots<[u8; 32], T>, key: [u8; 32]) {
+fn release<T>(slots: &Slots<T>, key: [u8; 32]) {
     let slot = slot(slots, key);
     let mut loaded = slot.lock().unwrap_or_else(PoisonError::into_inner);
     loaded.users = loaded.users.saturating_sub(1);

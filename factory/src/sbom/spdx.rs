@@ -201,7 +201,7 @@ impl Builder {
             id: id.clone(),
             name: package.name.clone(),
             version_info: package.version.clone(),
-            supplier: package.maintainer.as_deref().map(|maintainer| supplier(maintainer)),
+            supplier: package.maintainer.as_deref().map(supplier),
             download_location: NO_ASSERTION,
             files_analyzed: analyzed,
             package_verification_code: analyzed.then(|| verification_code(&package.files)),
