@@ -179,12 +179,19 @@ impl Mirrors {
 /// The time that a base URL is fixed at, when it is a snapshot (`…/20261121T091544Z`): what it serves does not change
 /// any more, so its releases may be past their time.
 pub fn dated(url: &Url) -> Option<Timestamp> {
-    let digits = url.last_segment();
-    let shape = digits.len() == 16 && digits.ends_with('Z');
-    if !shape {
+    time_of(url.last_segment())
+}
+
+/// Whether a file is one of a snapshot. That service answers slowly and refuses those who ask for much at once.
+pub(crate) fn is_within_snapshot(url: &Url) -> bool {
+    url.path().split('/').any(|segment| time_of(segment).is_some())
+}
+
+fn time_of(segment: &str) -> Option<Timestamp> {
+    if segment.len() != 16 || !segment.ends_with('Z') {
         return None;
     }
-    let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", digits).ok()?;
+    let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", segment).ok()?;
     time.to_zoned(jiff::tz::TimeZone::UTC)
         .ok()
         .map(|zoned| zoned.timestamp())
@@ -249,6 +256,10 @@ mod tests {
             "https://snapshot.debian.org/archive/debian-security/20261121T091544Z"
         );
         assert_eq!(dated(url), Some(at));
+        assert!(is_within_snapshot(&url.join("pool/main/a/a.deb")));
+        assert!(!is_within_snapshot(
+            &"http://a/debian/pool/main/a/a.deb".parse().unwrap()
+        ));
         for live in [
             "http://a/debian",
             "http://a/2026112",

@@ -28,6 +28,7 @@ use cache::{Cache, Guard, Key, Shelf};
 use jiff::Timestamp;
 use progress::Progress;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use transport::{Transport, Url};
 
 use crate::keyring::{Fingerprint, Keyring, KeyringError};
@@ -35,7 +36,7 @@ use crate::mirror::{ArchiveName, Mirrors};
 use crate::release::Release;
 
 pub use error::FetchError;
-pub use files::{FILE_BYTES_MAX, PACKAGES_AT_A_TIME, PackageFile, PackageRequest};
+pub use files::{FILE_BYTES_MAX, PACKAGES_AT_A_TIME, PackageFile, PackageRequest, SNAPSHOT_FILES_AT_A_TIME};
 pub use index::INDEX_BYTES_MAX;
 
 /// One suite of an archive, and where to fetch it from.
@@ -176,6 +177,8 @@ pub struct Archives {
     cache: Cache,
     progress: Arc<dyn Progress>,
     options: ArchivesOptions,
+    /// Limits what is asked of snapshots at a time.
+    snapshots: Arc<Semaphore>,
 }
 
 impl Archives {
@@ -191,6 +194,7 @@ impl Archives {
             cache,
             progress,
             options,
+            snapshots: Arc::new(Semaphore::new(SNAPSHOT_FILES_AT_A_TIME)),
         }
     }
 

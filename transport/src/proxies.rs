@@ -53,29 +53,31 @@ impl Proxies {
                 }));
             }
         }
-        let direct: Vec<(String, String)> = self
-            .hosts
-            .iter()
-            .filter(|(_, proxy)| **proxy == HostProxy::Direct)
-            .map(|(host, _)| host.clone())
-            .collect();
         for (scheme, proxy) in [("http", &self.http), ("https", &self.https)] {
             let Some(proxy) = proxy.as_deref().filter(|text| !text.is_empty()) else {
                 continue;
             };
-            let proxy = parse(proxy)?;
-            let direct = direct.clone();
-            let custom = reqwest::Proxy::custom(move |url| {
-                let host = (
-                    url.scheme().to_owned(),
-                    url.host_str().unwrap_or_default().to_owned(),
-                );
-                (url.scheme() == scheme && !direct.contains(&host)).then(|| proxy.clone())
-            });
-            let no_proxy = self.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
-            all.push(custom.no_proxy(no_proxy));
+            let url = parse(proxy)?;
+            let proxy = if scheme == "http" {
+                reqwest::Proxy::http(url)
+            } else {
+                reqwest::Proxy::https(url)
+            };
+            let proxy = proxy.map_err(|error| error.without_url().to_string())?;
+            all.push(proxy.no_proxy(reqwest::NoProxy::from_string(&self.exempt(scheme))));
         }
         Ok(all)
+    }
+
+    /// What is spoken to directly, as a list for the client. A single host stands for its subdomains too, there.
+    fn exempt(&self, scheme: &str) -> String {
+        let direct = self
+            .hosts
+            .iter()
+            .filter(|((of, _), proxy)| of == scheme && **proxy == HostProxy::Direct);
+        let hosts = direct.map(|((_, host), _)| host.as_str());
+        let all: Vec<&str> = self.no_proxy.as_deref().into_iter().chain(hosts).collect();
+        all.join(",")
     }
 }
 

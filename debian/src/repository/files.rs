@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use transport::{Download, Url};
 
 use super::{Archives, Attempts, FetchError, Network, blocking};
+use crate::mirror::is_within_snapshot;
 
 /// A package file as an index lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub struct PackageRequest {
 
 /// How many packages are fetched at a time. The limit per host may be lower.
 pub const PACKAGES_AT_A_TIME: usize = 8;
+
+/// How many files are fetched at a time from a snapshot of the past.
+pub const SNAPSHOT_FILES_AT_A_TIME: usize = 2;
 
 /// The largest file accepted, in bytes.
 pub const FILE_BYTES_MAX: u64 = 8 << 30;
@@ -161,6 +165,11 @@ impl Archives {
 
     /// Fills the partial file with what is wanted. What came and does not match is removed.
     async fn fetch_file(&self, wanted: &WantedFile<'_>) -> Result<(), FetchError> {
+        // Never closed, so it is always acquired.
+        let _permit = match is_within_snapshot(wanted.url) {
+            true => Some(self.snapshots.acquire().await),
+            false => None,
+        };
         let label = wanted.name.rsplit('/').next().unwrap_or(wanted.name);
         let task = Task::start(&*self.progress, Work::Download, label, wanted.size);
         let download = Download {
