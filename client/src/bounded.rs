@@ -65,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn stops_at_the_first_failure() {
         let started = AtomicUsize::new(0);
-        let steps: Vec<Step<'_, usize>> = (0..10)
+        let steps: Vec<Step<'_, usize>> = (0..10_usize)
             .map(|number| {
                 let started = &started;
                 Box::pin(async move {

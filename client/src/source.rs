@@ -149,11 +149,15 @@ mod tests {
     fn a_long_list_of_names_is_cut() {
         let available: Vec<String> = (0..14).map(|number| format!("v{number}")).collect();
         let error = SourceError::NotUnique { available };
-        insta::assert_snapshot!(error, @"");
+        assert!(
+            error
+                .to_string()
+                .ends_with("them: v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11 and 2 more")
+        );
         let error = SourceError::NotFound {
             selector: Selector::Tag("a".to_owned()),
             available: vec!["b".to_owned()],
         };
-        insta::assert_snapshot!(error, @"");
+        assert_eq!(error.to_string(), "no image with tag \"a\"; there is b");
     }
 }

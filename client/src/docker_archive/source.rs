@@ -48,9 +48,10 @@ impl DockerArchiveSource {
     }
 
     fn not_found(&self, selector: &Selector) -> SourceError {
+        let names = self.images.iter().flat_map(|image| image.names.clone());
         SourceError::NotFound {
             selector: selector.clone(),
-            available: self.images.iter().flat_map(|image| image.names.clone()).collect(),
+            available: sorted(names),
         }
     }
 
@@ -154,8 +155,14 @@ fn not_unique<'i>(images: impl Iterator<Item = &'i Image>) -> SourceError {
         name.unwrap_or_else(|| image.manifest.digest().to_string())
     };
     SourceError::NotUnique {
-        available: images.map(shown).collect(),
+        available: sorted(images.map(shown)),
     }
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
 }
 
 /// What is known while an archive is being opened.

@@ -114,7 +114,7 @@ impl LayerFile {
         let diff_id = tar.finish();
         // A blob that is damaged is told of first: the rest follows from it.
         let verified = blob.drain().map_err(blob_error).and_then(|()| blob.finish());
-        let entries = verified.and_then(|()| result)?;
+        let entries = verified.and(result)?;
         diff_id?;
         Ok(Scanned {
             facts: LayerFacts {

@@ -23,7 +23,10 @@ pub enum Owners {
 }
 
 /// The names of files whose content is still to be written, by layer and entry.
-type Wanted<'v> = BTreeMap<(usize, u64), Vec<(PathBuf, &'v FileFacts)>>;
+type Wanted<'v> = BTreeMap<(usize, u64), Names<'v>>;
+
+/// The names of one file.
+type Names<'v> = Vec<(PathBuf, &'v FileFacts)>;
 
 impl ImageView {
     /// Writes all files below `dir`, which must be there and empty. Hard links stay hard links; device
@@ -60,7 +63,7 @@ impl ImageView {
     /// Writes contents: small files from where they are kept, the others by going through their layer
     /// once.
     fn write_files(&self, wanted: Wanted<'_>, owners: Owners) -> Result<(), UnpackError> {
-        let mut by_layer: BTreeMap<usize, BTreeMap<u64, Vec<(PathBuf, &FileFacts)>>> = BTreeMap::new();
+        let mut by_layer: BTreeMap<usize, BTreeMap<u64, Names<'_>>> = BTreeMap::new();
         for ((layer, entry), names) in wanted {
             let kept = names.first().and_then(|(_, facts)| self.contents.kept(facts));
             match kept {
