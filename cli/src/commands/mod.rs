@@ -1,0 +1,36 @@
+//! One file per command: its arguments, and what it does.
+
+pub(crate) mod build;
+pub(crate) mod cache;
+pub(crate) mod cat;
+pub(crate) mod catalogue;
+pub(crate) mod completions;
+pub(crate) mod copy;
+pub(crate) mod diff;
+pub(crate) mod generate;
+pub(crate) mod inspect;
+pub(crate) mod lock;
+pub(crate) mod ls;
+pub(crate) mod test;
+
+use crate::arguments::Command;
+use crate::failure::{Failure, Outcome};
+use crate::settings::Settings;
+
+/// Runs the command that was asked for.
+pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Failure> {
+    match command {
+        Command::Catalogue(arguments) => catalogue::run(&arguments),
+        Command::Lock(arguments) => lock::run(arguments, settings),
+        Command::Build(arguments) => build::run(arguments, settings),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Ls(arguments) => ls::run(&arguments),
+        Command::Cat(arguments) => cat::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments, settings),
+        Command::Copy(arguments) => copy::run(&arguments, settings),
+        Command::Cache(arguments) => cache::run(&arguments, settings),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
+    }
+}

@@ -1,0 +1,106 @@
+//! Why a command did not do what was asked, how that is told, and the exit status of each kind.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::output;
+use crate::settings::Settings;
+
+/// How a command ended that ran to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Exit status 0.
+    Done,
+    /// Exit status 1: the thing asked about is not so.
+    NotSo,
+}
+
+/// The exit status of each kind of failure; the numbers are the contract of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Wrong usage or a bad input file.
+    Usage,
+    /// Something outside failed: network, mirror, disk.
+    Outside,
+    /// A bug in lightship.
+    Bug,
+}
+
+impl Kind {
+    fn status(self) -> u8 {
+        match self {
+            Kind::Usage => 2,
+            Kind::Outside => 3,
+            Kind::Bug => 255,
+        }
+    }
+}
+
+/// A failure as the user reads it: what was attempted, why it failed, what to do next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    attempt: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    pub(crate) fn usage(attempt: impl Into<String>) -> Failure {
+        Failure::stated(Kind::Usage, attempt)
+    }
+
+    /// A failure that says all there is to say.
+    pub(crate) fn stated(kind: Kind, attempt: impl Into<String>) -> Failure {
+        Failure { kind, attempt: attempt.into(), cause: None, hints: Vec::new() }
+    }
+
+    pub(crate) fn outside(attempt: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Failure {
+        Failure::new(Kind::Outside, attempt, cause)
+    }
+
+    pub(crate) fn bug(attempt: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Failure {
+        Failure::new(Kind::Bug, attempt, cause)
+    }
+
+    pub(crate) fn new(kind: Kind, attempt: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Failure {
+        Failure { kind, attempt: attempt.into(), cause: Some(Box::new(cause)), hints: Vec::new() }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Tells the user on standard error, and gives the exit status.
+    pub(crate) fn report(&self, settings: &Settings) -> ExitCode {
+        let bold = |word: &str| {
+            if settings.colours { format!("\u{1b}[1;31m{word}\u{1b}[0m") } else { word.to_owned() }
+        };
+        output::talk(&format!("{}: {}", bold("error"), self.attempt));
+        for cause in self.causes() {
+            output::talk(&format!("  caused by: {}", cause.replace('\n', "\n    ")));
+        }
+        if !self.hints.is_empty() {
+            output::talk("");
+        }
+        for hint in &self.hints {
+            output::talk(&format!("hint: {hint}"));
+        }
+        ExitCode::from(self.kind.status())
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.cause.as_deref().map(|cause| cause as &dyn Error);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            // A transparent wrapper says the same as what it wraps.
+            if causes.last() != Some(&text) {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
+    }
+}

@@ -1,0 +1,97 @@
+//! Opening the images that a command names.
+
+use std::error::Error;
+
+use archive::EntryPath;
+use client::{Location, OpenError, Sink, Source, SourceError};
+use inspect::ImageView;
+use inspect::view::{FileFacts, FileKind, ResolveError};
+use oci::{Descriptor, Platform};
+
+use crate::failure::{Failure, Kind};
+
+/// Opens the place of an image for reading.
+pub(crate) fn open_source(location: &Location) -> Result<Box<dyn Source>, Failure> {
+    location.open_source().map_err(|error| unopened(location, error))
+}
+
+/// Opens a place for images.
+pub(crate) fn open_sink(location: &Location) -> Result<Box<dyn Sink>, Failure> {
+    location.open_sink().map_err(|error| unopened(location, error))
+}
+
+/// The manifest or index that `location` means.
+pub(crate) async fn resolve(source: &dyn Source, location: &Location) -> Result<Descriptor, Failure> {
+    source.resolve(&location.selector()).await.map_err(|error| unread(location, error))
+}
+
+/// A disk that fails is something outside; everything else says that what was named is not a whole image.
+pub(crate) fn unread(location: &Location, error: SourceError) -> Failure {
+    let kind = if matches!(error, SourceError::Io { .. }) { Kind::Outside } else { Kind::Usage };
+    Failure::new(kind, format!("cannot read {location}"), error)
+}
+
+fn unopened(location: &Location, error: OpenError) -> Failure {
+    Failure::new(Kind::Usage, format!("cannot open {location}"), error)
+}
+
+/// Opens the image of `location` for `platform`, else this machine's.
+pub(crate) async fn open_view(location: &Location, platform: Option<&Platform>) -> Result<ImageView, Failure> {
+    let source = open_source(location)?;
+    let descriptor = resolve(source.as_ref(), location).await?;
+    ImageView::open(source.as_ref(), &descriptor, platform).await.map_err(|error| unusable(location, error))
+}
+
+/// An image that is there and cannot be used: a bad input file, unless a disk failed.
+pub(crate) fn unusable(location: &Location, error: impl Error + Send + Sync + 'static) -> Failure {
+    let mut kind = Kind::Usage;
+    let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(cause) = next {
+        if cause.is::<std::io::Error>() {
+            kind = Kind::Outside;
+        }
+        next = cause.source();
+    }
+    Failure::new(kind, format!("cannot look into {location}"), error)
+}
+
+/// A path in an image, as people write it: with or without the slash in front.
+pub(crate) fn path_inside(text: &str) -> Result<EntryPath, Failure> {
+    let relative = text.trim_start_matches('/');
+    if relative.is_empty() {
+        return Ok(EntryPath::root());
+    }
+    EntryPath::parse(relative.as_bytes())
+        .map_err(|error| Failure::new(Kind::Usage, format!("`{text}` is not a path in an image"), error))
+}
+
+pub(crate) fn not_inside(location: &Location, path: &str, error: ResolveError) -> Failure {
+    Failure::new(Kind::Usage, format!("there is no {path} in {location}"), error)
+        .hint(format!("`lightship ls {location}` lists what is there"))
+}
+
+/// Type and permissions as `ls -l` shows them.
+pub(crate) fn permissions(facts: &FileFacts) -> String {
+    let kind = match facts.kind {
+        FileKind::Directory => 'd',
+        FileKind::Symlink { .. } => 'l',
+        FileKind::CharDevice { .. } => 'c',
+        FileKind::BlockDevice { .. } => 'b',
+        FileKind::Fifo => 'p',
+        _ => '-',
+    };
+    let mut text = String::from(kind);
+    let special = [(0o4000, 's', 'S'), (0o2000, 's', 'S'), (0o1000, 't', 'T')];
+    for (shift, (bit, with, without)) in [6, 3, 0].into_iter().zip(special) {
+        let bits = facts.mode >> shift;
+        text.push(if bits & 4 == 0 { '-' } else { 'r' });
+        text.push(if bits & 2 == 0 { '-' } else { 'w' });
+        text.push(match (bits & 1 != 0, facts.mode & bit != 0) {
+            (true, true) => with,
+            (false, true) => without,
+            (true, false) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text
+}
