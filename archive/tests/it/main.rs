@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod decoding;
+mod fuzz_finds;
 mod limits;
 mod mutation;
 mod round_trip;
