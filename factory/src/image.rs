@@ -80,7 +80,7 @@ pub fn attachment(subject: &Descriptor, media_type: &MediaType, document: &[u8])
     let mut manifest = ImageManifest::new(config, vec![Descriptor::of(media_type.clone(), document)]);
     manifest.artifact_type = Some(media_type.clone());
     // The subject's platform and annotations belong to the index that lists it.
-    manifest.subject = Some(Descriptor::new(subject.media_type.clone(), subject.digest.clone(), subject.size));
+    manifest.subject = Some(Descriptor::new(subject.media_type.clone(), subject.digest, subject.size));
     Manifest::from_image(&manifest)
 }
 

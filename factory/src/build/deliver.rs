@@ -102,7 +102,7 @@ impl Delivery<'_> {
             put_bytes(&*output.sink, &config, &built.image.config).await.map_err(|e| self.refused(output, e))?;
             let Some(manifest) = built.image.manifest.image() else { continue };
             for (descriptor, (_, layer)) in manifest.layers.iter().zip(&built.layers) {
-                if !seen.insert(layer.digest.clone()) {
+                if !seen.insert(layer.digest) {
                     continue;
                 }
                 if under_way.len() >= BLOBS_AT_ONCE {

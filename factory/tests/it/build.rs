@@ -32,7 +32,7 @@ fn the_same_lock_gives_the_same_bytes_under_other_threads_and_caches() {
     assert_eq!(digests.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["small-latest", "small-other"]);
     assert_eq!(verified(&at("layout-2")), digests);
     assert_eq!(verified(&at("layout-3")), digests);
-    assert_eq!(first.images.iter().map(|image| image.digest.clone()).collect::<Vec<_>>(), [digests[0].1.clone(), digests[1].1.clone()]);
+    assert_eq!(first.images.iter().map(|image| image.digest).collect::<Vec<_>>(), [digests[0].1, digests[1].1]);
     assert_eq!(second.images, {
         let mut images = first.images.clone();
         for image in &mut images {
