@@ -138,7 +138,9 @@ impl Cache {
         let Some(file) = self.open_file(shelf, key).map_err(failed)? else {
             return Ok(None);
         };
-        let mut bytes = Vec::new();
+        // Room for the whole file at once: package indexes have 57 MB.
+        let expected_bytes = file.metadata().map_err(failed)?.len().min(limit_bytes);
+        let mut bytes = Vec::with_capacity(usize::try_from(expected_bytes).unwrap_or_default() + 1);
         file.take(limit_bytes.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(failed)?;

@@ -82,15 +82,15 @@ impl Request<'_> {
             }
             StatusCode::PARTIAL_CONTENT => match content_range(response.headers()) {
                 Some((start, total)) if start == from => Ok(total),
-                _ => self.from_the_start(status, sink),
+                _ => self.begin_anew(status, sink),
             },
-            StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => self.from_the_start(status, sink),
+            StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => self.begin_anew(status, sink),
             _ => Err(self.refused(response)),
         }
     }
 
     /// What is there is not the beginning of what the server has.
-    fn from_the_start(&self, status: StatusCode, sink: &mut Sink<'_>) -> Result<Option<u64>, Failure> {
+    fn begin_anew(&self, status: StatusCode, sink: &mut Sink<'_>) -> Result<Option<u64>, Failure> {
         sink.restart().map_err(Failure::Final)?;
         Err(Failure::Again {
             error: self.status(status),
