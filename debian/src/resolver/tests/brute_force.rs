@@ -82,7 +82,7 @@ fn any_line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn solves_exactly_what_trying_everything_solves(lines in prop::collection::vec(any_line(), 1..10)) {

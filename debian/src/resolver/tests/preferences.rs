@@ -80,6 +80,39 @@ fn avoids_conflicts_and_keeps_nothing_of_what_it_gave_up() {
 }
 
 #[test]
+fn keeps_nothing_that_a_way_out_of_a_conflict_made_needless() {
+    // As above; and pp serves rr until cc, instead of bb, brings qq, which does as well.
+    let lines = "aa 1; Depends bb | cc, zz
+                 bb 1; Depends dd
+                 dd 1; Depends ee
+                 ee 1; Conflicts zz
+                 zz 1
+                 cc 1; Depends qq
+                 rr 1; Depends pp | qq
+                 pp 1
+                 qq 1";
+    assert_eq!(Case::new(lines, "rr, aa").chosen(), "aa=1 cc=1 qq=1 rr=1 zz=1");
+}
+
+#[test]
+fn what_is_not_needed_in_the_end_does_not_hold_others_back() {
+    // Taken for aa, xx would keep lib at 1; but yy is there for bb, and does for aa.
+    let lines = "aa 1; Depends xx | yy
+                 bb 1; Depends cc
+                 cc 1; Depends yy
+                 xx 1; Conflicts lib (>= 2)
+                 yy 1
+                 dd 1; Depends ee
+                 ee 1; Depends lib
+                 lib 2
+                 lib 1";
+    assert_eq!(
+        Case::new(lines, "aa, bb, dd").chosen(),
+        "aa=1 bb=1 cc=1 dd=1 ee=1 lib=2 yy=1"
+    );
+}
+
+#[test]
 fn takes_an_older_version_where_the_newest_does_not_fit() {
     let lines = "aa 1; Depends lib (= 1)
                  bb 2; Depends lib (= 2)
