@@ -253,7 +253,7 @@ impl ImageDifference {
     fn write_layers(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         heading(out, "layers", self.layers.len())?;
         let size = |layer: &Option<LayerSize>| match layer {
-            Some(layer) => format!("{} bytes", layer.compressed_bytes),
+            Some(layer) => format!("{} {} bytes", short(&layer.digest), layer.compressed_bytes),
             None => "none".to_owned(),
         };
         for layer in &self.layers {
@@ -289,6 +289,12 @@ impl Aspect {
             Self::Time => format!("time {} → {}", before.mtime, after.mtime),
         }
     }
+}
+
+/// A digest as people tell them apart: algorithm and twelve digits.
+fn short(digest: &str) -> &str {
+    let end = digest.find(':').map_or(0, |colon| colon + 1) + 12;
+    digest.get(..end).unwrap_or(digest)
 }
 
 fn heading(out: &mut dyn fmt::Write, title: &str, differences: usize) -> fmt::Result {

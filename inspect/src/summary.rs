@@ -275,7 +275,7 @@ impl PlatformSummary {
                 )?;
                 writeln!(
                     out,
-                    "contents    {files} files, {directories} directories, {} packages",
+                    "contents    files {files}, directories {directories}, packages {}",
                     packages.len()
                 )?;
             }
