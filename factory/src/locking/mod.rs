@@ -33,4 +33,6 @@ pub fn check(lock: &Lock, newer: &Lock, plans: &[Plan], architectures: &[Archite
 }
 
 #[cfg(test)]
+mod fetch_tests;
+#[cfg(test)]
 mod tests;

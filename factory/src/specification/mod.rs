@@ -134,4 +134,6 @@ fn count(faults: usize) -> String {
 pub(crate) use diagnostic::suggestion;
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod tests;

@@ -270,3 +270,16 @@ fn the_schema_describes_every_key() {
     }
     assert_eq!(schema.get("additionalProperties"), Some(&serde_json::Value::Bool(false)));
 }
+
+#[test]
+fn the_extra_specifications_read() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../catalogue/extra");
+    let mut read = 0;
+    for entry in fs::read_dir(directory).expect("is there") {
+        let path = entry.expect("is there").path();
+        let specification = Specification::load(&path).unwrap_or_else(|e| panic!("{e}\n{}", e.render()));
+        assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(specification.name.as_str()));
+        read += 1;
+    }
+    assert_eq!(read, 4);
+}
