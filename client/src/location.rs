@@ -103,6 +103,12 @@ impl Location {
         }
     }
 
+    /// Whether only an image of a single platform fits there.
+    #[must_use]
+    pub fn takes_one_platform(&self) -> bool {
+        matches!(self, Self::DockerArchive { .. })
+    }
+
     /// Whether several images fit there under names of their own.
     #[must_use]
     pub fn takes_several(&self) -> bool {
@@ -313,6 +319,19 @@ mod tests {
         check("a.b/c:d/", "is not an image");
         check("", "is not an image");
         check("/", "is not an image");
+    }
+
+    #[test]
+    fn says_what_fits() {
+        let fits = |text: &str| {
+            let location: Location = text.parse().unwrap();
+            (location.takes_several(), location.takes_one_platform())
+        };
+        assert_eq!(fits("oci:a"), (true, false));
+        assert_eq!(fits("oci-archive:a:b"), (false, false));
+        assert_eq!(fits("docker-archive:a"), (false, true));
+        assert_eq!(fits("a.b/"), (true, false));
+        assert_eq!(fits("a.b/c"), (false, false));
     }
 
     #[test]

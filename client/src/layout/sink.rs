@@ -143,8 +143,9 @@ impl Shared {
     ) -> Result<(), SinkError> {
         let mut file = temporary_in(&self.dir).map_err(|source| self.io(&self.dir, source))?;
         copy_verified(descriptor, content, runtime, |piece| {
-            file.write_all(piece)
-                .map_err(|source| self.io(file.path(), source))
+            // Not through the temporary file's wrapper, which adds a name that says nothing to people.
+            let written = file.as_file_mut().write_all(piece);
+            written.map_err(|source| self.io(&self.dir, source))
         })?;
         let batch = {
             let mut state = self.state();

@@ -1,5 +1,6 @@
 //! Packages, differences and summaries.
 
+use inspect::ImageView;
 use inspect::difference::{DifferenceOptions, ImageDifference, Times};
 use inspect::packages::packages;
 use inspect::summary::{ContentsOf, ImageSummary, SummaryOptions};
@@ -64,8 +65,8 @@ fn config(user: &str, path: &str) -> ImageConfig {
     }
 }
 
-#[tokio::test]
-async fn every_kind_of_difference_is_told() {
+/// Two images that differ in everything.
+async fn before_and_after() -> (ImageView, ImageView) {
     let mut owned = file("/owned", b"x");
     owned.0.uid = 65532;
     owned.0.mode = 0o600;
@@ -99,7 +100,12 @@ async fn every_kind_of_difference_is_told() {
         config("65532", "/bin"),
     )
     .await;
-    let (before, after) = (before.view().await.unwrap(), after.view().await.unwrap());
+    (before.view().await.unwrap(), after.view().await.unwrap())
+}
+
+#[tokio::test]
+async fn every_kind_of_difference_is_told() {
+    let (before, after) = before_and_after().await;
     let difference = ImageDifference::between(&before, &after, DifferenceOptions::default())
         .await
         .unwrap();
