@@ -88,7 +88,9 @@ pub fn parse_pem(text: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
         }
     }
     match block {
-        Some(_) => Err(CertificateError::Unfinished { number: certificates.len() + 1 }),
+        Some(_) => Err(CertificateError::Unfinished {
+            number: certificates.len() + 1,
+        }),
         None if certificates.is_empty() => Err(CertificateError::None),
         None => Ok(certificates),
     }
@@ -97,7 +99,10 @@ pub fn parse_pem(text: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
 impl Certificate {
     fn parse(base64: &str, number: usize) -> Result<Self, CertificateError> {
         let der = decode_base64(base64).ok_or(CertificateError::Base64 { number })?;
-        let parsed = Parsed::from_der(&der).map_err(|error| CertificateError::X509 { number, problem: error.kind() })?;
+        let parsed = Parsed::from_der(&der).map_err(|error| CertificateError::X509 {
+            number,
+            problem: error.kind(),
+        })?;
         let tbs = parsed.tbs_certificate;
         let not_before = tbs.validity.not_before.to_unix_duration().as_secs();
         Ok(Self {
@@ -123,7 +128,12 @@ impl Certificate {
             let mut attributes = SetOfVec::new();
             for attribute in name.0.iter() {
                 let value = canonical_value(&attribute.value)?;
-                attributes.insert(AttributeTypeAndValue { oid: attribute.oid, value }).ok()?;
+                attributes
+                    .insert(AttributeTypeAndValue {
+                        oid: attribute.oid,
+                        value,
+                    })
+                    .ok()?;
             }
             canonical.extend(RelativeDistinguishedName(attributes).to_der().ok()?);
         }
@@ -142,9 +152,13 @@ impl Certificate {
             .iter()
             .rev()
             .map(|name| {
-                let mut attributes: Vec<String> = name.0.iter().map(java_attribute).collect();
+                let mut attributes: Vec<(bool, String)> = name.0.iter().map(java_attribute).collect();
                 attributes.sort();
-                attributes.join("+")
+                attributes
+                    .into_iter()
+                    .map(|(_, text)| text)
+                    .collect::<Vec<_>>()
+                    .join("+")
             })
             .collect();
         names.join(",").to_uppercase().to_lowercase()
@@ -153,9 +167,13 @@ impl Certificate {
 
 /// A value as OpenSSL compares names: UTF-8, spaces collapsed, ASCII letters small.
 fn canonical_value(value: &Any) -> Option<Any> {
-    let Some(text) = text_of(value) else { return Some(value.clone()) };
+    let Some(text) = text_of(value) else {
+        return Some(value.clone());
+    };
     let mut bytes = Vec::with_capacity(text.len());
-    let words = text.split(|letter: char| is_c_space(letter)).filter(|word| !word.is_empty());
+    let words = text
+        .split(|letter: char| is_c_space(letter))
+        .filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {
         if index > 0 {
             bytes.push(b' ');
@@ -175,8 +193,10 @@ fn text_of(value: &Any) -> Option<String> {
             Some(bytes.iter().copied().map(char::from).collect())
         }
         Tag::BmpString => {
-            let units: Vec<u16> =
-                bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, &byte| unit << 8 | u16::from(byte))).collect();
+            let units: Vec<u16> = bytes
+                .chunks_exact(2)
+                .map(|pair| pair.iter().fold(0, |unit, &byte| unit << 8 | u16::from(byte)))
+                .collect();
             String::from_utf16(&units).ok()
         }
         _ => None,
@@ -187,10 +207,14 @@ fn is_c_space(letter: char) -> bool {
     matches!(letter, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
 }
 
-/// An attribute as `sun.security.x509.AVA.toRFC2253CanonicalString` has it, before small letters.
-fn java_attribute(attribute: &AttributeTypeAndValue) -> String {
+/// An attribute as `sun.security.x509.AVA.toRFC2253CanonicalString` has it, before small letters; and
+/// whether it lacks a keyword, since those that have one come first.
+fn java_attribute(attribute: &AttributeTypeAndValue) -> (bool, String) {
     let oid = attribute.oid.to_string();
-    let keyword = RFC2253_KEYWORDS.iter().find(|(known, _)| *known == oid).map(|(_, keyword)| *keyword);
+    let keyword = RFC2253_KEYWORDS
+        .iter()
+        .find(|(known, _)| *known == oid)
+        .map(|(_, keyword)| *keyword);
     let text = match attribute.value.tag() {
         Tag::PrintableString | Tag::Utf8String => text_of(&attribute.value),
         _ => None,
@@ -200,7 +224,7 @@ fn java_attribute(attribute: &AttributeTypeAndValue) -> String {
         for byte in attribute.value.to_der().unwrap_or_default() {
             let _ = write!(hex, "{byte:02x}");
         }
-        return hex;
+        return (keyword.is_none(), hex);
     };
     let mut value = String::new();
     for (index, letter) in text.chars().enumerate() {
@@ -213,7 +237,7 @@ fn java_attribute(attribute: &AttributeTypeAndValue) -> String {
         }
         value.push(letter);
     }
-    format!("{keyword}={}", value.trim())
+    (false, format!("{keyword}={}", value.trim()))
 }
 
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
@@ -261,3 +285,90 @@ const RFC2253_KEYWORDS: [(&str, &str); 9] = [
     ("0.9.2342.19200300.100.1.25", "dc"),
     ("0.9.2342.19200300.100.1.1", "uid"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &[u8] = include_bytes!("../tests/fixtures/own-corp-ca.pem");
+    const RESPELLED: &[u8] = include_bytes!("../tests/fixtures/own-corp-ca-respelled.pem");
+    const NETLOCK: &[u8] = include_bytes!("../tests/fixtures/netlock-arany.pem");
+
+    fn only(pem: &[u8]) -> Certificate {
+        let [certificate] = <[Certificate; 1]>::try_from(parse_pem(pem).unwrap()).unwrap();
+        certificate
+    }
+
+    #[test]
+    fn the_subject_hash_is_that_of_openssl_whatever_the_spelling() {
+        // `openssl x509 -subject_hash`
+        assert_eq!(only(NETLOCK).subject_hash(), Some(0x988a_38cb));
+        assert_eq!(only(OWN).subject_hash(), Some(0xf873_7dfd));
+        assert_eq!(only(RESPELLED).subject_hash(), Some(0xf873_7dfd));
+    }
+
+    #[test]
+    fn the_canonical_subject_is_that_of_java() {
+        assert_eq!(
+            only(OWN).canonical_subject(),
+            "1.2.840.113549.1.9.1=#16054140622e43,cn=my test ca+2.5.4.5=#130137,o=own corp,c=de"
+        );
+        assert_eq!(
+            only(NETLOCK).canonical_subject(),
+            "cn=netlock arany (class gold) főtanúsítvány,ou=tanúsítványkiadók (certification services),\
+             o=netlock kft.,l=budapest,c=hu"
+        );
+        assert_eq!(only(NETLOCK).not_before(), 1_229_008_101);
+    }
+
+    #[test]
+    fn text_around_certificates_and_other_blocks_are_passed_over() {
+        let mut text = b"a comment\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec();
+        text.extend_from_slice(OWN);
+        text.extend_from_slice(NETLOCK);
+        let found = parse_pem(&text).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].pem.as_bytes(), OWN);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_told_by_its_number() {
+        assert_eq!(parse_pem(b"hello\n"), Err(CertificateError::None));
+        let cut = OWN.get(..OWN.len() - 30).unwrap();
+        assert_eq!(parse_pem(cut), Err(CertificateError::Unfinished { number: 1 }));
+        let mut second = OWN.to_vec();
+        second.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+        assert_eq!(parse_pem(&second), Err(CertificateError::Base64 { number: 2 }));
+        let other = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(
+            parse_pem(other),
+            Err(CertificateError::X509 { number: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn limits_hold_at_the_limit_and_stop_one_above() {
+        let many = OWN.repeat(CERTIFICATES_MAX);
+        assert_eq!(parse_pem(&many).unwrap().len(), CERTIFICATES_MAX);
+        assert_eq!(
+            parse_pem(&OWN.repeat(CERTIFICATES_MAX + 1)),
+            Err(CertificateError::TooMany)
+        );
+        let mut long = vec![b'x'; PEM_BYTES_MAX - OWN.len() - 1];
+        long.push(b'\n');
+        long.extend_from_slice(OWN);
+        assert_eq!(parse_pem(&long).unwrap().len(), 1);
+        long.push(b'\n');
+        assert_eq!(parse_pem(&long), Err(CertificateError::TooLong));
+    }
+
+    #[test]
+    fn base64_is_read_with_its_padding() {
+        assert_eq!(decode_base64("YWJj\nZGU="), Some(b"abcde".to_vec()));
+        assert_eq!(decode_base64("YQ=="), Some(b"a".to_vec()));
+        assert_eq!(decode_base64(""), Some(Vec::new()));
+        for wrong in ["Y", "YQ", "YQ=", "YWJj=", "YQ==YQ==", "Y*Jj"] {
+            assert_eq!(decode_base64(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -31,7 +31,9 @@ pub fn encode(certificates: &[TrustedCertificate<'_>], password: &str) -> Vec<u8
     let mut taken = std::collections::BTreeSet::new();
     for certificate in certificates {
         let mut alias = certificate.alias.clone();
-        alias.truncate(alias.floor_char_boundary(ALIAS_BYTES_MAX));
+        while alias.len() > ALIAS_BYTES_MAX {
+            alias.pop();
+        }
         let unnumbered = alias.clone();
         let mut number = 1;
         while !taken.insert(alias.clone()) {
@@ -65,7 +67,11 @@ fn push_utf(bytes: &mut Vec<u8>, text: &str) {
         match unit {
             1..=0x7f => encoded.push(u8::try_from(unit).unwrap_or_default()),
             0 | 0x80..=0x7ff => encoded.extend([0xc0 | u8::try_from(unit >> 6).unwrap_or_default(), low(0)]),
-            _ => encoded.extend([0xe0 | u8::try_from(unit >> 12).unwrap_or_default(), low(6), low(0)]),
+            _ => encoded.extend([
+                0xe0 | u8::try_from(unit >> 12).unwrap_or_default(),
+                low(6),
+                low(0),
+            ]),
         }
     }
     bytes.extend_from_slice(&u16::try_from(encoded.len()).unwrap_or(u16::MAX).to_be_bytes());
@@ -96,7 +102,11 @@ mod tests {
 
     #[test]
     fn an_entry_has_alias_milliseconds_and_type() {
-        let certificate = TrustedCertificate { alias: "cn=é".to_owned(), date: 2, der: b"DER" };
+        let certificate = TrustedCertificate {
+            alias: "cn=é".to_owned(),
+            date: 2,
+            der: b"DER",
+        };
         let bytes = encode(&[certificate], "changeit");
         let mut expected = vec![0, 0, 0, 2, 0, 5];
         expected.extend("cn=é".bytes());
@@ -110,7 +120,11 @@ mod tests {
 
     #[test]
     fn an_alias_that_occurs_again_gets_a_number() {
-        let certificate = |der| TrustedCertificate { alias: "cn=x".to_owned(), date: 0, der };
+        let certificate = |der| TrustedCertificate {
+            alias: "cn=x".to_owned(),
+            date: 0,
+            der,
+        };
         let bytes = encode(&[certificate(b"1"), certificate(b"2")], "changeit");
         assert!(bytes.windows(6).any(|window| window == b"cn=x 2"));
     }

@@ -58,19 +58,29 @@ pub fn library_flags(facts: &ElfFacts) -> Option<u32> {
 pub fn encode(libraries: &[Library], order: ByteOrder) -> Vec<u8> {
     let mut sorted: Vec<&Library> = libraries.iter().collect();
     sorted.sort_by(|one, other| compare(one, other));
-    let hwcaps: BTreeSet<&[u8]> = sorted.iter().filter_map(|library| library.hwcaps.as_deref()).collect();
+    let hwcaps: BTreeSet<&[u8]> = sorted
+        .iter()
+        .filter_map(|library| library.hwcaps.as_deref())
+        .collect();
     let hwcaps: Vec<&[u8]> = hwcaps.into_iter().collect();
     let strings = Strings::new(
-        sorted.iter().flat_map(|library| [library.soname.as_slice(), library.path.as_slice()]).chain(hwcaps.iter().copied()),
+        sorted
+            .iter()
+            .flat_map(|library| [library.soname.as_slice(), library.path.as_slice()])
+            .chain(hwcaps.iter().copied()),
     );
     let strings_at = HEADER_BYTES + sorted.len() * ENTRY_BYTES;
     let extensions_at = (strings_at + strings.bytes.len()).next_multiple_of(4);
 
-    let mut out = Output { bytes: Vec::with_capacity(extensions_at + 256), order };
+    let mut out = Output {
+        bytes: Vec::with_capacity(extensions_at + 256),
+        order,
+    };
     out.bytes.extend_from_slice(MAGIC);
     out.word(number(sorted.len()));
     out.word(number(strings.bytes.len()));
-    out.bytes.extend_from_slice(&[if order == ByteOrder::Little { 2 } else { 3 }, 0, 0, 0]);
+    out.bytes
+        .extend_from_slice(&[if order == ByteOrder::Little { 2 } else { 3 }, 0, 0, 0]);
     out.word(number(extensions_at));
     out.bytes.extend_from_slice(&[0; 12]);
     for library in sorted {
@@ -85,7 +95,10 @@ pub fn encode(libraries: &[Library], order: ByteOrder) -> Vec<u8> {
     }
     out.bytes.extend_from_slice(&strings.bytes);
     out.bytes.resize(extensions_at, 0);
-    let hwcap_offsets: Vec<usize> = hwcaps.iter().map(|name| strings_at + strings.offset(name)).collect();
+    let hwcap_offsets: Vec<usize> = hwcaps
+        .iter()
+        .map(|name| strings_at + strings.offset(name))
+        .collect();
     out.extensions(extensions_at, &hwcap_offsets);
     out.bytes
 }
@@ -118,17 +131,25 @@ pub(crate) fn compare_names(mut one: &[u8], mut other: &[u8]) -> Ordering {
             (Some(first), _) if first.is_ascii_digit() => return Ordering::Greater,
             (_, Some(second)) if second.is_ascii_digit() => return Ordering::Less,
             (first, second) if first != second => return first.cmp(&second),
-            _ => (one, other) = (one.get(1..).unwrap_or_default(), other.get(1..).unwrap_or_default()),
+            _ => {
+                (one, other) = (
+                    one.get(1..).unwrap_or_default(),
+                    other.get(1..).unwrap_or_default(),
+                )
+            }
         }
     }
 }
 
 fn leading_number(text: &[u8]) -> (u64, &[u8]) {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    let value = digits
+    let end = text
         .iter()
-        .fold(0_u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    let value = digits.iter().fold(0_u64, |value, digit| {
+        value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    });
     (value, rest)
 }
 
@@ -141,12 +162,17 @@ struct Strings<'s> {
 impl<'s> Strings<'s> {
     fn new(strings: impl Iterator<Item = &'s [u8]>) -> Self {
         let mut sorted: Vec<&[u8]> = strings.collect::<BTreeSet<_>>().into_iter().collect();
-        // By their ends; of two where one ends the other, the longer first.
+        // Descending by their ends; of two where one ends the other, the longer first.
         sorted.sort_by(|one, other| {
-            one.iter().rev().zip(other.iter().rev()).map(|(one, other)| one.cmp(other)).find(|order| order.is_ne())
+            let ends = other.iter().rev().zip(one.iter().rev());
+            ends.map(|(other, one)| other.cmp(one))
+                .find(|order| order.is_ne())
                 .unwrap_or_else(|| other.len().cmp(&one.len()))
         });
-        let mut table = Self { bytes: Vec::new(), offsets: BTreeMap::new() };
+        let mut table = Self {
+            bytes: Vec::new(),
+            offsets: BTreeMap::new(),
+        };
         let mut previous: (&[u8], usize) = (&[], 0);
         for string in sorted {
             let offset = if !table.bytes.is_empty() && previous.0.ends_with(string) {
@@ -199,7 +225,12 @@ impl Output {
             self.word(word);
         }
         if !hwcap_offsets.is_empty() {
-            for word in [TAG_GLIBC_HWCAPS, 0, number(hwcaps_at), number(hwcap_offsets.len() * 4)] {
+            for word in [
+                TAG_GLIBC_HWCAPS,
+                0,
+                number(hwcaps_at),
+                number(hwcap_offsets.len() * 4),
+            ] {
                 self.word(word);
             }
         }
@@ -267,7 +298,10 @@ mod tests {
         (0..word(bytes, 20))
             .map(|index| {
                 let entry = HEADER_BYTES + index * ENTRY_BYTES;
-                (text(bytes, word(bytes, entry + 4)), text(bytes, word(bytes, entry + 8)))
+                (
+                    text(bytes, word(bytes, entry + 4)),
+                    text(bytes, word(bytes, entry + 8)),
+                )
             })
             .collect()
     }
@@ -284,7 +318,15 @@ mod tests {
             ByteOrder::Little,
         );
         let names: Vec<_> = listed(&bytes).into_iter().map(|(_, path)| path).collect();
-        assert_eq!(names, ["/lib/libb.so.10", "/lib/libb.so.9", "/usr/local/lib/libb.so.9", "/lib/ld-linux.so.2"]);
+        assert_eq!(
+            names,
+            [
+                "/lib/libb.so.10",
+                "/lib/libb.so.9",
+                "/usr/local/lib/libb.so.9",
+                "/lib/ld-linux.so.2"
+            ]
+        );
     }
 
     #[test]
@@ -299,21 +341,36 @@ mod tests {
     fn a_soname_lies_in_the_end_of_its_path() {
         let bytes = encode(&[library("libz.so.1", "/usr/lib", None)], ByteOrder::Little);
         assert_eq!(word(&bytes, 24), "/usr/lib/libz.so.1".len() + 1);
-        assert_eq!(listed(&bytes), [("libz.so.1".to_owned(), "/usr/lib/libz.so.1".to_owned())]);
+        assert_eq!(
+            listed(&bytes),
+            [("libz.so.1".to_owned(), "/usr/lib/libz.so.1".to_owned())]
+        );
         assert!(bytes.ends_with(GENERATOR));
     }
 
     #[test]
     fn libraries_for_better_processors_come_first_and_name_their_level() {
         let bytes = encode(
-            &[library("libx.so.1", "/lib", None), library("libx.so.1", "/lib/glibc-hwcaps/x86-64-v3", Some("x86-64-v3"))],
+            &[
+                library("libx.so.1", "/lib", None),
+                library("libx.so.1", "/lib/glibc-hwcaps/x86-64-v3", Some("x86-64-v3")),
+            ],
             ByteOrder::Little,
         );
         assert_eq!(listed(&bytes)[0].1, "/lib/glibc-hwcaps/x86-64-v3/libx.so.1");
-        assert_eq!(bytes[HEADER_BYTES + 16..HEADER_BYTES + 24], HWCAP_EXTENSION.to_le_bytes());
+        assert_eq!(
+            bytes[HEADER_BYTES + 16..HEADER_BYTES + 24],
+            HWCAP_EXTENSION.to_le_bytes()
+        );
         let extensions = word(&bytes, 32);
-        assert_eq!((word(&bytes, extensions), word(&bytes, extensions + 4)), (EXTENSION_MAGIC as usize, 2));
-        assert_eq!(text(&bytes, word(&bytes, word(&bytes, extensions + 8 + 16 + 8))), "x86-64-v3");
+        assert_eq!(
+            (word(&bytes, extensions), word(&bytes, extensions + 4)),
+            (EXTENSION_MAGIC as usize, 2)
+        );
+        assert_eq!(
+            text(&bytes, word(&bytes, word(&bytes, extensions + 8 + 16 + 8))),
+            "x86-64-v3"
+        );
     }
 
     #[test]
@@ -334,7 +391,10 @@ mod tests {
             soname: None,
         };
         assert_eq!(library_flags(&facts(EM_X86_64, Class::Elf64, 0)), Some(0x303));
-        assert_eq!(library_flags(&facts(EM_ARM, Class::Elf32, 0x0500_0400)), Some(0x903));
+        assert_eq!(
+            library_flags(&facts(EM_ARM, Class::Elf32, 0x0500_0400)),
+            Some(0x903)
+        );
         assert_eq!(library_flags(&facts(EM_RISCV, Class::Elf64, 5)), Some(0x1003));
         assert_eq!(library_flags(&facts(EM_S390, Class::Elf64, 0)), Some(0x403));
         assert_eq!(library_flags(&facts(8, Class::Elf32, 0)), None);

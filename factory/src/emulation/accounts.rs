@@ -21,7 +21,13 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
     }
     let mut group = String::new();
     for entry in &accounts.groups {
-        let _ = writeln!(group, "{}:x:{}:{}", entry.name, entry.gid, entry.members.join(","));
+        let _ = writeln!(
+            group,
+            "{}:x:{}:{}",
+            entry.name,
+            entry.gid,
+            entry.members.join(",")
+        );
     }
     let mut rootfs = Generated::new(tree, ROOTFS, context);
     if !passwd.is_empty() {
@@ -30,7 +36,13 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
     if !group.is_empty() {
         rootfs.replacement(&at("/etc/group")?, 0o644, group)?;
     }
-    let asked_for = |path: &EntryPath| context.plan.directories.iter().any(|directory| directory.path == *path);
+    let asked_for = |path: &EntryPath| {
+        context
+            .plan
+            .directories
+            .iter()
+            .any(|directory| directory.path == *path)
+    };
     for home in context.plan.homes.iter().filter(|home| !asked_for(&home.path)) {
         rootfs.home(&home.path, home.mode, (home.uid, home.gid))?;
     }

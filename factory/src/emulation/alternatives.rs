@@ -16,7 +16,11 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
         let mut best: Option<(&Offer, String)> = None;
         for offer in group.offers {
             let path = with_triplet(offer.path);
-            if generated.has(&path)? && best.as_ref().is_none_or(|(known, _)| known.priority < offer.priority) {
+            if generated.has(&path)?
+                && best
+                    .as_ref()
+                    .is_none_or(|(known, _)| known.priority < offer.priority)
+            {
                 best = Some((offer, path));
             }
         }
@@ -69,7 +73,11 @@ struct Offer {
 }
 
 const fn offer(path: &'static str, priority: u32) -> Offer {
-    Offer { path, priority, followers: &[] }
+    Offer {
+        path,
+        priority,
+        followers: &[],
+    }
 }
 
 pub(super) const PIECE: &str = "alternatives";
@@ -91,11 +99,18 @@ const GROUPS: &[Group] = &[
             },
         ],
     },
-    Group { link: "/usr/bin/js", name: "js", offers: &[offer("/usr/bin/nodejs", 200)] },
+    Group {
+        link: "/usr/bin/js",
+        name: "js",
+        offers: &[offer("/usr/bin/nodejs", 200)],
+    },
     Group {
         link: "/usr/bin/which",
         name: "which",
-        offers: &[offer("/usr/bin/which.debianutils", 0), offer("/usr/bin/which.gnu", 10)],
+        offers: &[
+            offer("/usr/bin/which.debianutils", 0),
+            offer("/usr/bin/which.gnu", 10),
+        ],
     },
     Group {
         link: "/usr/bin/php",

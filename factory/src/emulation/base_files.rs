@@ -41,14 +41,30 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
     rootfs.empty_file("/var/log/wtmp", 0o664, (0, GROUP_UTMP))?;
     rootfs.empty_file("/var/log/btmp", 0o660, (0, GROUP_UTMP))?;
     rootfs.empty_file("/var/log/lastlog", 0o664, (0, GROUP_UTMP))?;
-    if rootfs.tree().is_directory(&super::generated::at("/usr/share/info")?) {
-        rootfs.copy("/usr/share/base-files/info.dir", "/usr/share/info/dir", Some(0o644))?;
+    if rootfs
+        .tree()
+        .is_directory(&super::generated::at("/usr/share/info")?)
+    {
+        rootfs.copy(
+            "/usr/share/base-files/info.dir",
+            "/usr/share/info/dir",
+            Some(0o644),
+        )?;
     }
     Ok(())
 }
 
-const LOCAL_DIRECTORIES: [&str; 9] =
-    ["share", "share/man", "bin", "games", "lib", "include", "sbin", "src", "etc"];
+const LOCAL_DIRECTORIES: [&str; 9] = [
+    "share",
+    "share/man",
+    "bin",
+    "games",
+    "lib",
+    "include",
+    "sbin",
+    "src",
+    "etc",
+];
 
 /// Debian's numbers of the groups `mail` and `utmp`, from base-passwd's `group.master`.
 const GROUP_MAIL: u32 = 8;

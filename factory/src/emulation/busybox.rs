@@ -20,7 +20,10 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
 }
 
 fn applets(program: &[u8]) -> Vec<&str> {
-    let Some(start) = program.windows(TABLE_START.len()).position(|window| window == TABLE_START) else {
+    let Some(start) = program
+        .windows(TABLE_START.len())
+        .position(|window| window == TABLE_START)
+    else {
         return Vec::new();
     };
     let table = program.get(start..).unwrap_or_default();
@@ -46,7 +49,10 @@ mod tests {
 
     #[test]
     fn applets_are_read_from_the_programs_table() {
-        assert_eq!(applets(b"\x7fELF..\0[\0[[\0ash\0zcat\0\0\x01\x02sh\0"), ["[", "[[", "ash", "zcat"]);
+        assert_eq!(
+            applets(b"\x7fELF..\0[\0[[\0ash\0zcat\0\0\x01\x02sh\0"),
+            ["[", "[[", "ash", "zcat"]
+        );
         assert!(applets(b"\x7fELF without a table").is_empty());
     }
 

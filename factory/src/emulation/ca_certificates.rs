@@ -20,7 +20,11 @@ pub(super) fn apply(
 ) -> Result<Vec<Certificate>, EmulationError> {
     add_users(tree, context)?;
     let packaged = context.has_package("ca-certificates");
-    let mut paths = if packaged { enabled(tree, context, report)? } else { Vec::new() };
+    let mut paths = if packaged {
+        enabled(tree, context, report)?
+    } else {
+        Vec::new()
+    };
     paths.extend(certificate_files(tree, &at(LOCAL_DIRECTORY)?));
     if paths.is_empty() {
         return Ok(Vec::new());
@@ -29,16 +33,23 @@ pub(super) fn apply(
     let mut bundle = Vec::new();
     let mut links = Vec::new();
     for path in &paths {
-        let Some(bytes) = read(tree, context, path, PEM_BYTES_MAX as u64)? else { continue };
+        let Some(bytes) = read(tree, context, path, PEM_BYTES_MAX as u64)? else {
+            continue;
+        };
         match parse_pem(&bytes) {
             Ok(found) => certificates.extend(found),
-            Err(error) => report.warnings.push(format!("{path} cannot be used as certificates: {error}")),
+            Err(error) => report
+                .warnings
+                .push(format!("{path} cannot be used as certificates: {error}")),
         }
         bundle.extend_from_slice(&bytes);
         if bytes.last().is_some_and(|&last| last != b'\n') {
             bundle.push(b'\n');
         }
-        links.push((link_name(path), path.to_string()));
+        // A link to a file that was dropped would lead to nothing.
+        if is_file(tree, path)? {
+            links.push((link_name(path), path.to_string()));
+        }
     }
     let mut generated = Generated::new(tree, PIECE, context);
     if packaged {
@@ -61,11 +72,17 @@ fn add_users(tree: &mut Tree, context: &Context<'_>) -> Result<(), EmulationErro
             Text::Inline(text) => text.clone().into_bytes(),
             Text::Disk(path) => read_disk(&user.name, path)?,
         };
-        let found =
-            parse_pem(&text).map_err(|source| EmulationError::UserCertificate { name: user.name.clone(), source })?;
+        let found = parse_pem(&text).map_err(|source| EmulationError::UserCertificate {
+            name: user.name.clone(),
+            source,
+        })?;
         let mut generated = Generated::new(tree, PIECE, context);
         for (index, certificate) in found.iter().enumerate() {
-            let suffix = if found.len() > 1 { format!("-{}", index + 1) } else { String::new() };
+            let suffix = if found.len() > 1 {
+                format!("-{}", index + 1)
+            } else {
+                String::new()
+            };
             let path = format!("{LOCAL_DIRECTORY}/{}{suffix}.crt", user.name);
             generated.file(&path, 0o644, certificate.pem.as_bytes())?;
         }
@@ -76,26 +93,41 @@ fn add_users(tree: &mut Tree, context: &Context<'_>) -> Result<(), EmulationErro
 fn read_disk(name: &str, path: &Path) -> Result<Vec<u8>, EmulationError> {
     use std::io::Read as _;
 
-    let unreadable =
-        |source| EmulationError::UserCertificateFile { name: name.to_owned(), path: path.to_owned(), source };
+    let unreadable = |source| EmulationError::UserCertificateFile {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        source,
+    };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = Vec::new();
-    file.take(PEM_BYTES_MAX as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+    file.take(PEM_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut text)
+        .map_err(unreadable)?;
     if text.len() > PEM_BYTES_MAX {
         let source = CertificateError::TooLong;
-        return Err(EmulationError::UserCertificate { name: name.to_owned(), source });
+        return Err(EmulationError::UserCertificate {
+            name: name.to_owned(),
+            source,
+        });
     }
     Ok(text)
 }
 
 /// The files that `/etc/ca-certificates.conf` enables. Without one of the user's, it is made and
 /// enables all that packages have, which is the answer to debconf's question that nobody is asked.
-fn enabled(tree: &mut Tree, context: &Context<'_>, report: &mut Report) -> Result<Vec<EntryPath>, EmulationError> {
+fn enabled(
+    tree: &mut Tree,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<Vec<EntryPath>, EmulationError> {
     let directory = at(SHARED_DIRECTORY)?;
     let mut names: Vec<String> = Vec::new();
     for path in certificate_files(tree, &directory) {
         let path = path.to_string();
-        names.extend(path.strip_prefix(SHARED_DIRECTORY).map(|name| name.trim_start_matches('/').to_owned()));
+        names.extend(
+            path.strip_prefix(SHARED_DIRECTORY)
+                .map(|name| name.trim_start_matches('/').to_owned()),
+        );
     }
     names.sort_unstable();
     let mut text = String::from(CONFIGURATION_HEAD);
@@ -111,22 +143,32 @@ fn enabled(tree: &mut Tree, context: &Context<'_>, report: &mut Report) -> Resul
             continue;
         }
         let path = directory.join(line.as_bytes())?;
-        if tree.file(&tree.resolve(&path, Last::Follow)?).is_some() {
+        if is_file(tree, &path)? || tree.dropped_file(&path).is_some() {
             paths.push(path);
         } else {
-            report.warnings.push(format!("{path} not found, but listed in {CONFIGURATION}"));
+            report
+                .warnings
+                .push(format!("{path} not found, but listed in {CONFIGURATION}"));
         }
     }
     Ok(paths)
 }
 
-/// All files named `*.crt` below a directory, by path.
+fn is_file(tree: &Tree, path: &EntryPath) -> Result<bool, EmulationError> {
+    Ok(tree.file(&tree.resolve(path, Last::Follow)?).is_some())
+}
+
+/// All files named `*.crt` below a directory, by path, also those that were dropped: who drops them
+/// wants the bundle alone.
 fn certificate_files(tree: &Tree, directory: &EntryPath) -> Vec<EntryPath> {
-    let mut paths: Vec<EntryPath> = tree
+    let present = tree
         .below(directory)
-        .filter(|(path, _)| path.as_bytes().ends_with(b".crt"))
-        .filter(|(path, _)| tree.resolve(path, Last::Follow).is_ok_and(|real| tree.file(&real).is_some()))
-        .map(|(path, _)| path.clone())
+        .map(|(path, _)| path)
+        .filter(|path| is_file(tree, path).unwrap_or(false));
+    let mut paths: Vec<EntryPath> = present
+        .chain(tree.dropped_below(directory))
+        .filter(|path| path.as_bytes().ends_with(b".crt"))
+        .cloned()
         .collect();
     // `sort` compares whole paths bytewise, which differs from our order by components.
     paths.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
@@ -149,20 +191,30 @@ fn link_name(path: &EntryPath) -> Vec<u8> {
 /// hash of its subject, and a number where subjects collide. Equal certificates get one link.
 fn add_hash_links(tree: &mut Tree, context: &Context<'_>) -> Result<(), EmulationError> {
     let directory = at(DIRECTORY)?;
-    let mut names: Vec<EntryPath> =
-        tree.children(&directory).map(|(path, _)| path.clone()).filter(has_certificate_suffix).collect();
+    let mut names: Vec<EntryPath> = tree
+        .children(&directory)
+        .map(|(path, _)| path.clone())
+        .filter(has_certificate_suffix)
+        .collect();
     names.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
     let mut taken: BTreeMap<u32, u32> = BTreeMap::new();
     let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
     let mut links = Vec::new();
     for path in names.into_iter().filter(|path| path.to_string() != BUNDLE) {
-        let Some(bytes) = read(tree, context, &path, PEM_BYTES_MAX as u64)? else { continue };
+        let Some(bytes) = read(tree, context, &path, PEM_BYTES_MAX as u64)? else {
+            continue;
+        };
         let Ok(found) = parse_pem(&bytes) else { continue };
         let [certificate] = found.as_slice() else { continue };
-        let Some(hash) = certificate.subject_hash() else { continue };
+        let Some(hash) = certificate.subject_hash() else {
+            continue;
+        };
         if seen.insert(certificate.der.clone()) {
             let number = taken.entry(hash).or_default();
-            links.push((format!("{hash:08x}.{number}"), path.file_name().unwrap_or_default().to_vec()));
+            links.push((
+                format!("{hash:08x}.{number}"),
+                path.file_name().unwrap_or_default().to_vec(),
+            ));
             *number += 1;
         }
     }
@@ -174,7 +226,9 @@ fn add_hash_links(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulatio
 }
 
 fn has_certificate_suffix(path: &EntryPath) -> bool {
-    [&b".pem"[..], b".crt", b".cer", b".crl"].iter().any(|suffix| path.as_bytes().ends_with(suffix))
+    [&b".pem"[..], b".crt", b".cer", b".crl"]
+        .iter()
+        .any(|suffix| path.as_bytes().ends_with(suffix))
 }
 
 const PIECE: &str = "ca-certificates";

@@ -16,7 +16,11 @@ pub(super) struct Generated<'t> {
 impl<'t> Generated<'t> {
     /// The piece of this name, which several emulations may share.
     pub(super) fn new(tree: &'t mut Tree, name: &'static str, context: &Context<'_>) -> Self {
-        Self { tree, name, date: context.date }
+        Self {
+            tree,
+            name,
+            date: context.date,
+        }
     }
 
     /// The tree as it is now.
@@ -25,7 +29,12 @@ impl<'t> Generated<'t> {
     }
 
     /// A directory, unless something is there.
-    pub(super) fn directory(&mut self, path: &str, mode: u32, owner: (u32, u32)) -> Result<(), EmulationError> {
+    pub(super) fn directory(
+        &mut self,
+        path: &str,
+        mode: u32,
+        owner: (u32, u32),
+    ) -> Result<(), EmulationError> {
         self.directory_at(&at(path)?, mode, owner)
     }
 
@@ -36,20 +45,38 @@ impl<'t> Generated<'t> {
         mode: u32,
         (uid, gid): (u32, u32),
     ) -> Result<(), EmulationError> {
-        let node = Node { uid, gid, ..self.node(NodeKind::Directory, mode) };
+        let node = Node {
+            uid,
+            gid,
+            ..self.node(NodeKind::Directory, mode)
+        };
         self.tree.place_if_absent(path, node)?;
         Ok(())
     }
 
     /// A directory whose mode and owner hold also when a package has it.
-    pub(super) fn home(&mut self, path: &EntryPath, mode: u32, (uid, gid): (u32, u32)) -> Result<(), EmulationError> {
-        let node = Node { uid, gid, ..self.node(NodeKind::Directory, mode) };
+    pub(super) fn home(
+        &mut self,
+        path: &EntryPath,
+        mode: u32,
+        (uid, gid): (u32, u32),
+    ) -> Result<(), EmulationError> {
+        let node = Node {
+            uid,
+            gid,
+            ..self.node(NodeKind::Directory, mode)
+        };
         self.tree.place(path, node)?;
         Ok(())
     }
 
     /// A file of root, unless something is there.
-    pub(super) fn file(&mut self, path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> Result<(), EmulationError> {
+    pub(super) fn file(
+        &mut self,
+        path: &str,
+        mode: u32,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<(), EmulationError> {
         let node = self.node(NodeKind::File(Content::memory(bytes.into())), mode);
         self.tree.place_if_absent(&at(path)?, node)?;
         Ok(())
@@ -72,21 +99,37 @@ impl<'t> Generated<'t> {
     }
 
     /// An empty file with this owner, unless something is there.
-    pub(super) fn empty_file(&mut self, path: &str, mode: u32, (uid, gid): (u32, u32)) -> Result<(), EmulationError> {
-        let node = Node { uid, gid, ..self.node(NodeKind::File(Content::memory(Vec::new())), mode) };
+    pub(super) fn empty_file(
+        &mut self,
+        path: &str,
+        mode: u32,
+        (uid, gid): (u32, u32),
+    ) -> Result<(), EmulationError> {
+        let node = Node {
+            uid,
+            gid,
+            ..self.node(NodeKind::File(Content::memory(Vec::new())), mode)
+        };
         self.tree.place_if_absent(&at(path)?, node)?;
         Ok(())
     }
 
-    /// What `cp -p` makes of a file of the tree, unless something is there or there is no such file.
+    /// What `cp -p` makes of a file of the tree, unless something is there or there is no such
+    /// file, not even a dropped one.
     pub(super) fn copy(&mut self, from: &str, to: &str, mode: Option<u32>) -> Result<(), EmulationError> {
         let from = self.tree.resolve(&at(from)?, Last::Follow)?;
-        let (Some(content), Some(original)) = (self.tree.file(&from).cloned(), self.tree.node(&from).cloned()) else {
+        let present = self.tree.node(&from).zip(self.tree.file(&from));
+        let Some((original, content)) = present.or_else(|| self.tree.dropped_file(&from)) else {
             return Ok(());
         };
+        let (original, content) = (original.clone(), content.clone());
         let piece = self.piece();
-        let node =
-            Node { kind: NodeKind::File(content), mode: mode.unwrap_or(original.mode), piece, ..original };
+        let node = Node {
+            kind: NodeKind::File(content),
+            mode: mode.unwrap_or(original.mode),
+            piece,
+            ..original
+        };
         self.tree.place_if_absent(&at(to)?, node)?;
         Ok(())
     }
@@ -111,8 +154,19 @@ impl<'t> Generated<'t> {
     }
 
     fn node(&mut self, kind: NodeKind, mode: u32) -> Node {
-        let mtime = if matches!(kind, NodeKind::Directory) { DIRECTORY_MTIME } else { self.date };
-        Node { kind, mode, uid: 0, gid: 0, mtime, piece: self.piece() }
+        let mtime = if matches!(kind, NodeKind::Directory) {
+            DIRECTORY_MTIME
+        } else {
+            self.date
+        };
+        Node {
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime,
+            piece: self.piece(),
+        }
     }
 
     fn piece(&mut self) -> PieceId {
@@ -131,7 +185,8 @@ pub(super) fn at(path: &str) -> Result<EntryPath, EmulationError> {
     Ok(EntryPath::parse_absolute(path.as_bytes())?)
 }
 
-/// The bytes of a file of the tree, wherever links lead; `None` when there is no file.
+/// The bytes of a file of the tree, or of one that was dropped from it, wherever links lead; `None` when
+/// there is no such file.
 pub(super) fn read(
     tree: &Tree,
     context: &Context<'_>,
@@ -139,16 +194,23 @@ pub(super) fn read(
     limit_bytes: u64,
 ) -> Result<Option<Vec<u8>>, EmulationError> {
     let real = tree.resolve(path, Last::Follow)?;
-    let Some(content) = tree.file(&real) else { return Ok(None) };
+    let Some(content) = tree
+        .file(&real)
+        .or_else(|| tree.dropped_file(&real).map(|(_, content)| content))
+    else {
+        return Ok(None);
+    };
     let bytes = context
         .reader
         .read(content, limit_bytes)
-        .map_err(|source| EmulationError::Read { path: path.clone(), source })?;
+        .map_err(|source| EmulationError::Read {
+            path: path.clone(),
+            source,
+        })?;
     Ok(Some(bytes))
 }
 
 /// Owner and group of what belongs to the system.
 pub(super) const ROOT: (u32, u32) = (0, 0);
 
-/// The piece with the small things that every image of a release shares.
-pub(super) const ROOTFS: &str = "rootfs";
+pub(super) use crate::tree::ROOTFS;

@@ -1,7 +1,7 @@
 //! `ca-certificates-java.postinst`: the keystore of authorities that every Java of the image uses; and
 //! the system preferences of `openjdk-N-jre-headless.postinst`.
 
-use super::generated::{Generated, ROOT};
+use super::generated::{Generated, ROOT, at};
 use super::{Context, EmulationError};
 use crate::certificates::Certificate;
 use crate::keystore::{self, TrustedCertificate};
@@ -13,7 +13,8 @@ pub(super) fn apply(
     certificates: &[Certificate],
 ) -> Result<(), EmulationError> {
     let runtime = context.packages.iter().any(|package| is_runtime(&package.name));
-    if (runtime || context.has_package("ca-certificates-java") || is_linked(tree)) && !certificates.is_empty() {
+    let wanted = runtime || is_expected(tree)?;
+    if wanted && !certificates.is_empty() {
         Generated::new(tree, "java-keystore", context).file(KEYSTORE, 0o644, keystore(certificates))?;
     }
     if runtime {
@@ -26,9 +27,15 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Whether a Java that is no package of Debian expects the keystore: some link of the image leads to it.
-fn is_linked(tree: &Tree) -> bool {
-    tree.iter().any(|(_, node)| matches!(&node.kind, NodeKind::Symlink(target) if &**target == KEYSTORE.as_bytes()))
+/// Whether a Java that is no package of Debian, or not there yet, expects the keystore: its directory is
+/// there (`ca-certificates-java` has it, and a specification may), or some link leads to it.
+fn is_expected(tree: &Tree) -> Result<bool, EmulationError> {
+    let leads_there =
+        |kind: &NodeKind| matches!(kind, NodeKind::Symlink(target) if &**target == KEYSTORE.as_bytes());
+    Ok(
+        tree.is_directory(&at("/etc/ssl/certs/java")?)
+            || tree.iter().any(|(_, node)| leads_there(&node.kind)),
+    )
 }
 
 fn is_runtime(package: &str) -> bool {

@@ -34,7 +34,12 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
                 if !found.is_link && found.name != found.soname {
                     links.push((path.clone(), found.name));
                 }
-                libraries.push(Library { soname: found.soname, path, flags: found.flags, hwcaps: hwcaps.clone() });
+                libraries.push(Library {
+                    soname: found.soname,
+                    path,
+                    flags: found.flags,
+                    hwcaps: hwcaps.clone(),
+                });
             }
         }
         if libraries.len() > LIBRARIES_MAX {
@@ -44,7 +49,11 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
     if libraries.is_empty() {
         return Ok(());
     }
-    let order = if context.architecture == Architecture::S390x { ByteOrder::Big } else { ByteOrder::Little };
+    let order = if context.architecture == Architecture::S390x {
+        ByteOrder::Big
+    } else {
+        ByteOrder::Little
+    };
     let mut generated = Generated::new(tree, "ld.so.cache", context);
     for (path, target) in links {
         generated.link_at(&EntryPath::parse_absolute(&path)?, &target)?;
@@ -74,14 +83,22 @@ fn search(tree: &Tree, facts: &Facts<'_>, directory: &str) -> Result<Vec<Found>,
         }
         let real = tree.resolve(path, Last::Follow)?;
         let Some(content) = tree.file(&real) else { continue };
-        let Some((flags, soname)) = facts.library(content, path)? else { continue };
-        let mut soname = soname.unwrap_or_else(|| name.to_vec());
+        let Some(known) = facts.library(content, path)? else {
+            continue;
+        };
+        let flags = known.flags;
+        let mut soname = known.soname.unwrap_or_else(|| name.to_vec());
         let is_link = matches!(node.kind, NodeKind::Symlink(_))
             && is_kept_as_link(real.file_name().unwrap_or_default(), &soname);
         if is_link {
             soname = name.to_vec();
         }
-        let found = Found { soname, name: name.to_vec(), is_link, flags };
+        let found = Found {
+            soname,
+            name: name.to_vec(),
+            is_link,
+            flags,
+        };
         match by_soname.get(&found.soname).and_then(|&index| all.get_mut(index)) {
             Some(known) => {
                 let newer = compare_names(&known.name, &found.name).is_lt();
@@ -105,13 +122,18 @@ fn is_kept_as_link(target: &[u8], soname: &[u8]) -> bool {
 }
 
 fn is_library_name(name: &[u8]) -> bool {
-    (name.starts_with(b"lib") || name.starts_with(b"ld-") || name.starts_with(b"ld.so"))
+    [&b"lib"[..], b"ld-", b"ld.so.", b"ld64.so."]
+        .iter()
+        .any(|start| name.starts_with(start))
         && name.windows(3).any(|window| window == b".so")
         && !name.ends_with(b"-gdb.py")
 }
 
+/// A directory with a leading slash, and the processors that it is for.
+type Searched = (String, Option<Vec<u8>>);
+
 /// A directory, and before it those of its subdirectories that hold builds for better processors.
-fn with_hwcaps(tree: &Tree, directory: &str) -> Result<Vec<(String, Option<Vec<u8>>)>, EmulationError> {
+fn with_hwcaps(tree: &Tree, directory: &str) -> Result<Vec<Searched>, EmulationError> {
     let mut directories = Vec::new();
     let parent = format!("{directory}/glibc-hwcaps");
     let real = tree.resolve(&at(&parent)?, Last::Follow)?;
@@ -133,7 +155,10 @@ fn searched_directories(tree: &Tree, context: &Context<'_>) -> Result<Vec<String
     };
     let mut directories = Vec::new();
     for line in lines(&configuration) {
-        match line.strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t'])) {
+        match line
+            .strip_prefix("include")
+            .filter(|rest| rest.starts_with([' ', '\t']))
+        {
             Some(patterns) => {
                 for file in patterns.split_whitespace().map(|pattern| included(tree, pattern)) {
                     for path in file? {
@@ -160,7 +185,13 @@ fn lines(text: &[u8]) -> impl Iterator<Item = String> {
     let text = String::from_utf8_lossy(text).into_owned();
     let lines: Vec<String> = text
         .lines()
-        .map(|line| line.split(['#', '=']).next().unwrap_or_default().trim().to_owned())
+        .map(|line| {
+            line.split(['#', '='])
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        })
         .filter(|line| !line.is_empty())
         .collect();
     lines.into_iter()
@@ -168,13 +199,19 @@ fn lines(text: &[u8]) -> impl Iterator<Item = String> {
 
 /// The files that an `include` names; its pattern may have a `*` in the last component.
 fn included(tree: &Tree, pattern: &str) -> Result<Vec<EntryPath>, EmulationError> {
-    let absolute = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/{pattern}") };
+    let absolute = if pattern.starts_with('/') {
+        pattern.to_owned()
+    } else {
+        format!("/etc/{pattern}")
+    };
     let (directory, name) = absolute.rsplit_once('/').unwrap_or_default();
     let (start, end) = match name.split_once('*') {
         Some(parts) => parts,
         None => return Ok(at(&absolute).into_iter().collect()),
     };
-    let Ok(directory) = at(if directory.is_empty() { "/" } else { directory }) else { return Ok(Vec::new()) };
+    let Ok(directory) = at(if directory.is_empty() { "/" } else { directory }) else {
+        return Ok(Vec::new());
+    };
     let real = tree.resolve(&directory, Last::Follow)?;
     let fits = |path: &EntryPath| {
         let name = path.file_name().unwrap_or_default();
@@ -183,7 +220,11 @@ fn included(tree: &Tree, pattern: &str) -> Result<Vec<EntryPath>, EmulationError
             && name.len() >= start.len() + end.len()
             && !name.starts_with(b".")
     };
-    Ok(tree.children(&real).map(|(path, _)| path.clone()).filter(fits).collect())
+    Ok(tree
+        .children(&real)
+        .map(|(path, _)| path.clone())
+        .filter(fits)
+        .collect())
 }
 
 const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;

@@ -10,12 +10,20 @@ use object::{Endianness, FileKind};
 use super::{Context, EmulationError};
 use crate::contents::{Class, ElfFacts};
 use crate::ld_so_cache::library_flags;
-use crate::tree::{Content, ContentSource, ContentReader};
+use crate::tree::{Content, ContentReader, ContentSource};
 
 /// Largest library of a user that is read, in bytes; a larger one is not in the cache, so the loader finds
 /// it only in its built-in directories.
 const LIBRARY_BYTES_MAX: u64 = 512 << 20;
 
+/// What a loader asks of a library.
+pub(super) struct SharedLibrary {
+    /// As [`library_flags`] gives them.
+    pub(super) flags: u32,
+    pub(super) soname: Option<Vec<u8>>,
+}
+
+/// The ELF files of an image.
 pub(super) struct Facts<'f> {
     /// By package and offset.
     packaged: HashMap<(usize, u64), &'f ElfFacts>,
@@ -32,7 +40,10 @@ impl<'f> Facts<'f> {
                 }
             }
         }
-        Self { packaged, reader: context.reader }
+        Self {
+            packaged,
+            reader: context.reader,
+        }
     }
 
     /// Flags and soname of a shared library; `None` for what is none.
@@ -40,7 +51,7 @@ impl<'f> Facts<'f> {
         &self,
         content: &Content,
         path: &EntryPath,
-    ) -> Result<Option<(u32, Option<Vec<u8>>)>, EmulationError> {
+    ) -> Result<Option<SharedLibrary>, EmulationError> {
         let read;
         let facts = match &content.source {
             ContentSource::Package { package, offset } => {
@@ -52,19 +63,26 @@ impl<'f> Facts<'f> {
             }
             _ if content.size > LIBRARY_BYTES_MAX => None,
             _ => {
-                let bytes = self
-                    .reader
-                    .read(content, LIBRARY_BYTES_MAX)
-                    .map_err(|source| EmulationError::Read { path: path.clone(), source })?;
+                let bytes =
+                    self.reader
+                        .read(content, LIBRARY_BYTES_MAX)
+                        .map_err(|source| EmulationError::Read {
+                            path: path.clone(),
+                            source,
+                        })?;
                 read = facts_of(&bytes);
                 read.as_ref()
             }
         };
-        let Some(facts) = facts.filter(|facts| facts.object_type == SHARED_OBJECT) else { return Ok(None) };
+        let Some(facts) = facts.filter(|facts| facts.object_type == SHARED_OBJECT) else {
+            return Ok(None);
+        };
         let soname = facts.soname.as_ref().map(|soname| soname.to_vec());
         // A soname with a slash would name a file elsewhere.
         let usable = soname.as_ref().is_none_or(|soname| !soname.contains(&b'/'));
-        Ok(library_flags(facts).filter(|_| usable).map(|flags| (flags, soname)))
+        Ok(library_flags(facts)
+            .filter(|_| usable)
+            .map(|flags| SharedLibrary { flags, soname }))
     }
 }
 
@@ -89,20 +107,36 @@ fn facts_of_class<H: FileHeader<Endian = Endianness>>(bytes: &[u8], class: Class
     })
 }
 
-fn soname<H: FileHeader<Endian = Endianness>>(header: &H, endian: Endianness, bytes: &[u8]) -> Option<Box<[u8]>> {
+fn soname<H: FileHeader<Endian = Endianness>>(
+    header: &H,
+    endian: Endianness,
+    bytes: &[u8],
+) -> Option<Box<[u8]>> {
     let segments = header.program_headers(endian, bytes).ok()?;
-    let dynamic = segments.iter().find_map(|segment| segment.dynamic(endian, bytes).ok().flatten())?;
+    let dynamic = segments
+        .iter()
+        .find_map(|segment| segment.dynamic(endian, bytes).ok().flatten())?;
     let value = |tag: DynamicTag| {
-        dynamic.iter().find(|entry| entry.d_tag(endian) == tag).map(|entry| entry.d_val(endian).into())
+        dynamic
+            .iter()
+            .find(|entry| entry.d_tag(endian) == tag)
+            .map(|entry| entry.d_val(endian).into())
     };
     let (strings, name): (u64, u64) = (value(DT_STRTAB)?, value(DT_SONAME)?);
     let address = strings.checked_add(name)?;
     let text = segments.iter().find_map(|segment| {
         let start: u64 = segment.p_vaddr(endian).into();
         let inside = usize::try_from(address.checked_sub(start)?).ok()?;
-        segment.data(endian, bytes).ok()?.get(inside..).filter(|_| segment.p_type(endian) == object::elf::PT_LOAD)
+        segment
+            .data(endian, bytes)
+            .ok()?
+            .get(inside..)
+            .filter(|_| segment.p_type(endian) == object::elf::PT_LOAD)
     })?;
-    let end = text.iter().take(SONAME_BYTES_MAX + 1).position(|&byte| byte == 0)?;
+    let end = text
+        .iter()
+        .take(SONAME_BYTES_MAX + 1)
+        .position(|&byte| byte == 0)?;
     text.get(..end).filter(|name| !name.is_empty()).map(Into::into)
 }
 

@@ -22,7 +22,9 @@ mod os_release;
 mod package_metadata;
 mod python;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
 mod time_zone;
 
 use std::sync::Arc;
@@ -149,7 +151,9 @@ pub fn apply(
     busybox::apply(tree, context)?;
     libraries::apply(tree, context)?;
     let still_unmatched = tree::drop_again(tree, &context.plan.drop)?;
-    report.unmatched_drops =
-        unmatched_drops.into_iter().filter(|pattern| still_unmatched.contains(pattern)).collect();
+    report.unmatched_drops = unmatched_drops
+        .into_iter()
+        .filter(|pattern| still_unmatched.contains(pattern))
+        .collect();
     Ok(report)
 }

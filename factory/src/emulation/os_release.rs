@@ -21,19 +21,34 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
         ("VERSION_ID", version.to_owned()),
         ("VERSION", format!("Debian GNU/Linux {version} ({codename})")),
         ("VERSION_CODENAME", codename.to_owned()),
-        ("HOME_URL", "https://github.com/GoogleContainerTools/distroless".to_owned()),
-        ("SUPPORT_URL", "https://github.com/GoogleContainerTools/distroless/blob/master/README.md".to_owned()),
-        ("BUG_REPORT_URL", "https://github.com/GoogleContainerTools/distroless/issues/new".to_owned()),
+        (
+            "HOME_URL",
+            "https://github.com/GoogleContainerTools/distroless".to_owned(),
+        ),
+        (
+            "SUPPORT_URL",
+            "https://github.com/GoogleContainerTools/distroless/blob/master/README.md".to_owned(),
+        ),
+        (
+            "BUG_REPORT_URL",
+            "https://github.com/GoogleContainerTools/distroless/issues/new".to_owned(),
+        ),
     ];
-    let mut own: BTreeMap<&str, &str> =
-        plan.os_release.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let mut own: BTreeMap<&str, &str> = plan
+        .os_release
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
     for (key, value) in &mut fields {
         if let Some(replacement) = own.remove(*key) {
             replacement.clone_into(value);
         }
     }
     let mut text = String::new();
-    let all = fields.iter().map(|(key, value)| (*key, value.as_str())).chain(own);
+    let all = fields
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .chain(own);
     for (key, value) in all.filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(text, "{key}=\"{}\"", escaped(value));
     }

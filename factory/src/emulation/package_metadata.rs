@@ -21,11 +21,20 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
         })
         .collect();
     for (piece, index) in pieces {
-        let Some(package) = context.packages.get(index) else { continue };
+        let Some(package) = context.packages.get(index) else {
+            continue;
+        };
         let mtime = newest(package).unwrap_or(context.date);
         let mut put = |name: &str, bytes: &[u8]| -> Result<(), EmulationError> {
             let kind = NodeKind::File(Content::memory(bytes));
-            let node = Node { kind, mode: 0o644, uid: 0, gid: 0, mtime, piece };
+            let node = Node {
+                kind,
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                mtime,
+                piece,
+            };
             tree.place_if_absent(&at(&format!("/var/lib/dpkg/status.d/{name}"))?, node)?;
             Ok(())
         };
@@ -40,6 +49,9 @@ pub(super) fn apply(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulat
 /// The time of the package itself rather than of the lock: the layer of a package that did not change
 /// must not change with the lock.
 fn newest(package: &PackageContents) -> Option<i64> {
-    let files = package.entries.iter().filter(|entry| matches!(entry.entry.kind, EntryKind::File));
+    let files = package
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.entry.kind, EntryKind::File));
     files.map(|entry| entry.entry.mtime).max()
 }

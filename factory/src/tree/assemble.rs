@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use archive::{EntryPath, tar};
 
-use super::links::Links;
+use super::links::{Links, WrittenLink};
 use super::{
     Content, ContentSource, DIRECTORY_MTIME, DiskLimits, Node, NodeKind, PieceId, PieceKind, Tree, TreeError,
     conflicts, drops, user,
@@ -62,7 +62,13 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled, TreeError> {
     let mut tree = Tree::new();
     for (index, package) in inputs.packages.iter().enumerate() {
         let piece = tree.add_piece(package.name.clone(), PieceKind::Package(index));
-        let mut placement = Placement { tree: &mut tree, links: &mut links, inputs, piece, index };
+        let mut placement = Placement {
+            tree: &mut tree,
+            links: &mut links,
+            inputs,
+            piece,
+            index,
+        };
         for entry in &package.entries {
             placement.entry(entry)?;
         }
@@ -71,12 +77,27 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled, TreeError> {
     for step in &inputs.plan.moves {
         tree.rename(&step.from, &step.to)?;
     }
+    let rootfs = tree.add_piece(ROOTFS, PieceKind::Generated);
     let user = tree.add_piece("user", PieceKind::User);
-    place_merge_links(&mut tree, &merged, user)?;
+    // What the user adds may be the first to lie in one of the merged directories.
+    for (path, target) in &merged {
+        let kind = NodeKind::Symlink(target.clone());
+        let link = Node {
+            kind,
+            mode: 0o777,
+            uid: 0,
+            gid: 0,
+            mtime: inputs.date,
+            piece: rootfs,
+        };
+        tree.place_if_absent(path, link)?;
+    }
     user::add(&mut tree, inputs, user)?;
-    // A user's file may have made one of the directories that the links point to.
-    place_merge_links(&mut tree, &merged, user)?;
-    Ok(Assembled { tree, unmatched_drops })
+    remove_unused(&mut tree, &merged, rootfs)?;
+    Ok(Assembled {
+        tree,
+        unmatched_drops,
+    })
 }
 
 /// The top-level directories that are links into `/usr`, with their targets.
@@ -85,7 +106,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled, TreeError> {
 /// package ships, which is none in the catalogue. Debian 12's own base-files and libraries still have
 /// real `/bin` and `/lib`, and distroless keeps them so; users who stack unmerged Debian 12 packages or
 /// tars with `lib/` entries on such an image would otherwise overwrite `/lib` and lose the loader.
-fn merged_directories(inputs: &Inputs<'_>) -> Vec<(EntryPath, Box<[u8]>)> {
+fn merged_directories(inputs: &Inputs<'_>) -> Vec<WrittenLink> {
     if inputs.plan.release == Release::Debian12 {
         return Vec::new();
     }
@@ -98,12 +119,12 @@ fn merged_directories(inputs: &Inputs<'_>) -> Vec<(EntryPath, Box<[u8]>)> {
         .collect()
 }
 
-/// Makes the link of every merged directory whose target exists.
-fn place_merge_links(tree: &mut Tree, merged: &[(EntryPath, Box<[u8]>)], piece: PieceId) -> Result<(), TreeError> {
+/// Takes the links of merged directories away that nothing lies behind.
+fn remove_unused(tree: &mut Tree, merged: &[WrittenLink], piece: PieceId) -> Result<(), TreeError> {
     for (path, target) in merged {
-        if tree.node(path).is_none() && tree.is_directory(&EntryPath::parse(target)?) {
-            let kind = NodeKind::Symlink(target.clone());
-            tree.place(path, Node { kind, mode: 0o777, uid: 0, gid: 0, mtime: DIRECTORY_MTIME, piece })?;
+        let is_ours = tree.node(path).is_some_and(|node| node.piece == piece);
+        if is_ours && !tree.is_directory(&EntryPath::parse(target)?) {
+            tree.remove(path);
         }
     }
     Ok(())
@@ -112,8 +133,8 @@ fn place_merge_links(tree: &mut Tree, merged: &[(EntryPath, Box<[u8]>)], piece: 
 /// The links of usr-merge, of base-files' maintainer script, and of all packages.
 fn written_links(
     packages: &[Arc<PackageContents>],
-    merged: &[(EntryPath, Box<[u8]>)],
-) -> Result<Vec<(EntryPath, Box<[u8]>)>, TreeError> {
+    merged: &[WrittenLink],
+) -> Result<Vec<WrittenLink>, TreeError> {
     let mut written = merged.to_vec();
     if packages.iter().any(|package| package.name == "base-files") {
         for (path, target) in RUN_LINKS {
@@ -173,9 +194,21 @@ impl Placement<'_, '_> {
             return self.tree.make_directory(&target, self.piece).map(drop);
         }
         match self.tree.node(&path) {
-            Some(Node { kind: NodeKind::Directory, .. }) if !self.tree.is_implied(&path) => return Ok(()),
-            Some(Node { kind: NodeKind::Directory, .. }) | None => {}
-            Some(_) => return Err(TreeError::NotADirectory { path: path.clone(), ancestor: path }),
+            Some(Node {
+                kind: NodeKind::Directory,
+                ..
+            }) if !self.tree.is_implied(&path) => return Ok(()),
+            Some(Node {
+                kind: NodeKind::Directory,
+                ..
+            })
+            | None => {}
+            Some(_) => {
+                return Err(TreeError::NotADirectory {
+                    path: path.clone(),
+                    ancestor: path,
+                });
+            }
         }
         let node = Node {
             kind: NodeKind::Directory,
@@ -196,7 +229,10 @@ impl Placement<'_, '_> {
             tar::EntryKind::File => NodeKind::File(Content {
                 digest: entry.digest.unwrap_or_default(),
                 size: entry.entry.size,
-                source: ContentSource::Package { package: self.index, offset: entry.offset },
+                source: ContentSource::Package {
+                    package: self.index,
+                    offset: entry.offset,
+                },
             }),
             tar::EntryKind::CharDevice { .. } | tar::EntryKind::BlockDevice { .. } | tar::EntryKind::Fifo => {
                 return Err(TreeError::SpecialFile {
@@ -209,9 +245,15 @@ impl Placement<'_, '_> {
 }
 
 /// A number of the owner as images have it.
-pub(super) fn owner(id: u64, path: &EntryPath) -> Result<u32, TreeError> {
-    u32::try_from(id).map_err(|_| TreeError::OwnerTooLarge { path: path.clone(), id })
+fn owner(id: u64, path: &EntryPath) -> Result<u32, TreeError> {
+    u32::try_from(id).map_err(|_| TreeError::OwnerTooLarge {
+        path: path.clone(),
+        id,
+    })
 }
+
+/// Name of the generated piece with the small things that every image of a release shares.
+pub(crate) const ROOTFS: &str = "rootfs";
 
 /// The directories of usr-merge, as base-files 13 and its trigger have them.
 const MERGED_DIRECTORIES: [&str; 7] = ["bin", "sbin", "lib", "lib64", "lib32", "libo32", "libx32"];

@@ -25,10 +25,14 @@ pub(super) fn keeps_first(
     path: &EntryPath,
     node: &Node,
 ) -> Result<bool, TreeError> {
-    let Some(present) = tree.node(path) else { return Ok(false) };
+    let Some(present) = tree.node(path) else {
+        return Ok(false);
+    };
     if present.piece == node.piece {
         // The same package under two names that usr-merge makes one.
-        return same(tree, path, present, node).then_some(true).ok_or_else(|| conflict(tree, path, node));
+        return same(tree, path, present, node)
+            .then_some(true)
+            .ok_or_else(|| conflict(tree, path, node));
     }
     if matches!(present.kind, NodeKind::Directory) {
         return match node.kind {
@@ -40,7 +44,8 @@ pub(super) fn keeps_first(
     if same(tree, path, present, node) {
         return Ok(true);
     }
-    let (Some(first), Some(second)) = (package(tree, packages, present), package(tree, packages, node)) else {
+    let (Some(first), Some(second)) = (package(tree, packages, present), package(tree, packages, node))
+    else {
         return Ok(false);
     };
     if replaces(first, second)? {
@@ -58,7 +63,8 @@ fn same(tree: &Tree, path: &EntryPath, present: &Node, node: &Node) -> bool {
         (NodeKind::Symlink(first), NodeKind::Symlink(second)) => first == second,
         (NodeKind::Directory, NodeKind::Directory) => true,
         (NodeKind::File(_) | NodeKind::Hardlink(_), NodeKind::File(second)) => {
-            owner(present) == owner(node) && tree.file(path).is_some_and(|first| first.digest == second.digest)
+            owner(present) == owner(node)
+                && tree.file(path).is_some_and(|first| first.digest == second.digest)
         }
         (NodeKind::File(_) | NodeKind::Hardlink(_), NodeKind::Hardlink(target)) => {
             let first = tree.file(path).map(|content| content.digest);
@@ -68,7 +74,11 @@ fn same(tree: &Tree, path: &EntryPath, present: &Node, node: &Node) -> bool {
     }
 }
 
-fn package<'p>(tree: &Tree, packages: &'p [Arc<PackageContents>], node: &Node) -> Option<&'p PackageContents> {
+fn package<'p>(
+    tree: &Tree,
+    packages: &'p [Arc<PackageContents>],
+    node: &Node,
+) -> Option<&'p PackageContents> {
     match tree.piece(node.piece)?.kind {
         PieceKind::Package(index) => packages.get(index).map(AsRef::as_ref),
         _ => None,
@@ -77,9 +87,13 @@ fn package<'p>(tree: &Tree, packages: &'p [Arc<PackageContents>], node: &Node) -
 
 /// Whether the control file of `one` says that it replaces files of `other`.
 fn replaces(one: &PackageContents, other: &PackageContents) -> Result<bool, TreeError> {
-    let damaged = |package: &PackageContents| TreeError::Control { package: package.name.clone() };
+    let damaged = |package: &PackageContents| TreeError::Control {
+        package: package.name.clone(),
+    };
     let paragraph = Paragraph::parse(&one.control).map_err(|_| damaged(one))?;
-    let Some(text) = paragraph.field("Replaces") else { return Ok(false) };
+    let Some(text) = paragraph.field("Replaces") else {
+        return Ok(false);
+    };
     let relations: Relations = text.parse().map_err(|_| damaged(one))?;
     let version: Version = other.version.parse().map_err(|_| damaged(other))?;
     Ok(relations
@@ -92,7 +106,10 @@ fn replaces(one: &PackageContents, other: &PackageContents) -> Result<bool, Tree
 fn conflict(tree: &Tree, path: &EntryPath, node: &Node) -> TreeError {
     TreeError::FileConflict {
         path: path.clone(),
-        first: tree.node(path).map(|present| tree.piece_name(present.piece)).unwrap_or_default(),
+        first: tree
+            .node(path)
+            .map(|present| tree.piece_name(present.piece))
+            .unwrap_or_default(),
         second: tree.piece_name(node.piece),
     }
 }

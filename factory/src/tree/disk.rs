@@ -26,7 +26,12 @@ pub struct DiskLimits {
 
 impl Default for DiskLimits {
     fn default() -> Self {
-        Self { entries_max: 200_000, file_bytes_max: 8 << 30, tree_bytes_max: 16 << 30, depth_max: 128 }
+        Self {
+            entries_max: 200_000,
+            file_bytes_max: 8 << 30,
+            tree_bytes_max: 16 << 30,
+            depth_max: 128,
+        }
     }
 }
 
@@ -64,21 +69,40 @@ pub(super) enum DiskKind {
 /// # Errors
 /// When it cannot be read, is not a regular file, or is over the limit.
 pub(super) fn file(path: &Path, limits: &DiskLimits) -> Result<DiskFile, TreeError> {
-    let unreadable = |source| TreeError::Disk { path: path.to_owned(), source };
+    let unreadable = |source| TreeError::Disk {
+        path: path.to_owned(),
+        source,
+    };
     let file = fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(TreeError::DiskType { path: path.to_owned() });
+        return Err(TreeError::DiskType {
+            path: path.to_owned(),
+        });
     }
     let mut hasher = Sha256::new();
-    let size = std::io::copy(&mut file.take(limits.file_bytes_max.saturating_add(1)), &mut hasher)
-        .map_err(unreadable)?;
+    let size = std::io::copy(
+        &mut file.take(limits.file_bytes_max.saturating_add(1)),
+        &mut hasher,
+    )
+    .map_err(unreadable)?;
     if size > limits.file_bytes_max {
         return Err(limit(path, "bytes", limits.file_bytes_max));
     }
-    let mode = if metadata.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
+    let mode = if metadata.permissions().mode() & 0o100 == 0 {
+        0o644
+    } else {
+        0o755
+    };
     let source = ContentSource::Disk(path.into());
-    Ok(DiskFile { content: Content { digest: hasher.finalize().into(), size, source }, mode })
+    Ok(DiskFile {
+        content: Content {
+            digest: hasher.finalize().into(),
+            size,
+            source,
+        },
+        mode,
+    })
 }
 
 /// Everything below `root`, directories before what is in them, by name.
@@ -89,7 +113,12 @@ pub(super) fn file(path: &Path, limits: &DiskLimits) -> Result<DiskFile, TreeErr
 /// # Errors
 /// When something cannot be read, is neither file, directory nor link, or a limit is passed.
 pub(super) fn tree(root: &Path, limits: &DiskLimits) -> Result<Vec<DiskEntry>, TreeError> {
-    let mut walk = Walk { root, limits, entries: Vec::new(), bytes: 0 };
+    let mut walk = Walk {
+        root,
+        limits,
+        entries: Vec::new(),
+        bytes: 0,
+    };
     walk.directory(root, &EntryPath::root(), 0)?;
     Ok(walk.entries)
 }
@@ -104,9 +133,16 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn directory(&mut self, directory: &Path, path: &EntryPath, depth: u64) -> Result<(), TreeError> {
         if depth > self.limits.depth_max {
-            return Err(limit(self.root, "directories within directories", self.limits.depth_max));
+            return Err(limit(
+                self.root,
+                "directories within directories",
+                self.limits.depth_max,
+            ));
         }
-        let unreadable = |source| TreeError::Disk { path: directory.to_owned(), source };
+        let unreadable = |source| TreeError::Disk {
+            path: directory.to_owned(),
+            source,
+        };
         let mut names: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(directory).map_err(unreadable)? {
             names.push(entry.map_err(unreadable)?.path());
@@ -122,17 +158,25 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, on_disk: &Path, parent: &EntryPath, depth: u64) -> Result<(), TreeError> {
-        let unreadable = |source| TreeError::Disk { path: on_disk.to_owned(), source };
+        let unreadable = |source| TreeError::Disk {
+            path: on_disk.to_owned(),
+            source,
+        };
         let path = parent.join(on_disk.file_name().unwrap_or_default().as_bytes())?;
         let kind = fs::symlink_metadata(on_disk).map_err(unreadable)?.file_type();
         if kind.is_dir() {
-            self.entries.push(DiskEntry { path: path.clone(), kind: DiskKind::Directory });
+            self.entries.push(DiskEntry {
+                path: path.clone(),
+                kind: DiskKind::Directory,
+            });
             return self.directory(on_disk, &path, depth + 1);
         }
         let kind = if kind.is_symlink() {
             let target = fs::read_link(on_disk).map_err(unreadable)?.into_os_string();
             if leaves_tree(parent, target.as_bytes()) {
-                return Err(TreeError::LinkOutOfTree { path: on_disk.to_owned() });
+                return Err(TreeError::LinkOutOfTree {
+                    path: on_disk.to_owned(),
+                });
             }
             DiskKind::Symlink(target.as_bytes().into())
         } else if kind.is_file() {
@@ -143,7 +187,9 @@ impl Walk<'_> {
             }
             DiskKind::File(file)
         } else {
-            return Err(TreeError::DiskType { path: on_disk.to_owned() });
+            return Err(TreeError::DiskType {
+                path: on_disk.to_owned(),
+            });
         };
         self.entries.push(DiskEntry { path, kind });
         Ok(())
@@ -168,7 +214,11 @@ fn leaves_tree(parent: &EntryPath, target: &[u8]) -> bool {
 }
 
 fn limit(path: &Path, what: &'static str, limit: u64) -> TreeError {
-    TreeError::DiskLimit { path: path.to_owned(), what, limit }
+    TreeError::DiskLimit {
+        path: path.to_owned(),
+        what,
+        limit,
+    }
 }
 
 #[cfg(test)]
@@ -194,22 +244,44 @@ mod tests {
         let paths: Vec<String> = entries.iter().map(|entry| entry.path.to_string()).collect();
         assert_eq!(paths, ["/a", "/b", "/b/link", "/b/x"]);
         assert!(matches!(&entries[2].kind, DiskKind::Symlink(target) if &**target == b"../a"));
-        assert!(matches!(&entries[0].kind, DiskKind::File(file) if file.mode == 0o755 && file.content.size == 4));
+        assert!(
+            matches!(&entries[0].kind, DiskKind::File(file) if file.mode == 0o755 && file.content.size == 4)
+        );
         assert!(matches!(&entries[3].kind, DiskKind::File(file) if file.mode == 0o644));
     }
 
     #[test]
     fn limits_hold_at_the_limit_and_stop_one_above() {
         let directory = sample();
-        let limits = DiskLimits { entries_max: 4, tree_bytes_max: 5, file_bytes_max: 4, depth_max: 1 };
+        let limits = DiskLimits {
+            entries_max: 4,
+            tree_bytes_max: 5,
+            file_bytes_max: 4,
+            depth_max: 1,
+        };
         assert!(tree(directory.path(), &limits).is_ok());
         for limits in [
-            DiskLimits { entries_max: 3, ..limits },
-            DiskLimits { tree_bytes_max: 4, ..limits },
-            DiskLimits { file_bytes_max: 3, ..limits },
-            DiskLimits { depth_max: 0, ..limits },
+            DiskLimits {
+                entries_max: 3,
+                ..limits
+            },
+            DiskLimits {
+                tree_bytes_max: 4,
+                ..limits
+            },
+            DiskLimits {
+                file_bytes_max: 3,
+                ..limits
+            },
+            DiskLimits {
+                depth_max: 0,
+                ..limits
+            },
         ] {
-            assert!(matches!(tree(directory.path(), &limits), Err(TreeError::DiskLimit { .. })), "{limits:?}");
+            assert!(
+                matches!(tree(directory.path(), &limits), Err(TreeError::DiskLimit { .. })),
+                "{limits:?}"
+            );
         }
     }
 
@@ -228,7 +300,13 @@ mod tests {
     #[test]
     fn a_missing_file_and_a_directory_are_errors() {
         let directory = sample();
-        assert!(matches!(file(&directory.path().join("none"), &DiskLimits::default()), Err(TreeError::Disk { .. })));
-        assert!(matches!(file(directory.path(), &DiskLimits::default()), Err(TreeError::DiskType { .. })));
+        assert!(matches!(
+            file(&directory.path().join("none"), &DiskLimits::default()),
+            Err(TreeError::Disk { .. })
+        ));
+        assert!(matches!(
+            file(directory.path(), &DiskLimits::default()),
+            Err(TreeError::DiskType { .. })
+        ));
     }
 }

@@ -13,12 +13,17 @@ use crate::specification::Drop;
 ///
 /// `*` and `?` stay within a component, `**` crosses them. A directory that had content and lost the
 /// last of it to a drop goes too; one that was empty before stays, unless a pattern matches it.
+/// What is generated from a file that is dropped (a bundle from its certificates, say) is generated all
+/// the same.
 ///
 /// # Errors
 /// For a pattern that is not valid or does not begin with `/`.
 pub(crate) fn apply(tree: &mut Tree, drops: &[Drop]) -> Result<Vec<String>, TreeError> {
     let patterns: Vec<&String> = drops.iter().flat_map(|drop| &drop.patterns).collect();
-    let matchers = patterns.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>, _>>()?;
+    let matchers = patterns
+        .iter()
+        .map(|pattern| matcher(pattern))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut matched = vec![false; patterns.len()];
     let mut dropped: BTreeSet<EntryPath> = BTreeSet::new();
     for (path, _) in tree.iter() {
@@ -31,22 +36,33 @@ pub(crate) fn apply(tree: &mut Tree, drops: &[Drop]) -> Result<Vec<String>, Tree
         }
     }
     for path in &dropped {
-        tree.remove(path);
+        tree.drop_path(path);
     }
     for path in &dropped {
         remove_empty_parents(tree, path);
     }
-    Ok(patterns.into_iter().zip(matched).filter(|(_, matched)| !matched).map(|(pattern, _)| pattern.clone()).collect())
+    Ok(patterns
+        .into_iter()
+        .zip(matched)
+        .filter(|(_, matched)| !matched)
+        .map(|(pattern, _)| pattern.clone())
+        .collect())
 }
 
 pub(super) fn matcher(pattern: &str) -> Result<GlobMatcher, TreeError> {
-    let relative =
-        pattern.strip_prefix('/').ok_or_else(|| TreeError::RelativePattern { pattern: pattern.to_owned() })?;
+    let relative = pattern
+        .strip_prefix('/')
+        .ok_or_else(|| TreeError::RelativePattern {
+            pattern: pattern.to_owned(),
+        })?;
     let glob: Glob = GlobBuilder::new(relative.trim_end_matches('/'))
         .literal_separator(true)
         .backslash_escape(true)
         .build()
-        .map_err(|source| TreeError::Pattern { pattern: pattern.to_owned(), source })?;
+        .map_err(|source| TreeError::Pattern {
+            pattern: pattern.to_owned(),
+            source,
+        })?;
     Ok(glob.compile_matcher())
 }
 

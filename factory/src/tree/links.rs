@@ -9,6 +9,9 @@ use super::TreeError;
 /// How many symbolic links one path may lead through, as on Linux.
 pub(super) const LINKS_FOLLOWED_MAX: u32 = 40;
 
+/// A link: its path as a package has it, and its target as written.
+pub(super) type WrittenLink = (EntryPath, Box<[u8]>);
+
 /// Symbolic links that are known before the tree is laid out: those of usr-merge and of every package.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -24,7 +27,7 @@ impl Links {
     ///
     /// # Errors
     /// When links lead in a circle.
-    pub(super) fn new(written: &[(EntryPath, Box<[u8]>)]) -> Result<Self, TreeError> {
+    pub(super) fn new(written: &[WrittenLink]) -> Result<Self, TreeError> {
         let mut links = Self::default();
         for _ in 0..SETTLING_ROUNDS_MAX {
             let mut next = HashMap::with_capacity(written.len());
@@ -74,7 +77,10 @@ impl Links {
         if let Some(real) = self.known.get(path) {
             return Ok(real.clone());
         }
-        let (parent, name) = (path.parent().unwrap_or_else(EntryPath::root), path.file_name().unwrap_or_default());
+        let (parent, name) = (
+            path.parent().unwrap_or_else(EntryPath::root),
+            path.file_name().unwrap_or_default(),
+        );
         let parent = self.follow(&parent, depth)?;
         let mut real = parent.join(name)?;
         if let Some(target) = self.targets.get(&real) {
@@ -95,7 +101,11 @@ impl Links {
 /// `..` is taken literally: it is right when the target's directories are not links themselves, which
 /// holds for links of packages (Debian policy 10.5 keeps them within a top-level directory).
 pub(super) fn join_target(directory: &EntryPath, target: &[u8]) -> Result<EntryPath, TreeError> {
-    let mut path = if target.first() == Some(&b'/') { EntryPath::root() } else { directory.clone() };
+    let mut path = if target.first() == Some(&b'/') {
+        EntryPath::root()
+    } else {
+        directory.clone()
+    };
     for component in target.split(|&byte| byte == b'/') {
         match component {
             b"" | b"." => {}
@@ -117,15 +127,20 @@ mod tests {
     }
 
     fn links(written: &[(&str, &str)]) -> Links {
-        let written: Vec<_> =
-            written.iter().map(|(at, target)| (path(at), target.as_bytes().into())).collect();
+        let written: Vec<_> = written
+            .iter()
+            .map(|(at, target)| (path(at), target.as_bytes().into()))
+            .collect();
         Links::new(&written).unwrap()
     }
 
     #[test]
     fn what_lies_behind_a_link_is_placed_where_the_link_points() {
         let mut links = links(&[("/lib", "usr/lib"), ("/usr/lib/x", "/opt/x")]);
-        assert_eq!(links.place_of(&path("/lib/libc.so.6")).unwrap(), path("/usr/lib/libc.so.6"));
+        assert_eq!(
+            links.place_of(&path("/lib/libc.so.6")).unwrap(),
+            path("/usr/lib/libc.so.6")
+        );
         assert_eq!(links.place_of(&path("/lib/x/y")).unwrap(), path("/opt/x/y"));
         assert_eq!(links.place_of(&path("/lib")).unwrap(), path("/lib"));
         assert_eq!(links.place_of(&path("/library/a")).unwrap(), path("/library/a"));
@@ -140,13 +155,22 @@ mod tests {
 
     #[test]
     fn links_in_a_circle_are_refused() {
-        let written = vec![(path("/a"), b"b".as_slice().into()), (path("/b"), b"a".as_slice().into())];
+        let written = vec![
+            (path("/a"), b"b".as_slice().into()),
+            (path("/b"), b"a".as_slice().into()),
+        ];
         let mut links = Links::new(&written).unwrap();
-        assert!(matches!(links.place_of(&path("/a/x")), Err(TreeError::LinkLoop { .. })));
+        assert!(matches!(
+            links.place_of(&path("/a/x")),
+            Err(TreeError::LinkLoop { .. })
+        ));
     }
 
     #[test]
     fn parents_of_the_root_are_the_root() {
-        assert_eq!(join_target(&path("/usr/lib"), b"../../../../etc/./x").unwrap(), path("/etc/x"));
+        assert_eq!(
+            join_target(&path("/usr/lib"), b"../../../../etc/./x").unwrap(),
+            path("/etc/x")
+        );
     }
 }

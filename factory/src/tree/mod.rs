@@ -21,6 +21,8 @@ mod disk;
 mod drops;
 mod links;
 mod nodes;
+#[cfg(test)]
+mod tests;
 mod user;
 
 use std::path::Path;
@@ -29,8 +31,8 @@ use std::sync::Arc;
 use archive::EntryPath;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use assemble::RUN_LINKS;
 pub use assemble::{ArchiveContents, Assembled, Inputs, assemble};
+pub(crate) use assemble::{ROOTFS, RUN_LINKS};
 pub use disk::DiskLimits;
 pub(crate) use drops::apply as drop_again;
 pub use nodes::{Last, Tree};
@@ -155,7 +157,9 @@ pub enum PieceKind {
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// Two packages have different things at one path.
-    #[error("{path} is in both {first} and {second}, with different content, and neither says that it replaces the other")]
+    #[error(
+        "{path} is in both {first} and {second}, with different content, and neither says that it replaces the other"
+    )]
     FileConflict {
         /// The path in the image.
         path: EntryPath,

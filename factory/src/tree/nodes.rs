@@ -20,6 +20,8 @@ pub struct Tree {
     hard_links: BTreeMap<EntryPath, BTreeSet<EntryPath>>,
     /// Directories that exist only because something lies in them.
     implied: BTreeSet<EntryPath>,
+    /// Files that `drop` left out; what is generated from them is generated all the same.
+    dropped: BTreeMap<EntryPath, Node>,
 }
 
 impl Tree {
@@ -31,7 +33,11 @@ impl Tree {
     /// Adds a piece after those that are there; its nodes name it by the returned number.
     pub fn add_piece(&mut self, name: impl Into<String>, kind: PieceKind) -> PieceId {
         let id = PieceId(self.pieces.len());
-        self.pieces.push(Piece { id, name: name.into(), kind });
+        self.pieces.push(Piece {
+            id,
+            name: name.into(),
+            kind,
+        });
         id
     }
 
@@ -67,7 +73,14 @@ impl Tree {
 
     /// Whether a directory is at exactly this path; the root always is one.
     pub fn is_directory(&self, path: &EntryPath) -> bool {
-        path.is_root() || matches!(self.node(path), Some(Node { kind: NodeKind::Directory, .. }))
+        path.is_root()
+            || matches!(
+                self.node(path),
+                Some(Node {
+                    kind: NodeKind::Directory,
+                    ..
+                })
+            )
     }
 
     /// The file at this path, whichever of its names it is.
@@ -82,8 +95,31 @@ impl Tree {
         }
     }
 
+    /// The file that `drop` took from this path, with its content.
+    pub(crate) fn dropped_file(&self, path: &EntryPath) -> Option<(&Node, &super::Content)> {
+        let node = self.dropped.get(path)?;
+        match &node.kind {
+            NodeKind::File(content) => Some((node, content)),
+            _ => None,
+        }
+    }
+
+    /// The paths below `directory` that `drop` took files from.
+    pub(crate) fn dropped_below<'t>(
+        &'t self,
+        directory: &EntryPath,
+    ) -> impl Iterator<Item = &'t EntryPath> + use<'t> {
+        let directory = directory.clone();
+        self.dropped
+            .keys()
+            .filter(move |path| path.starts_with(&directory))
+    }
+
     /// Everything below `directory`, in the order of paths, without the directory itself.
-    pub fn below<'t>(&'t self, directory: &EntryPath) -> impl Iterator<Item = (&'t EntryPath, &'t Node)> + use<'t> {
+    pub fn below<'t>(
+        &'t self,
+        directory: &EntryPath,
+    ) -> impl Iterator<Item = (&'t EntryPath, &'t Node)> + use<'t> {
         let directory = directory.clone();
         self.nodes
             .range((Bound::Excluded(directory.clone()), Bound::Unbounded))
@@ -91,9 +127,13 @@ impl Tree {
     }
 
     /// What is in `directory` itself.
-    pub fn children<'t>(&'t self, directory: &EntryPath) -> impl Iterator<Item = (&'t EntryPath, &'t Node)> + use<'t> {
+    pub fn children<'t>(
+        &'t self,
+        directory: &EntryPath,
+    ) -> impl Iterator<Item = (&'t EntryPath, &'t Node)> + use<'t> {
         let depth = directory.components().count() + 1;
-        self.below(directory).filter(move |(path, _)| path.components().count() == depth)
+        self.below(directory)
+            .filter(move |(path, _)| path.components().count() == depth)
     }
 
     /// Where `path` really is: every symbolic link in it is followed, except that its last component is
@@ -106,7 +146,12 @@ impl Tree {
         self.resolve_counting(path, last, &mut links)
     }
 
-    fn resolve_counting(&self, path: &EntryPath, last: Last, links: &mut u32) -> Result<EntryPath, TreeError> {
+    fn resolve_counting(
+        &self,
+        path: &EntryPath,
+        last: Last,
+        links: &mut u32,
+    ) -> Result<EntryPath, TreeError> {
         let count = path.components().count();
         let mut real = EntryPath::root();
         for (index, component) in path.components().enumerate() {
@@ -140,7 +185,10 @@ impl Tree {
     pub fn place(&mut self, path: &EntryPath, node: Node) -> Result<EntryPath, TreeError> {
         let real = self.real_place(path, &node)?;
         if !matches!(node.kind, NodeKind::Directory) && self.below(&real).next().is_some() {
-            return Err(TreeError::DirectoryInTheWay { path: real, piece: self.piece_name(node.piece) });
+            return Err(TreeError::DirectoryInTheWay {
+                path: real,
+                piece: self.piece_name(node.piece),
+            });
         }
         self.place_real(real.clone(), node)?;
         Ok(real)
@@ -177,7 +225,12 @@ impl Tree {
         match self.node(&real).map(|node| &node.kind) {
             _ if real.is_root() => {}
             Some(NodeKind::Directory) => {}
-            Some(_) => return Err(TreeError::NotADirectory { path: path.clone(), ancestor: real }),
+            Some(_) => {
+                return Err(TreeError::NotADirectory {
+                    path: path.clone(),
+                    ancestor: real,
+                });
+            }
             None => {
                 self.implied.insert(real.clone());
                 self.nodes.insert(real.clone(), implied_directory(piece));
@@ -194,6 +247,24 @@ impl Tree {
             self.take(path);
         }
         self.take(path).is_some()
+    }
+
+    /// As [`Tree::remove`], for `drop`: files are remembered.
+    pub(super) fn drop_path(&mut self, path: &EntryPath) {
+        let mut files = Vec::new();
+        for path in self.below(path).map(|(path, _)| path).chain([path]) {
+            if let (Some(node), Some(content)) = (self.node(path), self.file(path)) {
+                files.push((
+                    path.clone(),
+                    Node {
+                        kind: NodeKind::File(content.clone()),
+                        ..node.clone()
+                    },
+                ));
+            }
+        }
+        self.dropped.extend(files);
+        self.remove(path);
     }
 
     /// Moves a path with everything below it. Hard links between moved and unmoved names stay true.
@@ -230,8 +301,9 @@ impl Tree {
             }
         }
         self.remove(&from);
-        let (links, others): (Vec<_>, Vec<_>) =
-            moving.into_iter().partition(|(_, node)| matches!(node.kind, NodeKind::Hardlink(_)));
+        let (links, others): (Vec<_>, Vec<_>) = moving
+            .into_iter()
+            .partition(|(_, node)| matches!(node.kind, NodeKind::Hardlink(_)));
         for (path, node) in others.into_iter().chain(links) {
             let target = place_of(&path)?;
             self.place(&target, node)?;
@@ -246,13 +318,20 @@ impl Tree {
 
     /// Name of a piece, for messages.
     pub(super) fn piece_name(&self, id: PieceId) -> String {
-        self.piece(id).map_or_else(String::new, |piece| piece.name.clone())
+        self.piece(id)
+            .map_or_else(String::new, |piece| piece.name.clone())
     }
 
     fn real_place(&self, path: &EntryPath, node: &Node) -> Result<EntryPath, TreeError> {
         let real = self.resolve(path, Last::Keep)?;
         if matches!(node.kind, NodeKind::Directory)
-            && matches!(self.node(&real), Some(Node { kind: NodeKind::Symlink(_), .. }))
+            && matches!(
+                self.node(&real),
+                Some(Node {
+                    kind: NodeKind::Symlink(_),
+                    ..
+                })
+            )
         {
             let target = self.resolve(&real, Last::Follow)?;
             // A link to a file, or to nothing outside the merged directories, gives way to the directory.
@@ -264,13 +343,18 @@ impl Tree {
     }
 
     fn make_parents(&mut self, path: &EntryPath, piece: PieceId) -> Result<(), TreeError> {
-        let Some(parent) = path.parent() else { return Ok(()) };
+        let Some(parent) = path.parent() else {
+            return Ok(());
+        };
         if self.is_directory(&parent) {
             return Ok(());
         }
         self.make_parents(&parent, piece)?;
         if self.node(&parent).is_some() {
-            return Err(TreeError::NotADirectory { path: path.clone(), ancestor: parent });
+            return Err(TreeError::NotADirectory {
+                path: path.clone(),
+                ancestor: parent,
+            });
         }
         self.implied.insert(parent.clone());
         self.nodes.insert(parent, implied_directory(piece));
@@ -315,7 +399,9 @@ impl Tree {
             return Ok(());
         }
         self.take(&path);
-        let Some(file) = self.node(&first).cloned() else { return Err(missing(self)) };
+        let Some(file) = self.node(&first).cloned() else {
+            return Err(missing(self));
+        };
         let mut names = self.hard_links.remove(&first).unwrap_or_default();
         names.insert(first);
         names.insert(path);
@@ -327,7 +413,13 @@ impl Tree {
     fn link_names(&mut self, mut names: BTreeSet<EntryPath>, file: &Node) {
         let Some(first) = names.pop_first() else { return };
         for name in &names {
-            self.nodes.insert(name.clone(), Node { kind: NodeKind::Hardlink(first.clone()), ..file.clone() });
+            self.nodes.insert(
+                name.clone(),
+                Node {
+                    kind: NodeKind::Hardlink(first.clone()),
+                    ..file.clone()
+                },
+            );
         }
         self.nodes.insert(first.clone(), file.clone());
         if !names.is_empty() {
@@ -370,5 +462,12 @@ pub enum Last {
 }
 
 fn implied_directory(piece: PieceId) -> Node {
-    Node { kind: NodeKind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: DIRECTORY_MTIME, piece }
+    Node {
+        kind: NodeKind::Directory,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        mtime: DIRECTORY_MTIME,
+        piece,
+    }
 }

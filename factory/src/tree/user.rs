@@ -3,11 +3,11 @@
 use archive::{EntryPath, tar};
 use globset::GlobMatcher;
 
-use super::assemble::owner;
 use super::disk::{self, DiskKind};
 use super::drops::matcher;
 use super::{
-    ArchiveContents, Content, ContentSource, DIRECTORY_MTIME, Inputs, Node, NodeKind, PieceId, Tree, TreeError,
+    ArchiveContents, Content, ContentSource, DIRECTORY_MTIME, Inputs, Node, NodeKind, PieceId, Tree,
+    TreeError,
 };
 use crate::specification::{Text, UserArchive, UserFile, UserTree};
 
@@ -18,11 +18,31 @@ pub(super) fn add(tree: &mut Tree, inputs: &Inputs<'_>, piece: PieceId) -> Resul
     for directory in &plan.directories {
         let kind = NodeKind::Directory;
         let (mode, uid, gid) = (directory.mode, directory.uid, directory.gid);
-        tree.place(&directory.path, Node { kind, mode, uid, gid, mtime: DIRECTORY_MTIME, piece })?;
+        tree.place(
+            &directory.path,
+            Node {
+                kind,
+                mode,
+                uid,
+                gid,
+                mtime: DIRECTORY_MTIME,
+                piece,
+            },
+        )?;
     }
     for link in &plan.links {
         let kind = NodeKind::Symlink(link.target.as_bytes().into());
-        tree.place(&link.path, Node { kind, mode: 0o777, uid: 0, gid: 0, mtime: inputs.date, piece })?;
+        tree.place(
+            &link.path,
+            Node {
+                kind,
+                mode: 0o777,
+                uid: 0,
+                gid: 0,
+                mtime: inputs.date,
+                piece,
+            },
+        )?;
     }
     let for_architecture = |archive: &&UserArchive| {
         archive.architectures.is_empty() || archive.architectures.contains(&inputs.architecture)
@@ -32,7 +52,9 @@ pub(super) fn add(tree: &mut Tree, inputs: &Inputs<'_>, piece: PieceId) -> Resul
             .archives
             .get(index)
             .and_then(Option::as_ref)
-            .ok_or_else(|| TreeError::ArchiveMissing { url: archive.url.clone() })?;
+            .ok_or_else(|| TreeError::ArchiveMissing {
+                url: archive.url.clone(),
+            })?;
         add_archive(tree, archive, contents, index, piece)?;
     }
     for user_tree in &plan.trees {
@@ -72,7 +94,14 @@ fn add_tree(tree: &mut Tree, from: &UserTree, inputs: &Inputs<'_>, piece: PieceI
             DiskKind::File(file) => (NodeKind::File(file.content), from.mode.unwrap_or(file.mode)),
         };
         let path = from.path.join(found.path.as_bytes())?;
-        let node = Node { kind, mode, uid: from.uid, gid: from.gid, mtime: inputs.date, piece };
+        let node = Node {
+            kind,
+            mode,
+            uid: from.uid,
+            gid: from.gid,
+            mtime: inputs.date,
+            piece,
+        };
         if matches!(node.kind, NodeKind::Directory) {
             // What is there already, such as /tmp with its sticky bit, keeps its mode and owner.
             tree.place_if_absent(&path, node)?;
@@ -90,39 +119,52 @@ fn add_archive(
     index: usize,
     piece: PieceId,
 ) -> Result<(), TreeError> {
-    let select = archive.select.iter().map(|pattern| selector(pattern)).collect::<Result<Vec<_>, _>>()?;
-    let place_of = |path: &EntryPath| -> Result<Option<EntryPath>, TreeError> {
-        let Some(path) = stripped(path, archive.strip)? else { return Ok(None) };
-        let text = String::from_utf8_lossy(path.as_bytes());
-        let selected = select.is_empty() || select.iter().any(|glob| glob.is_match(text.as_ref()));
-        selected.then(|| archive.path.join(path.as_bytes())).transpose().map_err(TreeError::from)
-    };
+    let selection = Selection::new(archive)?;
     for entry in &contents.entries {
-        let Some(path) = place_of(&entry.entry.path)? else { continue };
-        owner(entry.entry.uid, &path)?;
+        let Some(path) = selection.place_of(&entry.entry.path)? else {
+            continue;
+        };
         let kind = match &entry.entry.kind {
             tar::EntryKind::Directory => NodeKind::Directory,
             tar::EntryKind::Symlink { target } => NodeKind::Symlink(target.clone()),
             tar::EntryKind::File => NodeKind::File(Content {
                 digest: entry.digest.unwrap_or_default(),
                 size: entry.entry.size,
-                source: ContentSource::Archive { archive: index, offset: entry.offset },
+                source: ContentSource::Archive {
+                    archive: index,
+                    offset: entry.offset,
+                },
             }),
-            tar::EntryKind::Hardlink { target } => match place_of(target)? {
-                Some(target) => NodeKind::Hardlink(target),
-                None => {
-                    let (target, piece) = (target.clone(), archive.url.clone());
-                    return Err(TreeError::HardlinkTarget { path, target, piece });
-                }
-            },
-            _ => return Err(TreeError::SpecialFile { path, piece: archive.url.clone() }),
+            tar::EntryKind::Hardlink { target } => NodeKind::Hardlink(
+                selection
+                    .place_of(target)?
+                    .ok_or_else(|| TreeError::HardlinkTarget {
+                        path: path.clone(),
+                        target: target.clone(),
+                        piece: archive.url.clone(),
+                    })?,
+            ),
+            tar::EntryKind::CharDevice { .. } | tar::EntryKind::BlockDevice { .. } | tar::EntryKind::Fifo => {
+                return Err(TreeError::SpecialFile {
+                    path,
+                    piece: archive.url.clone(),
+                });
+            }
         };
         let mode = match kind {
             NodeKind::File(_) => archive.mode.unwrap_or(entry.entry.mode & 0o777),
             NodeKind::Directory => 0o755,
-            _ => 0o777,
+            NodeKind::Symlink(_) | NodeKind::Hardlink(_) => 0o777,
         };
-        let node = Node { kind, mode, uid: archive.uid, gid: archive.gid, mtime: entry.entry.mtime, piece };
+        let (uid, gid, mtime) = (archive.uid, archive.gid, entry.entry.mtime);
+        let node = Node {
+            kind,
+            mode,
+            uid,
+            gid,
+            mtime,
+            piece,
+        };
         if matches!(node.kind, NodeKind::Directory) {
             tree.place_if_absent(&path, node)?;
         } else {
@@ -132,11 +174,35 @@ fn add_archive(
     Ok(())
 }
 
-/// A glob over paths in an archive, written with or without a leading slash. What lies below a
-/// selected directory is selected with it.
-fn selector(pattern: &str) -> Result<GlobMatcher, TreeError> {
-    let pattern = pattern.trim_start_matches('/').trim_end_matches('/');
-    matcher(&format!("/{{{pattern},{pattern}/**}}"))
+/// Which paths of an archive are taken, and where to.
+struct Selection<'a> {
+    archive: &'a UserArchive,
+    globs: Vec<GlobMatcher>,
+}
+
+impl<'a> Selection<'a> {
+    /// Globs are over paths in the archive, with or without a leading slash; what lies below a selected
+    /// directory is selected with it.
+    fn new(archive: &'a UserArchive) -> Result<Self, TreeError> {
+        let mut globs = Vec::new();
+        for pattern in &archive.select {
+            let pattern = pattern.trim_start_matches('/').trim_end_matches('/');
+            globs.push(matcher(&format!("/{pattern}"))?);
+            globs.push(matcher(&format!("/{pattern}/**"))?);
+        }
+        Ok(Self { archive, globs })
+    }
+
+    fn place_of(&self, path: &EntryPath) -> Result<Option<EntryPath>, TreeError> {
+        let Some(path) = stripped(path, self.archive.strip)? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(path.as_bytes());
+        if !self.globs.is_empty() && !self.globs.iter().any(|glob| glob.is_match(text.as_ref())) {
+            return Ok(None);
+        }
+        Ok(Some(self.archive.path.join(path.as_bytes())?))
+    }
 }
 
 fn stripped(path: &EntryPath, count: u32) -> Result<Option<EntryPath>, TreeError> {
