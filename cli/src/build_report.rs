@@ -56,7 +56,10 @@ pub(crate) fn document(report: &BuildReport, elapsed: Duration) -> Document {
         schema: "lightship/build/v1",
         images: report.images.iter().map(image).collect(),
         failures: report.failures.iter().map(failed).collect(),
-        layers: Layers { built: report.layers.built, reused: report.layers.reused },
+        layers: Layers {
+            built: report.layers.built,
+            reused: report.layers.reused,
+        },
         elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     }
 }
@@ -80,19 +83,30 @@ fn image(image: &ImageReport) -> Image {
 }
 
 fn failed(failure: &BuildFailure) -> Failed {
-    Failed { name: failure.name.clone(), variant: failure.variant.clone(), error: chain(&failure.error) }
+    Failed {
+        name: failure.name.clone(),
+        variant: failure.variant.clone(),
+        error: chain(&failure.error),
+    }
 }
 
 /// The report for people: an image a paragraph, its digest in full so that it can be copied.
 pub(crate) fn text(report: &BuildReport, has_outputs: bool) -> String {
     let mut text = String::new();
     for image in &report.images {
-        text.push_str(&format!("{} ({})\n  {}\n", image.name, image.variant, image.digest));
+        text.push_str(&format!(
+            "{} ({})\n  {}\n",
+            image.name, image.variant, image.digest
+        ));
         for platform in &image.platforms {
-            let (compressed, unpacked) =
-                (output::bytes(platform.compressed_bytes), output::bytes(platform.unpacked_bytes));
+            let (compressed, unpacked) = (
+                output::bytes(platform.compressed_bytes),
+                output::bytes(platform.unpacked_bytes),
+            );
             let name = platform.platform.to_string();
-            text.push_str(&format!("  {name:<14} {compressed:>9} compressed, {unpacked:>9} unpacked\n"));
+            text.push_str(&format!(
+                "  {name:<14} {compressed:>9} compressed, {unpacked:>9} unpacked\n"
+            ));
         }
         for written in &image.outputs {
             text.push_str(&format!("  -> {written}\n"));
@@ -113,9 +127,19 @@ pub(crate) fn failures(failures: Vec<BuildFailure>) -> Failure {
     let kind = if usage { Kind::Usage } else { Kind::Outside };
     let each: Vec<String> = failures
         .iter()
-        .map(|failure| format!("\n  {} ({}): {}", failure.name, failure.variant, chain(&failure.error)))
+        .map(|failure| {
+            format!(
+                "\n  {} ({}): {}",
+                failure.name,
+                failure.variant,
+                chain(&failure.error)
+            )
+        })
         .collect();
-    Failure::stated(kind, format!("{} not built:{}", images(failures.len()), each.concat()))
+    Failure::stated(
+        kind,
+        format!("{} not built:{}", images(failures.len()), each.concat()),
+    )
 }
 
 /// Which exit status a failed build has: what the user wrote, what is outside, or what should never be.
@@ -142,7 +166,11 @@ pub(crate) fn kind(error: &BuildError) -> Kind {
 }
 
 fn images(count: usize) -> String {
-    if count == 1 { "1 image was".to_owned() } else { format!("{count} images were") }
+    if count == 1 {
+        "1 image was".to_owned()
+    } else {
+        format!("{count} images were")
+    }
 }
 
 /// An error and its causes in one line.

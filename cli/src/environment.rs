@@ -39,7 +39,9 @@ impl Environment {
         Environment {
             debian_mirror: text(LIGHTSHIP_DEBIAN_MIRROR),
             // The specification tells to ignore a relative path.
-            cache_home: value(XDG_CACHE_HOME).map(PathBuf::from).filter(|path| path.is_absolute()),
+            cache_home: value(XDG_CACHE_HOME)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute()),
             home: value(HOME).map(PathBuf::from),
             no_color: value(NO_COLOR).is_some(),
             source_date_epoch: text(SOURCE_DATE_EPOCH),
@@ -51,7 +53,10 @@ impl Environment {
 }
 
 /// The value of a variable that is set and not empty.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 fn value(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -52,7 +52,12 @@ impl Failure {
 
     /// A failure that says all there is to say.
     pub(crate) fn stated(kind: Kind, attempt: impl Into<String>) -> Failure {
-        Failure { kind, attempt: attempt.into(), cause: None, hints: Vec::new() }
+        Failure {
+            kind,
+            attempt: attempt.into(),
+            cause: None,
+            hints: Vec::new(),
+        }
     }
 
     pub(crate) fn outside(attempt: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Failure {
@@ -63,8 +68,17 @@ impl Failure {
         Failure::new(Kind::Bug, attempt, cause)
     }
 
-    pub(crate) fn new(kind: Kind, attempt: impl Into<String>, cause: impl Error + Send + Sync + 'static) -> Failure {
-        Failure { kind, attempt: attempt.into(), cause: Some(Box::new(cause)), hints: Vec::new() }
+    pub(crate) fn new(
+        kind: Kind,
+        attempt: impl Into<String>,
+        cause: impl Error + Send + Sync + 'static,
+    ) -> Failure {
+        Failure {
+            kind,
+            attempt: attempt.into(),
+            cause: Some(Box::new(cause)),
+            hints: Vec::new(),
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
@@ -75,7 +89,11 @@ impl Failure {
     /// Tells the user on standard error, and gives the exit status.
     pub(crate) fn report(&self, settings: &Settings) -> ExitCode {
         let bold = |word: &str| {
-            if settings.colours { format!("\u{1b}[1;31m{word}\u{1b}[0m") } else { word.to_owned() }
+            if settings.colours {
+                format!("\u{1b}[1;31m{word}\u{1b}[0m")
+            } else {
+                word.to_owned()
+            }
         };
         output::talk(&format!("{}: {}", bold("error"), self.attempt));
         for cause in self.causes() {

@@ -22,12 +22,19 @@ pub(crate) fn open_sink(location: &Location) -> Result<Box<dyn Sink>, Failure> {
 
 /// The manifest or index that `location` means.
 pub(crate) async fn resolve(source: &dyn Source, location: &Location) -> Result<Descriptor, Failure> {
-    source.resolve(&location.selector()).await.map_err(|error| unread(location, error))
+    source
+        .resolve(&location.selector())
+        .await
+        .map_err(|error| unread(location, error))
 }
 
 /// A disk that fails is something outside; everything else says that what was named is not a whole image.
 pub(crate) fn unread(location: &Location, error: SourceError) -> Failure {
-    let kind = if matches!(error, SourceError::Io { .. }) { Kind::Outside } else { Kind::Usage };
+    let kind = if matches!(error, SourceError::Io { .. }) {
+        Kind::Outside
+    } else {
+        Kind::Usage
+    };
     Failure::new(kind, format!("cannot read {location}"), error)
 }
 
@@ -36,10 +43,15 @@ fn unopened(location: &Location, error: OpenError) -> Failure {
 }
 
 /// Opens the image of `location` for `platform`, else this machine's.
-pub(crate) async fn open_view(location: &Location, platform: Option<&Platform>) -> Result<ImageView, Failure> {
+pub(crate) async fn open_view(
+    location: &Location,
+    platform: Option<&Platform>,
+) -> Result<ImageView, Failure> {
     let source = open_source(location)?;
     let descriptor = resolve(source.as_ref(), location).await?;
-    ImageView::open(source.as_ref(), &descriptor, platform).await.map_err(|error| unusable(location, error))
+    ImageView::open(source.as_ref(), &descriptor, platform)
+        .await
+        .map_err(|error| unusable(location, error))
 }
 
 /// An image that is there and cannot be used: a bad input file, unless a disk failed.

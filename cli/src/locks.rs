@@ -41,7 +41,10 @@ pub(crate) struct ForBuild {
 /// The lock for a build: the one that is there when it fits, else that one with what was missing resolved anew.
 pub(crate) async fn for_build(wish: &LockWish<'_>, workshop: &Workshop) -> Result<ForBuild, Failure> {
     let existing = read(wish.place, workshop)?;
-    let existing = existing.map(|lock| with_encoder(lock, wish, workshop)).transpose()?.flatten();
+    let existing = existing
+        .map(|lock| with_encoder(lock, wish, workshop))
+        .transpose()?
+        .flatten();
     let why = match &existing {
         Some(found) => match misfit(&found.lock, wish.images) {
             None => return existing.ok_or_else(|| Failure::stated(Kind::Bug, "the lock is lost")),
@@ -54,19 +57,37 @@ pub(crate) async fn for_build(wish: &LockWish<'_>, workshop: &Workshop) -> Resul
             .hint("`lightship lock` makes the lock; without --locked, build does so itself"));
     }
     workshop.note(&format!("{why}: resolving packages"));
-    let encoder = existing.as_ref().map(|found| found.encoder).or(wish.encoder).unwrap_or(Encoder::Gzip);
+    let encoder = existing
+        .as_ref()
+        .map(|found| found.encoder)
+        .or(wish.encoder)
+        .unwrap_or(Encoder::Gzip);
     let lacking: Vec<&ImageRequest> = wish
         .images
         .iter()
-        .filter(|image| existing.as_ref().is_none_or(|found| misfit(&found.lock, std::slice::from_ref(image)).is_some()))
+        .filter(|image| {
+            existing
+                .as_ref()
+                .is_none_or(|found| misfit(&found.lock, std::slice::from_ref(image)).is_some())
+        })
         .collect();
     let plans: Vec<Plan> = lacking.iter().map(|image| image.plan.clone()).collect();
-    let architectures: BTreeSet<Architecture> =
-        lacking.iter().flat_map(|image| image.architectures.iter().copied()).collect();
+    let architectures: BTreeSet<Architecture> = lacking
+        .iter()
+        .flat_map(|image| image.architectures.iter().copied())
+        .collect();
     let architectures: Vec<Architecture> = architectures.into_iter().collect();
-    let wanted = resolution::Wanted { plans: &plans, architectures: &architectures, keep_going: wish.keep_going, encoder };
+    let wanted = resolution::Wanted {
+        plans: &plans,
+        architectures: &architectures,
+        keep_going: wish.keep_going,
+        encoder,
+    };
     let resolved = resolution::resolve(&wanted, workshop).await?;
-    let lock = existing.map_or_else(|| resolved.lock.clone(), |found| found.lock.updated(&resolved.lock));
+    let lock = existing.map_or_else(
+        || resolved.lock.clone(),
+        |found| found.lock.updated(&resolved.lock),
+    );
     write(wish.place, &lock, workshop)?;
     Ok(ForBuild { lock, encoder })
 }
@@ -76,13 +97,19 @@ pub(crate) async fn for_build(wish: &LockWish<'_>, workshop: &Workshop) -> Resul
 fn with_encoder(lock: Lock, wish: &LockWish<'_>, workshop: &Workshop) -> Result<Option<ForBuild>, Failure> {
     let encoder = check_ids(&lock, wish.place, workshop)?;
     match wish.encoder {
-        Some(asked) if asked != encoder && wish.locked => {
-            Err(Failure::usage(format!("the lock is for {}, and --compression asks for {}", encoder.id(), asked.id()))
-                .hint("leave --compression away, or make the lock anew"))
-        }
-        Some(asked) if asked != encoder => {
-            Ok(Some(ForBuild { lock: Lock { encoder: asked.id().to_owned(), ..lock }, encoder: asked }))
-        }
+        Some(asked) if asked != encoder && wish.locked => Err(Failure::usage(format!(
+            "the lock is for {}, and --compression asks for {}",
+            encoder.id(),
+            asked.id()
+        ))
+        .hint("leave --compression away, or make the lock anew")),
+        Some(asked) if asked != encoder => Ok(Some(ForBuild {
+            lock: Lock {
+                encoder: asked.id().to_owned(),
+                ..lock
+            },
+            encoder: asked,
+        })),
         _ => Ok(Some(ForBuild { lock, encoder })),
     }
 }
@@ -90,14 +117,21 @@ fn with_encoder(lock: Lock, wish: &LockWish<'_>, workshop: &Workshop) -> Result<
 /// Refuses a lock whose ids this release does not have.
 pub(crate) fn check_ids(lock: &Lock, place: &LockPlace, workshop: &Workshop) -> Result<Encoder, Failure> {
     lock.check_ids().map_err(|error| {
-        Failure::new(Kind::Usage, format!("cannot use {}", place.describe(workshop)), error)
-            .hint("build with that release, or move to this one with `lightship lock --update`")
+        Failure::new(
+            Kind::Usage,
+            format!("cannot use {}", place.describe(workshop)),
+            error,
+        )
+        .hint("build with that release, or move to this one with `lightship lock --update`")
     })
 }
 
 /// Why `lock` does not fit `images`, in words; none when it does.
 fn misfit(lock: &Lock, images: &[ImageRequest]) -> Option<String> {
-    images.iter().find_map(|image| lock.satisfies([&image.plan], &image.architectures).err()).map(|why| why.to_string())
+    images
+        .iter()
+        .find_map(|image| lock.satisfies([&image.plan], &image.architectures).err())
+        .map(|why| why.to_string())
 }
 
 /// Reads the lock at `place`, if there is one.
@@ -105,11 +139,15 @@ pub(crate) fn read(place: &LockPlace, workshop: &Workshop) -> Result<Option<Lock
     let name = place.describe(workshop);
     let bytes = match place {
         LockPlace::File(path) => read_file(path),
-        LockPlace::Cache => workshop.cache.read(Shelf::Locks, &key()?, LOCK_BYTES_MAX as u64).map_err(io::Error::other),
+        LockPlace::Cache => workshop
+            .cache
+            .read(Shelf::Locks, &key()?, LOCK_BYTES_MAX as u64)
+            .map_err(io::Error::other),
     };
     let bytes = bytes.map_err(|error| Failure::outside(format!("cannot read {name}"), error))?;
     let Some(bytes) = bytes else { return Ok(None) };
-    let lock = Lock::parse(&bytes).map_err(|error| Failure::new(Kind::Usage, format!("cannot use {name}"), error))?;
+    let lock = Lock::parse(&bytes)
+        .map_err(|error| Failure::new(Kind::Usage, format!("cannot use {name}"), error))?;
     Ok(Some(lock))
 }
 
@@ -139,8 +177,14 @@ pub(crate) fn write(place: &LockPlace, lock: &Lock, workshop: &Workshop) -> Resu
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".lightship").permissions(readable()).tempfile_in(directory)?;
+    let directory = path
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".lightship")
+        .permissions(readable())
+        .tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -37,7 +37,8 @@ pub(crate) fn data(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Writes one JSON document, indented, with a final newline.
 pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_vec_pretty(document).map_err(|error| Failure::bug("cannot write JSON", error))?;
+    let mut text =
+        serde_json::to_vec_pretty(document).map_err(|error| Failure::bug("cannot write JSON", error))?;
     text.push(b'\n');
     data(&text)
 }
@@ -45,7 +46,11 @@ pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
 /// Writes a line of talk to standard error. There is nobody to tell when that fails.
 pub(crate) fn talk(line: &str) {
     let mut stderr = io::stderr().lock();
-    drop(stderr.write_all(line.as_bytes()).and_then(|()| stderr.write_all(b"\n")));
+    drop(
+        stderr
+            .write_all(line.as_bytes())
+            .and_then(|()| stderr.write_all(b"\n")),
+    );
 }
 
 pub(crate) fn talks_to_terminal() -> bool {
@@ -54,11 +59,20 @@ pub(crate) fn talks_to_terminal() -> bool {
 
 /// A number of bytes for people: three digits at most and a decimal unit, as registries and browsers show it.
 pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    const UNITS: [(u64, &str); 4] = [
+        (1_000_000_000_000, "TB"),
+        (1_000_000_000, "GB"),
+        (1_000_000, "MB"),
+        (1_000, "kB"),
+    ];
     for (unit, name) in UNITS {
         if bytes >= unit {
             let tenths = (u128::from(bytes) * 10 / u128::from(unit)) as u64;
-            return if tenths >= 1000 { format!("{} {name}", tenths / 10) } else { format!("{}.{} {name}", tenths / 10, tenths % 10) };
+            return if tenths >= 1000 {
+                format!("{} {name}", tenths / 10)
+            } else {
+                format!("{}.{} {name}", tenths / 10, tenths % 10)
+            };
         }
     }
     format!("{bytes} B")

@@ -23,7 +23,11 @@ pub(crate) fn source<'p>(
     let mut others = BTreeMap::new();
     for repository in plans.flat_map(|plan| &plan.repositories) {
         let url = repository.uri.parse().map_err(|error| {
-            Failure::new(Kind::Usage, format!("cannot use the address of the archive {}", repository.name), error)
+            Failure::new(
+                Kind::Usage,
+                format!("cannot use the address of the archive {}", repository.name),
+                error,
+            )
         })?;
         others.insert(repository.name.clone(), vec![url]);
     }
@@ -31,5 +35,9 @@ pub(crate) fn source<'p>(
         Some(date) => workshop.mirrors.clone().then(Mirrors::snapshot(date)),
         None => workshop.mirrors.clone(),
     };
-    Ok(ArchivePackages { archives: workshop.archives(), mirrors, others })
+    Ok(ArchivePackages {
+        archives: workshop.archives(),
+        mirrors,
+        others,
+    })
 }

@@ -79,7 +79,11 @@ impl ProgressDisplay {
     }
 
     fn end(&self, id: u64) {
-        let ended = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let ended = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
         let Some(task) = ended else { return };
         if let Some(bar) = task.bar {
             bar.finish_and_clear();
@@ -89,7 +93,12 @@ impl ProgressDisplay {
         let notable = task.work == Work::Download || task.started.elapsed() >= LINE_EVERY;
         if self.drawing == Drawing::Lines && notable {
             let bytes = task.total_bytes.unwrap_or(task.done_bytes);
-            self.say(&format!("{} {} ({})", past(task.work), task.name, output::bytes(bytes)));
+            self.say(&format!(
+                "{} {} ({})",
+                past(task.work),
+                task.name,
+                output::bytes(bytes)
+            ));
         }
     }
 }
@@ -97,11 +106,27 @@ impl ProgressDisplay {
 impl Progress for ProgressDisplay {
     fn event(&self, event: Event<'_>) {
         match event {
-            Event::Start { id, work, name, total_bytes } => {
+            Event::Start {
+                id,
+                work,
+                name,
+                total_bytes,
+            } => {
                 let now = Instant::now();
                 let name = name.to_owned();
-                let task = Running { work, name, total_bytes, done_bytes: 0, started: now, said: now, bar: None };
-                self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id, task);
+                let task = Running {
+                    work,
+                    name,
+                    total_bytes,
+                    done_bytes: 0,
+                    started: now,
+                    said: now,
+                    bar: None,
+                };
+                self.running
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(id, task);
             }
             Event::Advance { id, bytes } => self.advance(id, bytes),
             Event::End { id } => self.end(id),
@@ -122,7 +147,8 @@ fn bar_of(task: &Running) -> ProgressBar {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
-    bar.with_style(style).with_message(format!("{} {}", present(task.work), task.name))
+    bar.with_style(style)
+        .with_message(format!("{} {}", present(task.work), task.name))
 }
 
 fn line_of(task: &Running) -> String {

@@ -35,9 +35,16 @@ pub(crate) async fn resolve(wanted: &Wanted<'_>, workshop: &Workshop) -> Result<
         encoder: wanted.encoder,
         mirrors: workshop.mirrors.clone(),
         keyring: None,
-        failures: if wanted.keep_going { Failures::KeepGoing } else { Failures::Stop },
+        failures: if wanted.keep_going {
+            Failures::KeepGoing
+        } else {
+            Failures::Stop
+        },
     };
-    let services = Locking { archives: workshop.archives(), progress: workshop.progress.clone() };
+    let services = Locking {
+        archives: workshop.archives(),
+        progress: workshop.progress.clone(),
+    };
     let outcome = locking::lock(&request, &services).await.map_err(failure)?;
     for note in &outcome.locked.notes {
         if note.is_warning() {
@@ -48,9 +55,15 @@ pub(crate) async fn resolve(wanted: &Wanted<'_>, workshop: &Workshop) -> Result<
     }
     for skipped in &outcome.skipped {
         let told = failure_text(&skipped.reason);
-        workshop.warn(&format!("{} {} is left out: {told}", skipped.release, skipped.architecture));
+        workshop.warn(&format!(
+            "{} {} is left out: {told}",
+            skipped.release, skipped.architecture
+        ));
     }
-    Ok(Resolution { lock: outcome.locked.lock, incomplete: !outcome.skipped.is_empty() })
+    Ok(Resolution {
+        lock: outcome.locked.lock,
+        incomplete: !outcome.skipped.is_empty(),
+    })
 }
 
 /// What the user wrote is wrong, or something outside is.
@@ -69,7 +82,9 @@ fn failure(error: LockingError) -> Failure {
                 None => failure,
             }
         }
-        LockingError::Index { .. } | LockingError::Interrupted => Failure::outside("cannot resolve the packages", error),
+        LockingError::Index { .. } | LockingError::Interrupted => {
+            Failure::outside("cannot resolve the packages", error)
+        }
     }
 }
 
@@ -83,7 +98,9 @@ fn hint(error: &FetchError) -> Option<&'static str> {
         FetchError::Older { .. } => {
             Some("if you went back to an older mirror or snapshot on purpose, say --allow-older-release")
         }
-        FetchError::Expired { .. } => Some("try another mirror with --mirror, and look whether this machine's clock is right"),
+        FetchError::Expired { .. } => {
+            Some("try another mirror with --mirror, and look whether this machine's clock is right")
+        }
         FetchError::Offline { .. } => Some("run once without --offline"),
         _ => None,
     }

@@ -45,7 +45,9 @@ fn unreadable(image: &str, error: SpecificationError) -> Failure {
         SpecificationError::UnknownImage { suggestion, .. } => {
             let hint = match suggestion {
                 Some(name) => format!("did you mean {name}?"),
-                None => "`lightship catalogue` lists the names; a FILE has a slash or ends in .yaml".to_owned(),
+                None => {
+                    "`lightship catalogue` lists the names; a FILE has a slash or ends in .yaml".to_owned()
+                }
             };
             Failure::new(Kind::Usage, attempt, error).hint(hint)
         }
@@ -64,7 +66,11 @@ pub(crate) fn plans(selected: &[Selected], option: &str) -> Result<Vec<Plan>, Fa
         }
         for variant in list(option, "--variant")? {
             let plan = specification.plan(variant).ok_or_else(|| {
-                let known: Vec<&str> = specification.plans.iter().map(|plan| plan.variant.as_str()).collect();
+                let known: Vec<&str> = specification
+                    .plans
+                    .iter()
+                    .map(|plan| plan.variant.as_str())
+                    .collect();
                 Failure::usage(format!("{} has no variant `{variant}`", specification.name))
                     .hint(format!("its variants are {}", known.join(", ")))
             })?;
@@ -72,14 +78,21 @@ pub(crate) fn plans(selected: &[Selected], option: &str) -> Result<Vec<Plan>, Fa
         }
     }
     if let Some(twice) = first_twice(&plans) {
-        return Err(Failure::usage(format!("{} ({}) is asked for twice", twice.name, twice.variant)));
+        return Err(Failure::usage(format!(
+            "{} ({}) is asked for twice",
+            twice.name, twice.variant
+        )));
     }
     Ok(plans)
 }
 
 fn first_twice(plans: &[Plan]) -> Option<&Plan> {
     let same = |a: &Plan, b: &Plan| a.name == b.name && a.variant == b.variant;
-    plans.iter().enumerate().find(|(at, plan)| plans.iter().take(*at).any(|other| same(other, plan))).map(|(_, plan)| plan)
+    plans
+        .iter()
+        .enumerate()
+        .find(|(at, plan)| plans.iter().take(*at).any(|other| same(other, plan)))
+        .map(|(_, plan)| plan)
 }
 
 /// The architectures that an `--arch` asks for, in the order of platforms in an index.
@@ -102,8 +115,10 @@ impl Architectures {
         for name in list(option, "--arch")? {
             let architecture: Architecture = name.parse().map_err(|error| {
                 let known: Vec<&str> = Architecture::ALL.iter().map(|known| known.name()).collect();
-                Failure::new(Kind::Usage, "cannot understand --arch", error)
-                    .hint(format!("architectures are {}, or `host`, or `all`", known.join(", ")))
+                Failure::new(Kind::Usage, "cannot understand --arch", error).hint(format!(
+                    "architectures are {}, or `host`, or `all`",
+                    known.join(", ")
+                ))
             })?;
             architectures.push(architecture);
         }
@@ -117,13 +132,20 @@ impl Architectures {
     /// # Errors
     /// Wrong usage when the image is not made for one that was named.
     pub(crate) fn of(&self, plan: &Plan) -> Result<Vec<Architecture>, Failure> {
-        let Architectures::Some(asked) = self else { return Ok(plan.architectures.clone()) };
-        match asked.iter().find(|architecture| !plan.architectures.contains(architecture)) {
+        let Architectures::Some(asked) = self else {
+            return Ok(plan.architectures.clone());
+        };
+        match asked
+            .iter()
+            .find(|architecture| !plan.architectures.contains(architecture))
+        {
             None => Ok(asked.clone()),
             Some(missing) => {
                 let made_for: Vec<&str> = plan.architectures.iter().map(|known| known.name()).collect();
-                Err(Failure::usage(format!("{} is not made for {}", plan.name, missing.name()))
-                    .hint(format!("it is made for {}", made_for.join(", "))))
+                Err(
+                    Failure::usage(format!("{} is not made for {}", plan.name, missing.name()))
+                        .hint(format!("it is made for {}", made_for.join(", "))),
+                )
             }
         }
     }
@@ -139,8 +161,11 @@ fn host() -> Result<Architecture, Failure> {
         other => other,
     };
     name.parse().map_err(|_| {
-        Failure::usage(format!("there are no images for this machine's architecture, {}", std::env::consts::ARCH))
-            .hint("name another one with --arch")
+        Failure::usage(format!(
+            "there are no images for this machine's architecture, {}",
+            std::env::consts::ARCH
+        ))
+        .hint("name another one with --arch")
     })
 }
 
@@ -160,7 +185,10 @@ impl LockPlace {
     /// # Errors
     /// Wrong usage when the files are in different directories.
     pub(crate) fn of(selected: &[Selected], missing: MissingLock) -> Result<LockPlace, Failure> {
-        let mut directories = selected.iter().filter_map(|image| image.file.as_deref()).map(directory_of);
+        let mut directories = selected
+            .iter()
+            .filter_map(|image| image.file.as_deref())
+            .map(directory_of);
         let Some(directory) = directories.next() else {
             let here = PathBuf::from(LOCK_NAME);
             return Ok(match missing {
@@ -194,7 +222,11 @@ fn directory_of(file: &Path) -> &Path {
 }
 
 fn shown(directory: &Path) -> String {
-    if directory.as_os_str().is_empty() { ".".to_owned() } else { directory.display().to_string() }
+    if directory.as_os_str().is_empty() {
+        ".".to_owned()
+    } else {
+        directory.display().to_string()
+    }
 }
 
 fn list<'o>(option: &'o str, name: &str) -> Result<Vec<&'o str>, Failure> {
@@ -217,7 +249,10 @@ mod tests {
     #[test]
     fn architectures_are_in_the_order_of_an_index_and_each_once() {
         let asked = Architectures::parse("riscv64,amd64,riscv64").unwrap();
-        assert_eq!(asked, Architectures::Some(vec![Architecture::Amd64, Architecture::Riscv64]));
+        assert_eq!(
+            asked,
+            Architectures::Some(vec![Architecture::Amd64, Architecture::Riscv64])
+        );
         assert!(Architectures::parse("x86").is_err());
         assert!(Architectures::parse("amd64,,arm64").is_err());
     }
@@ -232,7 +267,13 @@ mod tests {
     #[test]
     fn variants_are_those_of_the_specification() {
         let selected = selected(&["static-debian13"]);
-        let names = |option| plans(&selected, option).unwrap().iter().map(|plan| plan.variant.clone()).collect::<Vec<_>>();
+        let names = |option| {
+            plans(&selected, option)
+                .unwrap()
+                .iter()
+                .map(|plan| plan.variant.clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names("all"), ["latest", "nonroot", "debug", "debug-nonroot"]);
         assert_eq!(names("nonroot,latest"), ["nonroot", "latest"]);
         assert!(plans(&selected, "nightly").is_err());
@@ -242,12 +283,24 @@ mod tests {
     #[test]
     fn files_in_different_directories_have_no_common_lock() {
         let specification = catalogue::specification("static-debian13").unwrap();
-        let at = |file: &str| Selected { file: Some(PathBuf::from(file)), specification: specification.clone() };
-        let place = |files: &[&str]| {
-            LockPlace::of(&files.iter().map(|file| at(file)).collect::<Vec<_>>(), MissingLock::UseCache)
+        let at = |file: &str| Selected {
+            file: Some(PathBuf::from(file)),
+            specification: specification.clone(),
         };
-        assert_eq!(place(&["a/x.yaml", "a/y.yaml"]).unwrap(), LockPlace::File("a/lightship.lock".into()));
+        let place = |files: &[&str]| {
+            LockPlace::of(
+                &files.iter().map(|file| at(file)).collect::<Vec<_>>(),
+                MissingLock::UseCache,
+            )
+        };
+        assert_eq!(
+            place(&["a/x.yaml", "a/y.yaml"]).unwrap(),
+            LockPlace::File("a/lightship.lock".into())
+        );
         assert!(place(&["a/x.yaml", "b/y.yaml"]).is_err());
-        assert_eq!(place(&["x.yaml"]).unwrap(), LockPlace::File("lightship.lock".into()));
+        assert_eq!(
+            place(&["x.yaml"]).unwrap(),
+            LockPlace::File("lightship.lock".into())
+        );
     }
 }

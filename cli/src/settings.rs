@@ -57,7 +57,13 @@ impl Settings {
     pub(crate) fn cache_directory(&self, option: Option<&Path>) -> Result<PathBuf, Failure> {
         let of_user = || {
             let home = self.environment.home.as_ref().map(|home| home.join(".cache"));
-            Some(self.environment.cache_home.clone().or(home)?.join(CACHE_DIRECTORY))
+            Some(
+                self.environment
+                    .cache_home
+                    .clone()
+                    .or(home)?
+                    .join(CACHE_DIRECTORY),
+            )
         };
         option.map(Path::to_path_buf).or_else(of_user).ok_or_else(|| {
             Failure::usage("no cache directory is known: neither XDG_CACHE_HOME nor HOME is set")
@@ -71,10 +77,14 @@ impl Settings {
     /// Wrong usage when it is not a number of seconds that a tar header can hold.
     pub(crate) fn source_date(&self) -> Result<Option<i64>, Failure> {
         const LATEST: i64 = 253_402_300_799; // 9999-12-31T23:59:59Z, the last second that RFC 3339 can write
-        let Some(text) = &self.environment.source_date_epoch else { return Ok(None) };
+        let Some(text) = &self.environment.source_date_epoch else {
+            return Ok(None);
+        };
         match text.parse::<i64>() {
             Ok(seconds) if (0..=LATEST).contains(&seconds) => Ok(Some(seconds)),
-            _ => Err(Failure::usage(format!("SOURCE_DATE_EPOCH is `{text}`, not a number of seconds since 1970"))),
+            _ => Err(Failure::usage(format!(
+                "SOURCE_DATE_EPOCH is `{text}`, not a number of seconds since 1970"
+            ))),
         }
     }
 }

@@ -35,30 +35,57 @@ impl Workshop {
         progress: Arc<ProgressDisplay>,
     ) -> Result<Workshop, Failure> {
         let directory = settings.cache_directory(options.cache.as_deref())?;
-        let cache = Cache::open(directory.clone())
-            .map_err(|error| Failure::outside(format!("cannot use the cache {}", directory.display()), error))?;
+        let cache = Cache::open(directory.clone()).map_err(|error| {
+            Failure::outside(format!("cannot use the cache {}", directory.display()), error)
+        })?;
         let named = named_mirrors(options, settings)?;
         let apt = apt_sources::read(Path::new("/"));
         if settings.verbose > 0 {
             for problem in &apt.problems {
-                progress.event(Event::Note(&format!("{}: {}", problem.path.display(), problem.reason)));
+                progress.event(Event::Note(&format!(
+                    "{}: {}",
+                    problem.path.display(),
+                    problem.reason
+                )));
             }
         }
-        let mirrors = named.or(Mirrors::from_apt(&apt)).or(Mirrors::snapshot(Mirrors::yesterday(settings.now)));
+        let mirrors = named
+            .or(Mirrors::from_apt(&apt))
+            .or(Mirrors::snapshot(Mirrors::yesterday(settings.now)));
         let mut client = TransportOptions::new(USER_AGENT);
         client.proxies = proxies(settings, apt);
         let judgement = ArchivesOptions {
             now: settings.now,
-            network: if options.offline { Network::Offline } else { Network::Online },
-            older_releases: if options.allow_older_release { OlderReleases::Allow } else { OlderReleases::Refuse },
+            network: if options.offline {
+                Network::Offline
+            } else {
+                Network::Online
+            },
+            older_releases: if options.allow_older_release {
+                OlderReleases::Allow
+            } else {
+                OlderReleases::Refuse
+            },
         };
         let (transport, verbose) = (Transport::new(client), settings.verbose);
-        Ok(Workshop { cache, progress, mirrors, verbose, transport, judgement })
+        Ok(Workshop {
+            cache,
+            progress,
+            mirrors,
+            verbose,
+            transport,
+            judgement,
+        })
     }
 
     /// A reader of the archives.
     pub(crate) fn archives(&self) -> Archives {
-        Archives::new(self.transport.clone(), self.cache.clone(), self.progress.clone(), self.judgement)
+        Archives::new(
+            self.transport.clone(),
+            self.cache.clone(),
+            self.progress.clone(),
+            self.judgement,
+        )
     }
 
     pub(crate) fn warn(&self, text: &str) {
@@ -73,12 +100,22 @@ impl Workshop {
 /// The mirrors of `--mirror`, else those of the environment.
 fn named_mirrors(options: &ArchiveOptions, settings: &Settings) -> Result<Mirrors, Failure> {
     let parse = |from: &str, texts: &[&str]| {
-        let arguments = texts.iter().map(|text| text.parse::<MirrorArgument>()).collect::<Result<Vec<_>, _>>();
+        let arguments = texts
+            .iter()
+            .map(|text| text.parse::<MirrorArgument>())
+            .collect::<Result<Vec<_>, _>>();
         let failed = |error| Failure::new(Kind::Usage, format!("cannot use the mirror of {from}"), error);
-        arguments.map(|arguments| Mirrors::from_arguments(&arguments)).map_err(failed)
+        arguments
+            .map(|arguments| Mirrors::from_arguments(&arguments))
+            .map_err(failed)
     };
     let given: Vec<&str> = options.mirror.iter().map(String::as_str).collect();
-    let of_environment: Vec<&str> = settings.environment.debian_mirror.iter().flat_map(|text| text.split_whitespace()).collect();
+    let of_environment: Vec<&str> = settings
+        .environment
+        .debian_mirror
+        .iter()
+        .flat_map(|text| text.split_whitespace())
+        .collect();
     Ok(parse("--mirror", &given)?.or(parse(LIGHTSHIP_DEBIAN_MIRROR, &of_environment)?))
 }
 

@@ -9,7 +9,8 @@ use archive::Encoder;
 use clap::{Args, ValueEnum};
 use client::Location;
 use factory::build::{
-    BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Output, SbomPolicy, Services,
+    BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Output,
+    SbomPolicy, Services,
 };
 use factory::specification::{LayerPolicy, Plan};
 use jiff::Timestamp;
@@ -111,7 +112,9 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     }
     match arguments.format.format {
         Format::Json => output::json(&build_report::document(&report.built, started.elapsed()))?,
-        Format::Text => output::data(build_report::text(&report.built, !arguments.output.is_empty()).as_bytes())?,
+        Format::Text => {
+            output::data(build_report::text(&report.built, !arguments.output.is_empty()).as_bytes())?
+        }
     }
     if failed {
         return Err(build_report::failures(report.built.failures));
@@ -139,13 +142,19 @@ impl Wish {
         let selected = selection::read(&arguments.images)?;
         let plans = selection::plans(&selected, &arguments.variant)?;
         let architectures = Architectures::parse(&arguments.arch)?;
-        let images = plans.into_iter().map(|plan| image_request(plan, &architectures)).collect::<Result<Vec<_>, _>>()?;
+        let images = plans
+            .into_iter()
+            .map(|plan| image_request(plan, &architectures))
+            .collect::<Result<Vec<_>, _>>()?;
         check_outputs(&arguments.output, &images)?;
         Ok(Wish {
             images,
             place: LockPlace::of(&selected, MissingLock::UseCache)?,
             options: options(arguments, settings)?,
-            threads: arguments.jobs.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+            threads: arguments
+                .jobs
+                .or_else(|| thread::available_parallelism().ok())
+                .unwrap_or(NonZeroUsize::MIN),
         })
     }
 
@@ -162,34 +171,62 @@ impl Wish {
         let asked: usize = self.images.iter().map(|image| image.architectures.len()).sum();
         for image in &mut self.images {
             image.architectures.retain(|architecture| {
-                locked.lock.image(&image.plan.name, &image.plan.variant).is_some_and(|locked| locked.platforms.contains_key(architecture))
+                locked
+                    .lock
+                    .image(&image.plan.name, &image.plan.variant)
+                    .is_some_and(|locked| locked.platforms.contains_key(architecture))
             });
         }
         self.images.retain(|image| !image.architectures.is_empty());
         let left: usize = self.images.iter().map(|image| image.architectures.len()).sum();
-        let outputs = arguments.output.iter().map(open_output).collect::<Result<Vec<_>, _>>()?;
-        let packages = packages::source(workshop, &locked.lock, self.images.iter().map(|image| &image.plan))?;
-        let request =
-            BuildRequest { images: self.images, lock: Arc::new(locked.lock), outputs, options: self.options };
+        let outputs = arguments
+            .output
+            .iter()
+            .map(open_output)
+            .collect::<Result<Vec<_>, _>>()?;
+        let packages = packages::source(
+            workshop,
+            &locked.lock,
+            self.images.iter().map(|image| &image.plan),
+        )?;
+        let request = BuildRequest {
+            images: self.images,
+            lock: Arc::new(locked.lock),
+            outputs,
+            options: self.options,
+        };
         let services = Services {
             cache: workshop.cache.clone(),
             packages: Arc::new(packages),
             progress: workshop.progress.clone(),
             threads: self.threads,
         };
-        let built = factory::build::build(request, &services).await.map_err(build_failure)?;
-        Ok(Fulfilled { built, incomplete: left < asked })
+        let built = factory::build::build(request, &services)
+            .await
+            .map_err(build_failure)?;
+        Ok(Fulfilled {
+            built,
+            incomplete: left < asked,
+        })
     }
 }
 
 fn image_request(plan: Plan, architectures: &Architectures) -> Result<ImageRequest, Failure> {
     let architectures = architectures.of(&plan)?;
     let form = Form::of(architectures.len());
-    Ok(ImageRequest { plan, architectures, form })
+    Ok(ImageRequest {
+        plan,
+        architectures,
+        form,
+    })
 }
 
 fn options(arguments: &Arguments, settings: &Settings) -> Result<BuildOptions, Failure> {
-    let layers = arguments.layers.as_deref().map(str::parse::<LayerPolicy>).transpose();
+    let layers = arguments
+        .layers
+        .as_deref()
+        .map(str::parse::<LayerPolicy>)
+        .transpose();
     let layers = layers.map_err(|error| Failure::new(Kind::Usage, "cannot understand --layers", error))?;
     let date = settings.source_date()?.map(Timestamp::from_second).transpose();
     let date = date.map_err(|error| Failure::new(Kind::Usage, "cannot use SOURCE_DATE_EPOCH", error))?;
@@ -202,7 +239,11 @@ fn options(arguments: &Arguments, settings: &Settings) -> Result<BuildOptions, F
             directory => SbomPolicy::Directory(directory.into()),
         },
         date,
-        failures: if arguments.keep_going { FailurePolicy::KeepGoing } else { FailurePolicy::Stop },
+        failures: if arguments.keep_going {
+            FailurePolicy::KeepGoing
+        } else {
+            FailurePolicy::Stop
+        },
     })
 }
 
@@ -210,13 +251,18 @@ fn options(arguments: &Arguments, settings: &Settings) -> Result<BuildOptions, F
 fn check_outputs(outputs: &[Location], images: &[ImageRequest]) -> Result<(), Failure> {
     for output in outputs {
         if images.len() > 1 && !output.takes_several() {
-            return Err(Failure::usage(format!("{output} takes one image, and {} were asked for", images.len()))
-                .hint("leave the tag away to have them tagged NAME-VARIANT"));
+            return Err(Failure::usage(format!(
+                "{output} takes one image, and {} were asked for",
+                images.len()
+            ))
+            .hint("leave the tag away to have them tagged NAME-VARIANT"));
         }
         let is_docker = matches!(output, Location::DockerArchive { .. });
         if is_docker && images.iter().any(|image| image.architectures.len() > 1) {
-            return Err(Failure::usage(format!("{output} takes one platform, and several were asked for"))
-                .hint("name one with --arch, or write an oci-archive"));
+            return Err(
+                Failure::usage(format!("{output} takes one platform, and several were asked for"))
+                    .hint("name one with --arch, or write an oci-archive"),
+            );
         }
     }
     Ok(())
@@ -224,7 +270,11 @@ fn check_outputs(outputs: &[Location], images: &[ImageRequest]) -> Result<(), Fa
 
 fn open_output(location: &Location) -> Result<Output, Failure> {
     let sink = images::open_sink(location)?;
-    Ok(Output { sink: sink.into(), label: location.to_string(), tag: location.name() })
+    Ok(Output {
+        sink: sink.into(),
+        label: location.to_string(),
+        tag: location.name(),
+    })
 }
 
 fn build_failure(error: BuildError) -> Failure {

@@ -83,7 +83,13 @@ struct Cleaned {
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     match &arguments.action {
         Action::Show { directory, format } => show(directory, format.format, settings),
-        Action::Clean { packages, layers, indexes, directory, format } => {
+        Action::Clean {
+            packages,
+            layers,
+            indexes,
+            directory,
+            format,
+        } => {
             let shelves = shelves(*packages, *layers, *indexes);
             clean(directory, &shelves, format.format, settings)
         }
@@ -94,10 +100,16 @@ fn show(directory: &Directory, format: Format, settings: &Settings) -> Result<Ou
     let path = settings.cache_directory(directory.cache.as_deref())?;
     let attempt = || format!("cannot read the cache {}", path.display());
     let cache = Cache::open(path.clone()).map_err(|error| Failure::outside(attempt(), error))?;
-    let usage = cache.usage().map_err(|error| Failure::outside(attempt(), error))?;
+    let usage = cache
+        .usage()
+        .map_err(|error| Failure::outside(attempt(), error))?;
     let shelves: Vec<ShelfReport> = usage
         .iter()
-        .map(|shelf| ShelfReport { name: shelf.shelf.name(), files: shelf.files, bytes: shelf.bytes })
+        .map(|shelf| ShelfReport {
+            name: shelf.shelf.name(),
+            files: shelf.files,
+            bytes: shelf.bytes,
+        })
         .collect();
     let report = Report {
         schema: "lightship/cache/v1",
@@ -111,20 +123,37 @@ fn show(directory: &Directory, format: Format, settings: &Settings) -> Result<Ou
         Format::Text => {
             let mut text = format!("{}\n", report.directory);
             for shelf in &report.shelves {
-                text.push_str(&format!("{:<10} {:>9}  {}\n", shelf.name, output::bytes(shelf.bytes), files(shelf.files)));
+                text.push_str(&format!(
+                    "{:<10} {:>9}  {}\n",
+                    shelf.name,
+                    output::bytes(shelf.bytes),
+                    files(shelf.files)
+                ));
             }
-            text.push_str(&format!("{:<10} {:>9}  {}\n", "total", output::bytes(report.bytes), files(report.files)));
+            text.push_str(&format!(
+                "{:<10} {:>9}  {}\n",
+                "total",
+                output::bytes(report.bytes),
+                files(report.files)
+            ));
             output::data(text.as_bytes())?;
         }
     }
     Ok(Outcome::Done)
 }
 
-fn clean(directory: &Directory, shelves: &[Shelf], format: Format, settings: &Settings) -> Result<Outcome, Failure> {
+fn clean(
+    directory: &Directory,
+    shelves: &[Shelf],
+    format: Format,
+    settings: &Settings,
+) -> Result<Outcome, Failure> {
     let path = settings.cache_directory(directory.cache.as_deref())?;
     let attempt = || format!("cannot clean the cache {}", path.display());
     let cache = Cache::open(path.clone()).map_err(|error| Failure::outside(attempt(), error))?;
-    let freed = cache.clean(shelves).map_err(|error| Failure::outside(attempt(), error))?;
+    let freed = cache
+        .clean(shelves)
+        .map_err(|error| Failure::outside(attempt(), error))?;
     match format {
         Format::Json => output::json(&Cleaned {
             schema: "lightship/cache/v1",
@@ -133,7 +162,9 @@ fn clean(directory: &Directory, shelves: &[Shelf], format: Format, settings: &Se
             bytes_freed: freed.bytes,
         })?,
         Format::Text => {
-            output::data(format!("removed {}, {}\n", files(freed.files), output::bytes(freed.bytes)).as_bytes())?;
+            output::data(
+                format!("removed {}, {}\n", files(freed.files), output::bytes(freed.bytes)).as_bytes(),
+            )?;
         }
     }
     Ok(Outcome::Done)
@@ -146,12 +177,23 @@ fn shelves(packages: bool, layers: bool, indexes: bool) -> Vec<Shelf> {
     }
     let parts = [
         (packages, [Shelf::Packages, Shelf::Entries].as_slice()),
-        (layers, [Shelf::Layers, Shelf::Images, Shelf::Generated].as_slice()),
+        (
+            layers,
+            [Shelf::Layers, Shelf::Images, Shelf::Generated].as_slice(),
+        ),
         (indexes, [Shelf::Indexes, Shelf::Releases].as_slice()),
     ];
-    parts.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, shelves)| shelves.iter().copied()).collect()
+    parts
+        .iter()
+        .filter(|(wanted, _)| *wanted)
+        .flat_map(|(_, shelves)| shelves.iter().copied())
+        .collect()
 }
 
 fn files(count: u64) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+    if count == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{count} files")
+    }
 }

@@ -33,8 +33,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Err(error) if is_closed_pipe(&error) => Ok(Outcome::Done),
         Err(ReadError::Resolve(error)) => Err(images::not_inside(&arguments.image, &arguments.path, error)),
         Err(error) => {
-            let kind = if matches!(error, ReadError::NotAFile { .. }) { Kind::Usage } else { Kind::Outside };
-            Err(Failure::new(kind, format!("cannot print {} of {}", arguments.path, arguments.image), error))
+            let kind = if matches!(error, ReadError::NotAFile { .. }) {
+                Kind::Usage
+            } else {
+                Kind::Outside
+            };
+            Err(Failure::new(
+                kind,
+                format!("cannot print {} of {}", arguments.path, arguments.image),
+                error,
+            ))
         }
         Ok(()) => match flushed {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -48,7 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 fn is_closed_pipe(error: &ReadError) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        {
             return true;
         }
         next = error.source();

@@ -42,9 +42,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     if let Some(name) = &arguments.name {
         return print(name);
     }
-    let images = catalogue::names().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    let images = catalogue::names()
+        .map(read)
+        .collect::<Result<Vec<_>, Failure>>()?;
     match arguments.format.format {
-        Format::Json => output::json(&Report { schema: "lightship/catalogue/v1", images })?,
+        Format::Json => output::json(&Report {
+            schema: "lightship/catalogue/v1",
+            images,
+        })?,
         Format::Text => output::data(table(&images).as_bytes())?,
     }
     Ok(Outcome::Done)
@@ -66,8 +71,16 @@ fn read(name: &str) -> Result<Image, Failure> {
     Ok(Image {
         release: latest.release.name(),
         description: specification.description.clone(),
-        variants: specification.plans.iter().map(|plan| plan.variant.clone()).collect(),
-        architectures: latest.architectures.iter().map(|architecture| architecture.name()).collect(),
+        variants: specification
+            .plans
+            .iter()
+            .map(|plan| plan.variant.clone())
+            .collect(),
+        architectures: latest
+            .architectures
+            .iter()
+            .map(|architecture| architecture.name())
+            .collect(),
         supported_until: latest.support.full.to_string(),
         supported_until_long_term: latest.support.long_term.map(|date| date.to_string()),
         name: specification.name,
@@ -75,18 +88,30 @@ fn read(name: &str) -> Result<Image, Failure> {
 }
 
 fn first_plan(specification: &Specification) -> Result<&factory::specification::Plan, Failure> {
-    specification.plans.first().ok_or_else(|| Failure::usage(format!("{} has no variant", specification.name)))
+    specification
+        .plans
+        .first()
+        .ok_or_else(|| Failure::usage(format!("{} has no variant", specification.name)))
 }
 
 /// Name, end of support, variants and architectures; what is the same for all is said once.
 fn table(images: &[Image]) -> String {
-    let mut text = format!("{:<22} {:<10} {:<10} {}\n", "NAME", "SUPPORT", "LTS", "ARCHITECTURES");
+    let mut text = format!(
+        "{:<22} {:<10} {:<10} {}\n",
+        "NAME", "SUPPORT", "LTS", "ARCHITECTURES"
+    );
     for image in images {
         let long_term = image.supported_until_long_term.as_deref().unwrap_or("-");
         let architectures = image.architectures.join(" ");
-        text.push_str(&format!("{:<22} {:<10} {long_term:<10} {architectures}\n", image.name, image.supported_until));
+        text.push_str(&format!(
+            "{:<22} {:<10} {long_term:<10} {architectures}\n",
+            image.name, image.supported_until
+        ));
     }
-    let first = images.first().map(|image| image.variants.join(", ")).unwrap_or_default();
+    let first = images
+        .first()
+        .map(|image| image.variants.join(", "))
+        .unwrap_or_default();
     let same = images.iter().all(|image| image.variants.join(", ") == first);
     if same {
         text.push_str(&format!("\nEach has the variants {first}.\n"));

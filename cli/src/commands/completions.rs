@@ -21,7 +21,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut arguments::Arguments::command(), "lightship", &mut script);
+    clap_complete::generate(
+        arguments.shell,
+        &mut arguments::Arguments::command(),
+        "lightship",
+        &mut script,
+    );
     output::data(&script)?;
     Ok(Outcome::Done)
 }

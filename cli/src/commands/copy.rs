@@ -48,7 +48,10 @@ struct Copied {
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     if arguments.all_tags && !arguments.target.takes_several() {
-        return Err(Failure::usage(format!("{} takes one image, and --all-tags may be several", arguments.target)));
+        return Err(Failure::usage(format!(
+            "{} takes one image, and --all-tags may be several",
+            arguments.target
+        )));
     }
     let report = runtime::block_on(copy(arguments, settings))??;
     match arguments.format.format {
@@ -74,11 +77,24 @@ async fn copy(arguments: &Arguments, settings: &Settings) -> Result<Report, Fail
     let sink = images::open_sink(&arguments.target)?;
     let mut copied = Vec::new();
     for (tag, descriptor) in wanted(arguments, source.as_ref()).await? {
-        copied.push(copy_one(arguments, settings, (source.as_ref(), sink.as_ref()), (tag, &descriptor)).await?);
+        copied.push(
+            copy_one(
+                arguments,
+                settings,
+                (source.as_ref(), sink.as_ref()),
+                (tag, &descriptor),
+            )
+            .await?,
+        );
     }
     let attempt = || format!("cannot complete {}", arguments.target);
-    sink.finish().await.map_err(|error| Failure::outside(attempt(), error))?;
-    Ok(Report { schema: "lightship/copy/v1", images: copied })
+    sink.finish()
+        .await
+        .map_err(|error| Failure::outside(attempt(), error))?;
+    Ok(Report {
+        schema: "lightship/copy/v1",
+        images: copied,
+    })
 }
 
 async fn copy_one(
@@ -88,11 +104,23 @@ async fn copy_one(
     (tag, descriptor): (Option<String>, &Descriptor),
 ) -> Result<Copied, Failure> {
     let display = ProgressDisplay::new(settings);
-    let referrers = if arguments.no_referrers { Referrers::Skip } else { Referrers::Include };
-    let options = CopyOptions { referrers, ..CopyOptions::default() };
-    let copied = client::copy(source, descriptor, sink, tag.as_deref(), &options, &display).await.map_err(|error| {
-        Failure::outside(format!("cannot copy {} to {}", arguments.image, arguments.target), error)
-    })?;
+    let referrers = if arguments.no_referrers {
+        Referrers::Skip
+    } else {
+        Referrers::Include
+    };
+    let options = CopyOptions {
+        referrers,
+        ..CopyOptions::default()
+    };
+    let copied = client::copy(source, descriptor, sink, tag.as_deref(), &options, &display)
+        .await
+        .map_err(|error| {
+            Failure::outside(
+                format!("cannot copy {} to {}", arguments.image, arguments.target),
+                error,
+            )
+        })?;
     Ok(Copied {
         tag,
         digest: copied.digest.to_string(),
@@ -104,11 +132,18 @@ async fn copy_one(
 }
 
 /// The images to copy, each with the tag that it gets.
-async fn wanted(arguments: &Arguments, source: &dyn Source) -> Result<Vec<(Option<String>, Descriptor)>, Failure> {
+async fn wanted(
+    arguments: &Arguments,
+    source: &dyn Source,
+) -> Result<Vec<(Option<String>, Descriptor)>, Failure> {
     if arguments.all_tags {
         let tags = source.tags().await;
-        let tags = tags.map_err(|error| Failure::outside(format!("cannot list {}", arguments.image), error))?;
-        return Ok(tags.into_iter().map(|(tag, descriptor)| (Some(tag), descriptor)).collect());
+        let tags =
+            tags.map_err(|error| Failure::outside(format!("cannot list {}", arguments.image), error))?;
+        return Ok(tags
+            .into_iter()
+            .map(|(tag, descriptor)| (Some(tag), descriptor))
+            .collect());
     }
     let descriptor = images::resolve(source, &arguments.image).await?;
     let name = arguments.target.name().or_else(|| arguments.image.name());

@@ -36,12 +36,21 @@ struct Report {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let difference = runtime::block_on(compare(arguments))??;
-    let outcome = if difference.is_empty() { Outcome::Done } else { Outcome::NotSo };
+    let outcome = if difference.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::NotSo
+    };
     match arguments.format.format {
-        Format::Json => output::json(&Report { schema: "lightship/diff/v1", difference })?,
+        Format::Json => output::json(&Report {
+            schema: "lightship/diff/v1",
+            difference,
+        })?,
         Format::Text => {
             let mut text = String::new();
-            difference.write_text(&mut text).map_err(|error| Failure::bug("cannot write the report", error))?;
+            difference
+                .write_text(&mut text)
+                .map_err(|error| Failure::bug("cannot write the report", error))?;
             output::data(text.as_bytes())?;
         }
     }
@@ -51,7 +60,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 async fn compare(arguments: &Arguments) -> Result<ImageDifference, Failure> {
     let before = images::open_view(&arguments.before, arguments.platform.as_ref()).await?;
     let after = images::open_view(&arguments.after, arguments.platform.as_ref()).await?;
-    let times = if arguments.times { Times::Compare } else { Times::Ignore };
+    let times = if arguments.times {
+        Times::Compare
+    } else {
+        Times::Ignore
+    };
     let difference = ImageDifference::between(&before, &after, DifferenceOptions { times }).await;
     difference.map_err(|error| images::unusable(&arguments.after, error))
 }

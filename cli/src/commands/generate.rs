@@ -27,7 +27,7 @@ const REFERENCE_COLUMNS: usize = 100;
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     match arguments.document {
         Document::Cli => output::data(reference().as_bytes())?,
-        Document::SpecificationSchema => output::json(&factory::specification::json_schema())?,
+        Document::SpecificationSchema => output::data(factory::specification::json_schema().as_bytes())?,
     }
     Ok(Outcome::Done)
 }
@@ -39,8 +39,11 @@ fn reference() -> String {
     );
     let mut program = arguments::Arguments::command().term_width(REFERENCE_COLUMNS);
     program.build();
-    let commands: Vec<clap::Command> =
-        program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help").cloned().collect();
+    let commands: Vec<clap::Command> = program
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+        .cloned()
+        .collect();
     section(&mut text, "lightship", program);
     for command in commands {
         let name = format!("lightship {}", command.get_name());
@@ -52,5 +55,8 @@ fn reference() -> String {
 fn section(text: &mut String, name: &str, mut command: clap::Command) {
     let help = command.render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
-    text.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    text.push_str(&format!(
+        "\n## {name}\n\n```text\n{}\n```\n",
+        lines.join("\n").trim_end()
+    ));
 }

@@ -43,7 +43,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         })?,
         Format::Text => {
             let mut text = String::new();
-            summary.write_text(&mut text).map_err(|error| Failure::bug("cannot write the report", error))?;
+            summary
+                .write_text(&mut text)
+                .map_err(|error| Failure::bug("cannot write the report", error))?;
             output::data(text.as_bytes())?;
         }
     }
@@ -53,8 +55,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 async fn summarise(arguments: &Arguments) -> Result<ImageSummary, Failure> {
     let source = images::open_source(&arguments.image)?;
     let descriptor = images::resolve(source.as_ref(), &arguments.image).await?;
-    let contents = if arguments.no_contents { ContentsOf::None } else { ContentsOf::All };
-    let options = SummaryOptions { platform: arguments.platform.clone(), contents };
+    let contents = if arguments.no_contents {
+        ContentsOf::None
+    } else {
+        ContentsOf::All
+    };
+    let options = SummaryOptions {
+        platform: arguments.platform.clone(),
+        contents,
+    };
     let summary = ImageSummary::of(source.as_ref(), &descriptor, &options).await;
     summary.map_err(|error| images::unusable(&arguments.image, error))
 }

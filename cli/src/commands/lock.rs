@@ -83,12 +83,26 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     let workshop = Workshop::open(&arguments.archive, settings, progress)?;
     let task = Task::resolve(&arguments, &workshop)?;
     if arguments.check && task.existing.is_none() {
-        return Err(Failure::usage(format!("there is no lock at {} to check", task.place.describe(&workshop)))
-            .hint("`lightship lock` makes one"));
+        return Err(Failure::usage(format!(
+            "there is no lock at {} to check",
+            task.place.describe(&workshop)
+        ))
+        .hint("`lightship lock` makes one"));
     }
-    let fits = task.existing.as_ref().is_some_and(|lock| lock.satisfies(&task.plans, &task.architectures).is_ok());
+    let fits = task
+        .existing
+        .as_ref()
+        .is_some_and(|lock| lock.satisfies(&task.plans, &task.architectures).is_ok());
     if fits && !arguments.check && !arguments.update {
-        return report(&arguments, &task, &workshop, &Done { difference: Difference::default(), written: false });
+        return report(
+            &arguments,
+            &task,
+            &workshop,
+            &Done {
+                difference: Difference::default(),
+                written: false,
+            },
+        );
     }
     let wanted = resolution::Wanted {
         plans: &task.plans,
@@ -111,9 +125,20 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     if !arguments.check {
         locks::write(&task.place, &newer, &workshop)?;
     }
-    let outcome = report(&arguments, &task, &workshop, &Done { difference, written: !arguments.check })?;
+    let outcome = report(
+        &arguments,
+        &task,
+        &workshop,
+        &Done {
+            difference,
+            written: !arguments.check,
+        },
+    )?;
     if resolved.incomplete {
-        return Err(Failure::stated(Kind::Outside, "some architectures were left out, as said above"));
+        return Err(Failure::stated(
+            Kind::Outside,
+            "some architectures were left out, as said above",
+        ));
     }
     Ok(outcome)
 }
@@ -142,7 +167,12 @@ impl Task {
         let plans = selection::plans(&selected, "all")?;
         let existing = locks::read(&place, workshop)?;
         let architectures = architectures(arguments, &plans, existing.as_ref())?;
-        Ok(Task { place, plans, architectures, existing })
+        Ok(Task {
+            place,
+            plans,
+            architectures,
+            existing,
+        })
     }
 
     /// The compressor of the lock that is there; an update brings a lock of another release to this one's ids.
@@ -161,7 +191,12 @@ fn architectures(
     plans: &[Plan],
     existing: Option<&Lock>,
 ) -> Result<Vec<Architecture>, Failure> {
-    let made_for = || plans.iter().flat_map(|plan| plan.architectures.iter().copied()).collect::<BTreeSet<_>>();
+    let made_for = || {
+        plans
+            .iter()
+            .flat_map(|plan| plan.architectures.iter().copied())
+            .collect::<BTreeSet<_>>()
+    };
     let architectures = match arguments.arch.as_deref().map(Architectures::parse).transpose()? {
         Some(Architectures::Some(asked)) => {
             for plan in plans {
@@ -171,8 +206,11 @@ fn architectures(
         }
         Some(Architectures::All) => made_for(),
         None => {
-            let locked = plans.iter().filter_map(|plan| existing?.image(&plan.name, &plan.variant));
-            let locked: BTreeSet<Architecture> = locked.flat_map(|image| image.platforms.keys().copied()).collect();
+            let locked = plans
+                .iter()
+                .filter_map(|plan| existing?.image(&plan.name, &plan.variant));
+            let locked: BTreeSet<Architecture> =
+                locked.flat_map(|image| image.platforms.keys().copied()).collect();
             if locked.is_empty() { made_for() } else { locked }
         }
     };
@@ -199,12 +237,18 @@ fn report(arguments: &Arguments, task: &Task, workshop: &Workshop, done: &Done) 
                 (true, _, false) => format!("{place} is what the archive has\n"),
                 (false, true, true) => format!("{place} was written:\n"),
                 (false, true, false) => format!("{place} was written\n"),
-                (false, false, _) => format!("{place} fits and stays as it is; --update takes newer versions\n"),
+                (false, false, _) => {
+                    format!("{place} fits and stays as it is; --update takes newer versions\n")
+                }
             };
             output::data(format!("{first}{}", if changed { text } else { String::new() }).as_bytes())?;
         }
     }
-    Ok(if arguments.check && changed { Outcome::NotSo } else { Outcome::Done })
+    Ok(if arguments.check && changed {
+        Outcome::NotSo
+    } else {
+        Outcome::Done
+    })
 }
 
 fn change(change: &PackageChange) -> Change {
@@ -212,7 +256,11 @@ fn change(change: &PackageChange) -> Change {
         package: change.package.clone(),
         old: change.old.clone(),
         new: change.new.clone(),
-        architectures: change.architectures.iter().map(|architecture| architecture.name()).collect(),
+        architectures: change
+            .architectures
+            .iter()
+            .map(|architecture| architecture.name())
+            .collect(),
         images: change.images.iter().cloned().collect(),
     }
 }

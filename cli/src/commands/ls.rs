@@ -87,25 +87,40 @@ fn select<'v>(
     let parent = view.resolve_parent(path).map_err(missing)?;
     let resolved = match view.lstat(&parent).map(|facts| &facts.kind) {
         // A link to a directory is followed; any other link is listed itself.
-        Some(FileKind::Symlink { .. }) => view.resolve(path).ok().filter(|end| is_directory(view, end)).unwrap_or(parent),
+        Some(FileKind::Symlink { .. }) => view
+            .resolve(path)
+            .ok()
+            .filter(|end| is_directory(view, end))
+            .unwrap_or(parent),
         _ => parent,
     };
     if is_directory(view, &resolved) {
         let all = view.below(&resolved).filter(|(path, _)| **path != resolved);
-        return Ok(if arguments.recursive { all.collect() } else { view.list(&resolved).collect() });
+        return Ok(if arguments.recursive {
+            all.collect()
+        } else {
+            view.list(&resolved).collect()
+        });
     }
     Ok(view.below(&resolved).take(1).collect())
 }
 
 fn is_directory(view: &ImageView, path: &EntryPath) -> bool {
-    view.lstat(path).is_some_and(|facts| facts.kind == FileKind::Directory)
+    view.lstat(path)
+        .is_some_and(|facts| facts.kind == FileKind::Directory)
 }
 
 fn line(text: &mut Vec<u8>, path: &EntryPath, facts: &FileFacts, long: bool) {
     if long {
-        let time = jiff::Timestamp::from_second(facts.mtime).unwrap_or_default().strftime("%Y-%m-%d %H:%M:%S");
+        let time = jiff::Timestamp::from_second(facts.mtime)
+            .unwrap_or_default()
+            .strftime("%Y-%m-%d %H:%M:%S");
         let owner = format!("{}:{}", facts.uid, facts.gid);
-        let start = format!("{} {owner:<12} {:>10} {time} ", images::permissions(facts), facts.size);
+        let start = format!(
+            "{} {owner:<12} {:>10} {time} ",
+            images::permissions(facts),
+            facts.size
+        );
         text.extend_from_slice(start.as_bytes());
     }
     text.push(b'/');
@@ -136,6 +151,8 @@ fn file(path: &EntryPath, facts: &FileFacts) -> File {
         mtime: facts.mtime,
         layer: facts.layer,
         target,
-        sha256: facts.digest.map(|digest| digest.iter().map(|byte| format!("{byte:02x}")).collect()),
+        sha256: facts
+            .digest
+            .map(|digest| digest.iter().map(|byte| format!("{byte:02x}")).collect()),
     }
 }

@@ -87,7 +87,11 @@ fn read_suites(files: &[PathBuf]) -> Result<Vec<Suite>, Failure> {
         let text = read_limited(file)
             .map_err(|error| Failure::new(Kind::Usage, format!("cannot read the tests in {name}"), error))?;
         let parsed = structure_test::parse(&name, &text);
-        suites.extend(parsed.map_err(|error| Failure::new(Kind::Usage, format!("cannot use the tests in {name}"), error))?);
+        suites.extend(
+            parsed.map_err(|error| {
+                Failure::new(Kind::Usage, format!("cannot use the tests in {name}"), error)
+            })?,
+        );
     }
     Ok(suites)
 }
@@ -96,7 +100,9 @@ fn read_suites(files: &[PathBuf]) -> Result<Vec<Suite>, Failure> {
 fn read_limited(file: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut text = Vec::new();
-    fs::File::open(file)?.take(structure_test::FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
+    fs::File::open(file)?
+        .take(structure_test::FILE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -104,12 +110,20 @@ async fn test(arguments: &Arguments, suites: &[Suite], settings: &Settings) -> R
     let view = images::open_view(&arguments.image, arguments.platform.as_ref()).await?;
     let facts = ImageFacts::new(&arguments.image.to_string(), view.config());
     let needs_commands = suites.iter().any(|suite| !suite.command_tests.is_empty());
-    let mut runner = if needs_commands { sandbox(&facts, &view) } else { unavailable("no command to run".to_owned()) };
+    let mut runner = if needs_commands {
+        sandbox(&facts, &view)
+    } else {
+        unavailable("no command to run".to_owned())
+    };
     let started = Instant::now();
     let clock = move || started.elapsed();
     let environment: BTreeMap<String, String> = environment::all();
     let display = ProgressDisplay::new(settings);
-    let surroundings = Surroundings { clock: &clock, environment: &environment, progress: &display };
+    let surroundings = Surroundings {
+        clock: &clock,
+        environment: &environment,
+        progress: &display,
+    };
     Ok(structure_test::run(suites, &facts, &view, runner.as_mut(), &surroundings).await)
 }
 
