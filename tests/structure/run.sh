@@ -33,11 +33,13 @@ case $family in
     java*) files="$files $family" ;;
     nodejs*) files="$files $family" ;;
 esac
-# The entrypoint: a shell in the debug variants, else the runtime, else none.
+# The entrypoint: the runtime where there is one, also in debug variants as distroless has it; else a shell in these, none in others.
 case $variant:$family in
     debug*:java-base) ;;
-    debug*:java*) files="$files java-jdk" ;;
-    debug*) ;;
+    debug*:java*) files="$files java-jdk java-runtime" ;;
+    debug*:python3) files="$files python3-$release" ;;
+    debug*:nodejs*) files="$files nodejs-runtime" ;;
+    debug*) files="$files debug-shell" ;;
     *:static | *:base | *:base-nossl | *:cc | *:java-base) files="$files no-program" ;;
     *:python3) files="$files python3-$release" ;;
     *:java*) files="$files java-runtime" ;;
