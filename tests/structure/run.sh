@@ -42,7 +42,7 @@ case $variant:$family in
     debug*) files="$files debug-shell" ;;
     *:static | *:base | *:base-nossl | *:cc | *:java-base) files="$files no-program" ;;
     *:python3) files="$files python3-$release" ;;
-    *:java*) files="$files java-runtime" ;;
+    *:java*) files="$files java-runtime java-no-jdk" ;;
     *:nodejs*) files="$files nodejs-runtime" ;;
 esac
 set --
