@@ -12,7 +12,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The text of a catalogue image's specification.
 pub fn text(name: &str) -> Option<&'static str> {
-    ENTRIES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    ENTRIES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
 }
 
 /// Reads the specification of a catalogue image.

@@ -58,17 +58,32 @@ impl Release {
     pub fn suites(self) -> [Suite; 3] {
         let codename = self.codename();
         [
-            Suite { archive: "debian", name: codename.to_owned() },
-            Suite { archive: "debian", name: format!("{codename}-updates") },
-            Suite { archive: "debian-security", name: format!("{codename}-security") },
+            Suite {
+                archive: "debian",
+                name: codename.to_owned(),
+            },
+            Suite {
+                archive: "debian",
+                name: format!("{codename}-updates"),
+            },
+            Suite {
+                archive: "debian-security",
+                name: format!("{codename}-security"),
+            },
         ]
     }
 
     /// Until when Debian's own teams look after it (<https://wiki.debian.org/LTS>).
     pub fn support(self) -> Support {
         match self {
-            Self::Debian12 => Support { full: date(2026, 6, 10), long_term: Some(date(2028, 6, 30)) },
-            Self::Debian13 => Support { full: date(2028, 8, 9), long_term: Some(date(2030, 6, 30)) },
+            Self::Debian12 => Support {
+                full: date(2026, 6, 10),
+                long_term: Some(date(2028, 6, 30)),
+            },
+            Self::Debian13 => Support {
+                full: date(2028, 8, 9),
+                long_term: Some(date(2030, 6, 30)),
+            },
         }
     }
 }
@@ -86,7 +101,9 @@ impl FromStr for Release {
         Self::ALL
             .into_iter()
             .find(|release| release.name() == text)
-            .ok_or_else(|| UnknownRelease { text: text.to_owned() })
+            .ok_or_else(|| UnknownRelease {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -135,8 +152,14 @@ pub enum Architecture {
 
 impl Architecture {
     /// Every architecture, in the order of platforms in an index.
-    pub const ALL: [Self; 6] =
-        [Self::Amd64, Self::Arm64, Self::Arm, Self::S390x, Self::Ppc64le, Self::Riscv64];
+    pub const ALL: [Self; 6] = [
+        Self::Amd64,
+        Self::Arm64,
+        Self::Arm,
+        Self::S390x,
+        Self::Ppc64le,
+        Self::Riscv64,
+    ];
 
     /// The name that OCI and GOARCH use.
     pub fn name(self) -> &'static str {
@@ -195,7 +218,9 @@ impl FromStr for Architecture {
         Self::ALL
             .into_iter()
             .find(|architecture| architecture.name() == text)
-            .ok_or_else(|| UnknownArchitecture { text: text.to_owned() })
+            .ok_or_else(|| UnknownArchitecture {
+                text: text.to_owned(),
+            })
     }
 }
 

@@ -86,7 +86,12 @@ impl Difference {
                 (None, None) => continue,
             };
             let architectures: Vec<_> = change.architectures.iter().map(|a| a.name()).collect();
-            let _ = writeln!(out, "{what} ({}) in {}", architectures.join(", "), some(&change.images));
+            let _ = writeln!(
+                out,
+                "{what} ({}) in {}",
+                architectures.join(", "),
+                some(&change.images)
+            );
         }
         out
     }
@@ -107,7 +112,10 @@ impl Lock {
     /// What would change if `newer` took the place of this lock.
     pub fn difference(&self, newer: &Self) -> Difference {
         let mut difference = Difference::default();
-        for (now, then) in [(&self.encoder, &newer.encoder), (&self.emulation, &newer.emulation)] {
+        for (now, then) in [
+            (&self.encoder, &newer.encoder),
+            (&self.emulation, &newer.emulation),
+        ] {
             if now != then {
                 difference.ids.push((now.clone(), then.clone()));
             }
@@ -132,7 +140,13 @@ impl Lock {
             .map(|((package, old, new), (architectures, images))| {
                 // The digest only told apart files of one version.
                 let version = |side: Option<(String, String)>| side.map(|(version, _)| version);
-                PackageChange { package, old: version(old), new: version(new), architectures, images }
+                PackageChange {
+                    package,
+                    old: version(old),
+                    new: version(new),
+                    architectures,
+                    images,
+                }
             })
             .collect();
         difference
@@ -145,11 +159,23 @@ impl Lock {
         changes: &mut Changes,
     ) {
         let image = format!("{}:{}", new.name, new.variant);
-        let all: BTreeSet<_> = old.platforms.keys().chain(new.platforms.keys()).copied().collect();
+        let all: BTreeSet<_> = old
+            .platforms
+            .keys()
+            .chain(new.platforms.keys())
+            .copied()
+            .collect();
         for architecture in all {
-            let (before, after) = (self.packages_of(old, architecture), newer.packages_of(new, architecture));
+            let (before, after) = (
+                self.packages_of(old, architecture),
+                newer.packages_of(new, architecture),
+            );
             let (Some(before), Some(after)) = (&before, &after) else {
-                platforms.push(PlatformChange { image: image.clone(), architecture, added: before.is_none() });
+                platforms.push(PlatformChange {
+                    image: image.clone(),
+                    architecture,
+                    added: before.is_none(),
+                });
                 continue;
             };
             let (before, after) = (by_name(before), by_name(after));
@@ -171,7 +197,10 @@ type Side = Option<(String, String)>;
 type Changes = BTreeMap<(String, Side, Side), (BTreeSet<Architecture>, BTreeSet<String>)>;
 
 fn by_name<'p>(packages: &[&'p LockedPackage]) -> BTreeMap<&'p str, (String, String)> {
-    packages.iter().map(|p| (p.name.as_str(), (p.version.clone(), p.sha256.clone()))).collect()
+    packages
+        .iter()
+        .map(|p| (p.name.as_str(), (p.version.clone(), p.sha256.clone())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -214,7 +243,10 @@ mod tests {
             let packages = image.platforms.remove(&Architecture::Amd64).expect("is there");
             image.platforms.insert(Architecture::Arm64, packages);
         }
-        assert_eq!(old.difference(&new).render(), "- app:latest for amd64\n+ app:latest for arm64\n");
+        assert_eq!(
+            old.difference(&new).render(),
+            "- app:latest for amd64\n+ app:latest for arm64\n"
+        );
         new.images.clear();
         assert_eq!(old.difference(&new).render(), "- image app:latest\n");
         assert_eq!(new.difference(&old).render(), "+ image app:latest\n");

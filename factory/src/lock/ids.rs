@@ -68,7 +68,10 @@ impl Lock {
 }
 
 fn release_of(id: &str) -> Option<&'static str> {
-    LEFT_BEHIND.iter().find(|(known, _)| *known == id).map(|(_, release)| *release)
+    LEFT_BEHIND
+        .iter()
+        .find(|(known, _)| *known == id)
+        .map(|(_, release)| *release)
 }
 
 #[cfg(test)]

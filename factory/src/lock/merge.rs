@@ -28,21 +28,37 @@ impl LockParts {
     /// Sorts everything into a lock of this release of the program.
     pub(crate) fn into_lock(mut self, encoder: archive::Encoder) -> Lock {
         self.unify();
-        let all: BTreeSet<&LockedPackage> =
-            self.images.values().flat_map(|image| image.platforms.values()).flatten().collect();
+        let all: BTreeSet<&LockedPackage> = self
+            .images
+            .values()
+            .flat_map(|image| image.platforms.values())
+            .flatten()
+            .collect();
         let packages: Vec<LockedPackage> = all.into_iter().cloned().collect();
         let images = self
             .images
             .into_iter()
             .map(|((name, variant), part)| {
                 let positions = |own: Vec<LockedPackage>| {
-                    let mut found: Vec<usize> =
-                        own.iter().filter_map(|package| packages.binary_search(package).ok()).collect();
+                    let mut found: Vec<usize> = own
+                        .iter()
+                        .filter_map(|package| packages.binary_search(package).ok())
+                        .collect();
                     found.sort_unstable();
                     found
                 };
-                let platforms = part.platforms.into_iter().map(|(arch, own)| (arch, positions(own))).collect();
-                LockedImage { name, variant, release: part.release, specification: part.specification, platforms }
+                let platforms = part
+                    .platforms
+                    .into_iter()
+                    .map(|(arch, own)| (arch, positions(own)))
+                    .collect();
+                LockedImage {
+                    name,
+                    variant,
+                    release: part.release,
+                    specification: part.specification,
+                    platforms,
+                }
             })
             .collect();
         Lock {
@@ -59,17 +75,33 @@ impl LockParts {
     fn unify(&mut self) {
         let mut first: BTreeMap<(String, String, String, String), LockedPackage> = BTreeMap::new();
         let key = |package: &LockedPackage| {
-            let LockedPackage { name, architecture, version, sha256, .. } = package.clone();
+            let LockedPackage {
+                name,
+                architecture,
+                version,
+                sha256,
+                ..
+            } = package.clone();
             (name, architecture, version, sha256)
         };
-        let packages = || self.images.values().flat_map(|image| image.platforms.values()).flatten();
+        let packages = || {
+            self.images
+                .values()
+                .flat_map(|image| image.platforms.values())
+                .flatten()
+        };
         for package in packages() {
             let known = first.entry(key(package)).or_insert_with(|| package.clone());
             if package < known {
                 *known = package.clone();
             }
         }
-        for package in self.images.values_mut().flat_map(|image| image.platforms.values_mut()).flatten() {
+        for package in self
+            .images
+            .values_mut()
+            .flat_map(|image| image.platforms.values_mut())
+            .flatten()
+        {
             if let Some(known) = first.get(&key(package)) {
                 package.clone_from(known);
             }
@@ -92,7 +124,11 @@ impl From<&Lock> for LockParts {
                 .collect(),
         };
         Self {
-            archives: lock.archives.iter().map(|archive| (archive.id(), archive.clone())).collect(),
+            archives: lock
+                .archives
+                .iter()
+                .map(|archive| (archive.id(), archive.clone()))
+                .collect(),
             images: lock
                 .images
                 .iter()
@@ -116,7 +152,9 @@ impl Lock {
         let fresh: BTreeSet<String> = new.archives.keys().cloned().collect();
         for (key, image) in new.images {
             match parts.images.get_mut(&key) {
-                Some(old) if old.specification == image.specification => old.platforms.extend(image.platforms),
+                Some(old) if old.specification == image.specification => {
+                    old.platforms.extend(image.platforms)
+                }
                 _ => {
                     parts.images.insert(key, image);
                 }
@@ -137,9 +175,15 @@ impl Lock {
             .flatten()
             .map(|package| package.archive.clone())
             .collect();
-        parts.archives.retain(|id, _| used.contains(id) || fresh.contains(id));
+        parts
+            .archives
+            .retain(|id, _| used.contains(id) || fresh.contains(id));
         let encoder = archive::Encoder::from_id(&newer.encoder).unwrap_or(archive::Encoder::Gzip);
-        Self { encoder: newer.encoder.clone(), emulation: newer.emulation.clone(), ..parts.into_lock(encoder) }
+        Self {
+            encoder: newer.encoder.clone(),
+            emulation: newer.emulation.clone(),
+            ..parts.into_lock(encoder)
+        }
     }
 }
 
@@ -150,8 +194,11 @@ impl Lock {
         let mut parts = LockParts::from(self);
         for image in &self.images {
             let key = (image.name.clone(), image.variant.clone());
-            let Some(part) = parts.images.get_mut(&key) else { continue };
-            part.platforms.retain(|architecture, _| keep(image, *architecture));
+            let Some(part) = parts.images.get_mut(&key) else {
+                continue;
+            };
+            part.platforms
+                .retain(|architecture, _| keep(image, *architecture));
             if part.platforms.is_empty() {
                 parts.images.remove(&key);
             }
@@ -188,7 +235,11 @@ mod tests {
         let lock = small_lock();
         let mut parts = LockParts::from(&lock);
         for image in parts.images.values_mut() {
-            let mut packages = image.platforms.get(&Architecture::Amd64).expect("is there").clone();
+            let mut packages = image
+                .platforms
+                .get(&Architecture::Amd64)
+                .expect("is there")
+                .clone();
             for package in &mut packages {
                 package.archive = "debian trixie-updates".to_owned();
             }
@@ -196,7 +247,11 @@ mod tests {
         }
         let lock = parts.into_lock(archive::Encoder::Gzip);
         assert_eq!(lock.packages.len(), 2);
-        assert!(lock.packages.iter().all(|package| package.archive == "debian trixie"));
+        assert!(
+            lock.packages
+                .iter()
+                .all(|package| package.archive == "debian trixie")
+        );
     }
 
     #[test]
@@ -213,7 +268,10 @@ mod tests {
         let merged = old.updated(&newer);
         assert_eq!(merged.images.len(), 2);
         assert_eq!(merged.packages.len(), old.packages.len() * 2);
-        assert_eq!(Lock::parse(merged.to_text().as_bytes()).expect("is a lock"), merged);
+        assert_eq!(
+            Lock::parse(merged.to_text().as_bytes()).expect("is a lock"),
+            merged
+        );
     }
 
     #[test]
@@ -231,6 +289,9 @@ mod tests {
         assert!(merged.packages.iter().all(|package| package.version == "9"));
         let archive = merged.archives.first().expect("is there");
         assert_eq!(archive.indexes.len(), 2);
-        assert_eq!(merged.date().map(|date| date.to_string()).as_deref(), Some("2030-01-01T00:00:00Z"));
+        assert_eq!(
+            merged.date().map(|date| date.to_string()).as_deref(),
+            Some("2030-01-01T00:00:00Z")
+        );
     }
 }

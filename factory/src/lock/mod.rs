@@ -7,9 +7,9 @@ mod difference;
 mod ids;
 mod merge;
 mod satisfy;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 
@@ -118,18 +118,29 @@ impl Lock {
 
     /// The locked form of an image.
     pub fn image(&self, name: &str, variant: &str) -> Option<&LockedImage> {
-        self.images.iter().find(|image| image.name == name && image.variant == variant)
+        self.images
+            .iter()
+            .find(|image| image.name == name && image.variant == variant)
     }
 
     /// The packages of an image for an architecture, sorted by name; none if it is not locked for it.
-    pub fn packages_of(&self, image: &LockedImage, architecture: Architecture) -> Option<Vec<&LockedPackage>> {
+    pub fn packages_of(
+        &self,
+        image: &LockedImage,
+        architecture: Architecture,
+    ) -> Option<Vec<&LockedPackage>> {
         let positions = image.platforms.get(&architecture)?;
-        positions.iter().map(|position| self.packages.get(*position)).collect()
+        positions
+            .iter()
+            .map(|position| self.packages.get(*position))
+            .collect()
     }
 
     /// The archive that a package comes from.
     pub fn archive_of(&self, package: &LockedPackage) -> Option<&LockedArchive> {
-        self.archives.iter().find(|archive| archive.id() == package.archive)
+        self.archives
+            .iter()
+            .find(|archive| archive.id() == package.archive)
     }
 }
 

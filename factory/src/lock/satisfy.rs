@@ -1,11 +1,12 @@
 //! Whether a lock is the lock of given plans.
 
+use debian::PackageName;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Lock;
 use crate::release::Architecture;
-use crate::specification::{Plan, Text};
+use crate::specification::{Exclude, Plan, Provide, Text, UserRepository};
 
 /// Why a lock does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,9 +52,16 @@ impl Lock {
             if locked.specification != specification_digest(plan) {
                 return Err(Misfit::Specification { image });
             }
-            for architecture in plan.architectures.iter().filter(|own| architectures.contains(own)) {
+            for architecture in plan
+                .architectures
+                .iter()
+                .filter(|own| architectures.contains(own))
+            {
                 if !locked.platforms.contains_key(architecture) {
-                    return Err(Misfit::Architecture { image, architecture: *architecture });
+                    return Err(Misfit::Architecture {
+                        image,
+                        architecture: *architecture,
+                    });
                 }
             }
         }
@@ -64,52 +72,17 @@ impl Lock {
 /// SHA-256, in hex, of everything in a plan that decides which packages it resolves to: release, packages,
 /// `exclude`, `provide` and additional archives. Architectures are not in it: each is locked for itself.
 pub fn specification_digest(plan: &Plan) -> String {
-    #[derive(Serialize)]
-    struct Deciding<'p> {
-        release: &'p str,
-        roots: Vec<String>,
-        exclude: Vec<(&'p str, Vec<&'p str>)>,
-        provide: Vec<(&'p str, Option<String>)>,
-        repositories: Vec<Repository<'p>>,
-    }
-    #[derive(Serialize)]
-    struct Repository<'p> {
-        name: &'p str,
-        uri: &'p str,
-        suite: &'p str,
-        components: &'p [String],
-        key: &'p str,
-        packages: Vec<&'p str>,
-    }
+    let exclude = |exclude: &Exclude| (exclude.package.to_string(), names(&exclude.from));
+    let provide = |provide: &Provide| {
+        let version = provide.version.as_ref().map(ToString::to_string);
+        (provide.package.to_string(), version)
+    };
     let mut deciding = Deciding {
         release: plan.release.name(),
         roots: plan.roots.iter().map(ToString::to_string).collect(),
-        exclude: plan
-            .exclude
-            .iter()
-            .map(|exclude| (exclude.package.as_str(), exclude.from.iter().map(debian::PackageName::as_str).collect()))
-            .collect(),
-        provide: plan
-            .provide
-            .iter()
-            .map(|provide| (provide.package.as_str(), provide.version.as_ref().map(ToString::to_string)))
-            .collect(),
-        repositories: plan
-            .repositories
-            .iter()
-            .map(|repository| Repository {
-                name: &repository.name,
-                uri: &repository.uri,
-                suite: &repository.suite,
-                components: &repository.components,
-                // Where a key file lies does not matter; what is in it is pinned in the lock's archive.
-                key: match &repository.key {
-                    Text::Inline(key) => key,
-                    Text::Disk(_) => "",
-                },
-                packages: repository.packages.iter().map(debian::PackageName::as_str).collect(),
-            })
-            .collect(),
+        exclude: plan.exclude.iter().map(exclude).collect(),
+        provide: plan.provide.iter().map(provide).collect(),
+        repositories: plan.repositories.iter().map(DecidingRepository::from).collect(),
     };
     // The order in which things are written decides nothing.
     deciding.roots.sort();
@@ -119,12 +92,54 @@ pub fn specification_digest(plan: &Plan) -> String {
     hex(&Sha256::digest(json))
 }
 
+#[derive(Serialize)]
+struct Deciding<'p> {
+    release: &'p str,
+    roots: Vec<String>,
+    exclude: Vec<(String, Vec<String>)>,
+    provide: Vec<(String, Option<String>)>,
+    repositories: Vec<DecidingRepository<'p>>,
+}
+
+#[derive(Serialize)]
+struct DecidingRepository<'p> {
+    name: &'p str,
+    uri: &'p str,
+    suite: &'p str,
+    components: &'p [String],
+    key: &'p str,
+    packages: Vec<String>,
+}
+
+impl<'p> From<&'p UserRepository> for DecidingRepository<'p> {
+    fn from(repository: &'p UserRepository) -> Self {
+        Self {
+            name: &repository.name,
+            uri: &repository.uri,
+            suite: &repository.suite,
+            components: &repository.components,
+            // Where a key file lies does not matter; what is in it is pinned in the lock's archive.
+            key: match &repository.key {
+                Text::Inline(key) => key,
+                Text::Disk(_) => "",
+            },
+            packages: names(&repository.packages),
+        }
+    }
+}
+
+fn names(packages: &[PackageName]) -> Vec<String> {
+    packages.iter().map(ToString::to_string).collect()
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -144,7 +159,10 @@ mod tests {
     fn only_what_decides_over_packages_is_in_the_digest() {
         let digest = |text: &str| specification_digest(&plan(text));
         let first = digest("lightship: 1\npackages: [a1, b1]\n");
-        assert_eq!(first, digest("lightship: 1\npackages: [b1, a1]\nuser: 5\narchitectures: [amd64]\n"));
+        assert_eq!(
+            first,
+            digest("lightship: 1\npackages: [b1, a1]\nuser: 5\narchitectures: [amd64]\n")
+        );
         for other in [
             "lightship: 1\npackages: [a1]\n",
             "lightship: 1\nrelease: debian12\npackages: [a1, b1]\n",
@@ -160,10 +178,19 @@ mod tests {
         let (lock, plan) = (small_lock(), locked_plan());
         assert_eq!(lock.satisfies([&plan], &[Architecture::Amd64]), Ok(()));
         // An architecture that the image is not made for is not missed.
-        assert_eq!(lock.satisfies([&plan], &[Architecture::Amd64, Architecture::Riscv64]), Ok(()));
+        assert_eq!(
+            lock.satisfies([&plan], &[Architecture::Amd64, Architecture::Riscv64]),
+            Ok(())
+        );
         let image = "app:latest".to_owned();
         let misfit = lock.satisfies([&plan], &Architecture::ALL);
-        assert_eq!(misfit, Err(Misfit::Architecture { image: image.clone(), architecture: Architecture::Arm64 }));
+        assert_eq!(
+            misfit,
+            Err(Misfit::Architecture {
+                image: image.clone(),
+                architecture: Architecture::Arm64
+            })
+        );
         let mut changed = plan.clone();
         changed.roots.clear();
         let misfit = lock.satisfies([&changed], &[Architecture::Amd64]);
@@ -171,6 +198,11 @@ mod tests {
         let mut other = plan;
         other.variant = "debug".to_owned();
         let misfit = lock.satisfies([&other], &[Architecture::Amd64]);
-        assert_eq!(misfit, Err(Misfit::Image { image: "app:debug".to_owned() }));
+        assert_eq!(
+            misfit,
+            Err(Misfit::Image {
+                image: "app:debug".to_owned()
+            })
+        );
     }
 }

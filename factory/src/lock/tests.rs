@@ -61,7 +61,10 @@ fn a_lock_is_read_back() {
 #[test]
 fn every_package_has_a_line() {
     let text = small_lock().to_text();
-    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("{\"name\":\"liba1\"")).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("{\"name\":\"liba1\""))
+        .collect();
     assert_eq!(lines.len(), 1);
     assert!(text.contains("\n\"amd64\":[\"liba1\",\"tz\"]\n"), "{text}");
 }
@@ -89,13 +92,37 @@ fn a_newer_version_is_refused_with_words() {
 
 #[test]
 fn what_contradicts_itself_is_refused() {
-    check_refused("[\"liba1\",\"tz\"]", "[\"liba1\",\"tq\"]", "the lock says \"tq\" as package of app:latest");
-    check_refused("[\"liba1\",\"tz\"]", "[\"tz\",\"liba1\"]", "the lock says \"amd64\" as order of packages of app:latest");
-    check_refused("pool/main/a/tz/", "../", "the lock says \"../tz_1.0-1_all.deb\" as path of tz");
-    check_refused("debian13", "debian14", "the lock says \"debian14\" as release of app:latest");
-    check_refused("\"trixie\"", "\"sid\"", "the lock says \"debian trixie\" as archive of liba1");
+    check_refused(
+        "[\"liba1\",\"tz\"]",
+        "[\"liba1\",\"tq\"]",
+        "the lock says \"tq\" as package of app:latest",
+    );
+    check_refused(
+        "[\"liba1\",\"tz\"]",
+        "[\"tz\",\"liba1\"]",
+        "the lock says \"amd64\" as order of packages of app:latest",
+    );
+    check_refused(
+        "pool/main/a/tz/",
+        "../",
+        "the lock says \"../tz_1.0-1_all.deb\" as path of tz",
+    );
+    check_refused(
+        "debian13",
+        "debian14",
+        "the lock says \"debian14\" as release of app:latest",
+    );
+    check_refused(
+        "\"trixie\"",
+        "\"sid\"",
+        "the lock says \"debian trixie\" as archive of liba1",
+    );
     let (digest, short) = ("a".repeat(64), "a".repeat(63));
-    check_refused(&digest, &short, &format!("the lock says {short:?} as sha256 of liba1"));
+    check_refused(
+        &digest,
+        &short,
+        &format!("the lock says {short:?} as sha256 of liba1"),
+    );
     check_refused("\"size\":", "\"colour\":1,\"size\":", "the lock cannot be read");
 }
 

@@ -35,7 +35,9 @@ pub enum LockError {
     #[error("the lock cannot be read")]
     Json(#[from] serde_json::Error),
     /// A later program wrote it.
-    #[error("the lock has version {version}, newer than version {LOCK_VERSION}, which this program reads; update lightship")]
+    #[error(
+        "the lock has version {version}, newer than version {LOCK_VERSION}, which this program reads; update lightship"
+    )]
     Newer {
         /// Its version.
         version: u32,
@@ -119,7 +121,9 @@ impl Lock {
         let mut seen = BTreeSet::new();
         for entry in file.images {
             if !seen.insert((entry.name.clone(), entry.variant.clone())) {
-                return Err(LockError::Twice { subject: format!("{}:{}", entry.name, entry.variant) });
+                return Err(LockError::Twice {
+                    subject: format!("{}:{}", entry.name, entry.variant),
+                });
             }
             images.push(read_image(entry, &names)?);
         }
@@ -137,14 +141,24 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let names = Names::new(&self.packages);
         let mut out = format!("{{\n\"version\": {LOCK_VERSION},\n");
-        for (field, value) in [("written_by", &self.written_by), ("encoder", &self.encoder), ("emulation", &self.emulation)] {
+        for (field, value) in [
+            ("written_by", &self.written_by),
+            ("encoder", &self.encoder),
+            ("emulation", &self.emulation),
+        ] {
             let _ = writeln!(out, "\"{field}\": {},", json(value));
         }
         list(&mut out, "archives", self.archives.iter().map(json));
         out.push_str(",\n");
         list(&mut out, "packages", self.packages.iter().map(json));
         out.push_str(",\n");
-        list(&mut out, "images", self.images.iter().map(|image| image_text(image, &self.packages, &names)));
+        list(
+            &mut out,
+            "images",
+            self.images
+                .iter()
+                .map(|image| image_text(image, &self.packages, &names)),
+        );
         out.push_str("\n}\n");
         out
     }
@@ -173,8 +187,11 @@ fn image_text(image: &LockedImage, packages: &[LockedPackage], names: &Names<'_>
         json(&image.specification)
     );
     for (index, (architecture, positions)) in image.platforms.iter().enumerate() {
-        let references: Vec<_> =
-            positions.iter().filter_map(|at| packages.get(*at)).map(|p| names.reference(*architecture, p)).collect();
+        let references: Vec<_> = positions
+            .iter()
+            .filter_map(|at| packages.get(*at))
+            .map(|p| names.reference(*architecture, p))
+            .collect();
         let separator = if index == 0 { "\n" } else { ",\n" };
         let _ = write!(out, "{separator}\"{architecture}\":{}", json(&references));
     }
@@ -189,7 +206,10 @@ impl<'p> Names<'p> {
     fn new(packages: &'p [LockedPackage]) -> Self {
         let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (position, package) in packages.iter().enumerate() {
-            names.entry(package.name.as_str()).or_default().push((position, package));
+            names
+                .entry(package.name.as_str())
+                .or_default()
+                .push((position, package));
         }
         Self(names)
     }
@@ -197,14 +217,22 @@ impl<'p> Names<'p> {
     /// The packages of that name that an image for `architecture` can have, those for it first.
     fn candidates(&self, architecture: Architecture, name: &str) -> Vec<(usize, &'p LockedPackage)> {
         let named = self.0.get(name).map(Vec::as_slice).unwrap_or_default();
-        let of = |wanted: &'static str| named.iter().copied().filter(move |(_, package)| package.architecture == wanted);
+        let of = |wanted: &'static str| {
+            named
+                .iter()
+                .copied()
+                .filter(move |(_, package)| package.architecture == wanted)
+        };
         of(architecture.debian_name()).chain(of("all")).collect()
     }
 
     /// `NAME`; with `=VERSION` when there are several; with `@ARCHIVE` when that is still not enough.
     fn reference(&self, architecture: Architecture, package: &LockedPackage) -> String {
         let candidates = self.candidates(architecture, &package.name);
-        let same_version = candidates.iter().filter(|(_, other)| other.version == package.version).count();
+        let same_version = candidates
+            .iter()
+            .filter(|(_, other)| other.version == package.version)
+            .count();
         match (candidates.len(), same_version) {
             (1, _) => package.name.clone(),
             (_, 1) => format!("{}={}", package.name, package.version),
@@ -213,24 +241,40 @@ impl<'p> Names<'p> {
     }
 
     fn position(&self, architecture: Architecture, reference: &str) -> Option<usize> {
-        let (name, version) = reference.split_once('=').map_or((reference, None), |(name, rest)| (name, Some(rest)));
+        let (name, version) = reference
+            .split_once('=')
+            .map_or((reference, None), |(name, rest)| (name, Some(rest)));
         let (version, archive) = match version.and_then(|rest| rest.split_once('@')) {
             None => (version, None),
             Some((version, archive)) => (Some(version), Some(archive)),
         };
-        let mut found = self.candidates(architecture, name).into_iter().filter(|(_, package)| {
-            version.is_none_or(|version| version == package.version)
-                && archive.is_none_or(|archive| archive == package.archive)
-        });
+        let mut found = self
+            .candidates(architecture, name)
+            .into_iter()
+            .filter(|(_, package)| {
+                version.is_none_or(|version| version == package.version)
+                    && archive.is_none_or(|archive| archive == package.archive)
+            });
         let position = found.next()?.0;
-        if found.next().is_some() { None } else { Some(position) }
+        if found.next().is_some() {
+            None
+        } else {
+            Some(position)
+        }
     }
 }
 
 fn read_image(entry: ImageEntry, names: &Names<'_>) -> Result<LockedImage, LockError> {
     let subject = format!("{}:{}", entry.name, entry.variant);
-    let bad = |field, value: &str| LockError::Value { subject: subject.clone(), field, value: value.to_owned() };
-    let release: Release = entry.release.parse().map_err(|_| bad("release", &entry.release))?;
+    let bad = |field, value: &str| LockError::Value {
+        subject: subject.clone(),
+        field,
+        value: value.to_owned(),
+    };
+    let release: Release = entry
+        .release
+        .parse()
+        .map_err(|_| bad("release", &entry.release))?;
     if !is_sha256(&entry.specification) {
         return Err(bad("specification", &entry.specification));
     }
@@ -238,25 +282,42 @@ fn read_image(entry: ImageEntry, names: &Names<'_>) -> Result<LockedImage, LockE
     for (architecture, references) in entry.platforms {
         let mut positions = Vec::with_capacity(references.len());
         for reference in &references {
-            positions.push(names.position(architecture, reference).ok_or_else(|| bad("package", reference))?);
+            positions.push(
+                names
+                    .position(architecture, reference)
+                    .ok_or_else(|| bad("package", reference))?,
+            );
         }
         if !positions.is_sorted_by(|a, b| a < b) {
             return Err(bad("order of packages", architecture.name()));
         }
         platforms.insert(architecture, positions);
     }
-    Ok(LockedImage { name: entry.name, variant: entry.variant, release, specification: entry.specification, platforms })
+    Ok(LockedImage {
+        name: entry.name,
+        variant: entry.variant,
+        release,
+        specification: entry.specification,
+        platforms,
+    })
 }
 
 fn check_archives(archives: &[LockedArchive]) -> Result<(), LockError> {
     let mut seen = BTreeSet::new();
     for archive in archives {
         let id = archive.id();
-        let bad = |field, value: &str| LockError::Value { subject: id.clone(), field, value: value.to_owned() };
+        let bad = |field, value: &str| LockError::Value {
+            subject: id.clone(),
+            field,
+            value: value.to_owned(),
+        };
         if archive.name.contains(['/', ' ']) || archive.name.is_empty() {
             return Err(bad("name", &archive.name));
         }
-        for (field, digest) in [("inrelease_sha256", Some(&archive.inrelease_sha256)), ("key_sha256", archive.key_sha256.as_ref())] {
+        for (field, digest) in [
+            ("inrelease_sha256", Some(&archive.inrelease_sha256)),
+            ("key_sha256", archive.key_sha256.as_ref()),
+        ] {
             if let Some(digest) = digest.filter(|digest| !is_sha256(digest)) {
                 return Err(bad(field, digest));
             }
@@ -286,13 +347,18 @@ fn check_packages(packages: &[LockedPackage], archives: &[LockedArchive]) -> Res
         if package.source.parse::<PackageName>().is_err() {
             return Err(bad("source", &package.source));
         }
-        for (field, version) in [("version", &package.version), ("source_version", &package.source_version)] {
+        for (field, version) in [
+            ("version", &package.version),
+            ("source_version", &package.source_version),
+        ] {
             if version.parse::<Version>().is_err() {
                 return Err(bad(field, version));
             }
         }
         let known = package.architecture == "all"
-            || Architecture::ALL.iter().any(|known| known.debian_name() == package.architecture);
+            || Architecture::ALL
+                .iter()
+                .any(|known| known.debian_name() == package.architecture);
         if !known {
             return Err(bad("architecture", &package.architecture));
         }
@@ -305,17 +371,31 @@ fn check_packages(packages: &[LockedPackage], archives: &[LockedArchive]) -> Res
         if !archives.contains(&package.archive) {
             return Err(bad("archive", &package.archive));
         }
-        if !seen.insert((&package.name, &package.architecture, &package.version, &package.archive)) {
-            return Err(LockError::Twice { subject: format!("{} {}", package.name, package.version) });
+        if !seen.insert((
+            &package.name,
+            &package.architecture,
+            &package.version,
+            &package.archive,
+        )) {
+            return Err(LockError::Twice {
+                subject: format!("{} {}", package.name, package.version),
+            });
         }
     }
     Ok(())
 }
 
 fn check_count(what: &'static str, actual: usize, limit: usize) -> Result<(), LockError> {
-    if actual > limit { Err(LockError::TooMany { what, actual, limit }) } else { Ok(()) }
+    if actual > limit {
+        Err(LockError::TooMany { what, actual, limit })
+    } else {
+        Ok(())
+    }
 }
 
 fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }

@@ -1,5 +1,6 @@
 //! Fetching what a lock is made from: signed releases and package indexes.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
@@ -179,7 +180,11 @@ pub async fn lock(request: &LockRequest, locking: &Locking) -> Result<LockOutcom
                 }
             })
             .await;
-            (release, architecture, solved.map_err(|_| LockingError::Interrupted))
+            (
+                release,
+                architecture,
+                solved.map_err(|_| LockingError::Interrupted),
+            )
         });
     }
     let mut skipped = Vec::new();
@@ -189,7 +194,11 @@ pub async fn lock(request: &LockRequest, locking: &Locking) -> Result<LockOutcom
         match (result, request.failures) {
             (Ok(()), _) => done += 1,
             (Err(reason), Failures::Stop) => return Err(reason),
-            (Err(reason), Failures::KeepGoing) => skipped.push(Skipped { release, architecture, reason }),
+            (Err(reason), Failures::KeepGoing) => skipped.push(Skipped {
+                release,
+                architecture,
+                reason,
+            }),
         }
     }
     skipped.sort_by_key(|skipped| (skipped.release, skipped.architecture));
@@ -197,21 +206,32 @@ pub async fn lock(request: &LockRequest, locking: &Locking) -> Result<LockOutcom
         return Err(skipped.swap_remove(0).reason);
     }
     let gathered = std::mem::take(&mut *gathered.lock().map_err(|_| LockingError::Interrupted)?);
-    Ok(LockOutcome { locked: gathered.finish(&request.plans, request.encoder)?, skipped })
+    Ok(LockOutcome {
+        locked: gathered.finish(&request.plans, request.encoder)?,
+        skipped,
+    })
 }
 
 /// The releases and architectures that plans are to be resolved for.
 fn platforms(request: &LockRequest) -> BTreeSet<(Release, Architecture)> {
     let asked = |plan: &Plan| {
         let release = plan.release;
-        let own = plan.architectures.iter().filter(|own| request.architectures.contains(own));
-        own.map(move |architecture| (release, *architecture)).collect::<Vec<_>>()
+        let own = plan
+            .architectures
+            .iter()
+            .filter(|own| request.architectures.contains(own));
+        own.map(move |architecture| (release, *architecture))
+            .collect::<Vec<_>>()
     };
     request.plans.iter().flat_map(asked).collect()
 }
 
 fn of_release(plans: &[Plan], release: Release) -> Vec<Plan> {
-    plans.iter().filter(|plan| plan.release == release).cloned().collect()
+    plans
+        .iter()
+        .filter(|plan| plan.release == release)
+        .cloned()
+        .collect()
 }
 
 /// The repositories that the plans need.
@@ -230,20 +250,27 @@ struct Additional {
 
 impl Sources {
     fn new(request: &LockRequest) -> Result<Self, LockingError> {
-        let mut sources = Self { releases: BTreeMap::new(), additional: BTreeMap::new() };
+        let mut sources = Self {
+            releases: BTreeMap::new(),
+            additional: BTreeMap::new(),
+        };
         let mut described: BTreeMap<&str, &UserRepository> = BTreeMap::new();
         for plan in request.plans.iter() {
-            if !sources.releases.contains_key(&plan.release) {
-                sources.releases.insert(plan.release, debian_suites(plan.release, request)?);
+            if let Entry::Vacant(entry) = sources.releases.entry(plan.release) {
+                entry.insert(debian_suites(plan.release, request)?);
             }
             for repository in &plan.repositories {
                 match described.insert(&repository.name, repository) {
                     Some(known) if known != repository => {
-                        return Err(LockingError::Ambiguous { archive: repository.name.clone() });
+                        return Err(LockingError::Ambiguous {
+                            archive: repository.name.clone(),
+                        });
                     }
                     Some(_) => {}
                     None => {
-                        sources.additional.insert(repository.name.clone(), additional(repository)?);
+                        sources
+                            .additional
+                            .insert(repository.name.clone(), additional(repository)?);
                     }
                 }
             }
@@ -254,7 +281,10 @@ impl Sources {
     /// Fetches all release files, several at a time.
     async fn releases(self, request: &LockRequest, locking: &Locking) -> Result<Arc<Signed>, LockingError> {
         let mut jobs = JoinSet::new();
-        let additional = self.additional.values().map(|additional| additional.repository.clone());
+        let additional = self
+            .additional
+            .values()
+            .map(|additional| additional.repository.clone());
         for repository in self.releases.values().flatten().cloned().chain(additional) {
             let archives = locking.archives.clone();
             jobs.spawn(async move {
@@ -276,7 +306,10 @@ impl Sources {
                 }
             }
         }
-        Ok(Arc::new(Signed { sources: self, signed }))
+        Ok(Arc::new(Signed {
+            sources: self,
+            signed,
+        }))
     }
 }
 
@@ -286,8 +319,11 @@ fn suite_key(repository: &Repository) -> (String, String) {
 
 fn debian_suites(release: Release, request: &LockRequest) -> Result<Vec<Repository>, LockingError> {
     let repository = |suite: crate::release::Suite| {
-        let repository = Repository::debian(&suite.name, &request.mirrors)
-            .map_err(|source| LockingError::Keys { archive: suite.archive.to_owned(), source })?;
+        let repository =
+            Repository::debian(&suite.name, &request.mirrors).map_err(|source| LockingError::Keys {
+                archive: suite.archive.to_owned(),
+                source,
+            })?;
         Ok(match &request.keyring {
             None => repository,
             Some(keyring) => repository.signed_by(keyring.clone()),
@@ -300,12 +336,20 @@ fn additional(described: &UserRepository) -> Result<Additional, LockingError> {
     let archive = described.name.clone();
     let key = match &described.key {
         Text::Inline(text) => text.clone().into_bytes(),
-        Text::Disk(path) => read_key(path)
-            .map_err(|source| LockingError::KeyFile { archive: archive.clone(), path: path.clone(), source })?,
+        Text::Disk(path) => read_key(path).map_err(|source| LockingError::KeyFile {
+            archive: archive.clone(),
+            path: path.clone(),
+            source,
+        })?,
     };
-    let keyring =
-        Keyring::parse(&key).map_err(|source| LockingError::Keys { archive: archive.clone(), source })?;
-    let url = described.uri.parse().map_err(|source| LockingError::Address { archive: archive.clone(), source })?;
+    let keyring = Keyring::parse(&key).map_err(|source| LockingError::Keys {
+        archive: archive.clone(),
+        source,
+    })?;
+    let url = described.uri.parse().map_err(|source| LockingError::Address {
+        archive: archive.clone(),
+        source,
+    })?;
     let allow: BTreeSet<_> = described.packages.iter().cloned().collect();
     Ok(Additional {
         repository: Repository::other(&archive, url, &described.suite, &described.components, keyring),
@@ -319,7 +363,10 @@ fn read_key(path: &std::path::Path) -> io::Result<Vec<u8>> {
     let limit = u64::try_from(KEY_BYTES_MAX).unwrap_or(u64::MAX);
     File::open(path)?.take(limit + 1).read_to_end(&mut key)?;
     if key.len() > KEY_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {KEY_BYTES_MAX} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {KEY_BYTES_MAX} bytes"),
+        ));
     }
     Ok(key)
 }
@@ -340,20 +387,35 @@ impl Signed {
         locking: &Locking,
     ) -> Result<Suites, LockingError> {
         let mut jobs = JoinSet::new();
-        let debian = self.sources.releases.get(&release).map(Vec::as_slice).unwrap_or_default();
-        let mut wanted: Vec<_> = debian.iter().map(|repository| (repository.clone(), None)).collect();
+        let debian = self
+            .sources
+            .releases
+            .get(&release)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let mut wanted: Vec<_> = debian
+            .iter()
+            .map(|repository| (repository.clone(), None))
+            .collect();
         let others = self.sources.additional.values();
         wanted.extend(others.map(|other| (other.repository.clone(), Some(other.clone()))));
         for (position, (repository, other)) in wanted.into_iter().enumerate() {
-            let fetch_error =
-                |source| LockingError::Fetch { suite: repository.suite.clone(), source };
+            let fetch_error = |source| LockingError::Fetch {
+                suite: repository.suite.clone(),
+                source,
+            };
             let signed = match self.signed.get(&suite_key(&repository)) {
                 Some(Ok(signed)) => Arc::clone(signed),
                 Some(Err(error)) => return Err(fetch_error(Arc::clone(error))),
                 None => return Err(LockingError::Interrupted),
             };
             let locking = locking.clone();
-            jobs.spawn(async move { (position, read_suite(repository, &signed, other, architecture, &locking).await) });
+            jobs.spawn(async move {
+                (
+                    position,
+                    read_suite(repository, &signed, other, architecture, &locking).await,
+                )
+            });
         }
         let mut read = BTreeMap::new();
         while let Some(job) = jobs.join_next().await {
@@ -385,19 +447,30 @@ async fn read_suite(
         suite: repository.suite.clone(),
         date: signed.release.date,
         inrelease_sha256: hex(&signed.inrelease_sha256),
-        signers: signed.signers.iter().map(|signer| signer.as_str().to_owned()).collect(),
+        signers: signed
+            .signers
+            .iter()
+            .map(|signer| signer.as_str().to_owned())
+            .collect(),
         key_sha256: other.as_ref().map(|other| other.key_sha256.clone()),
         indexes: BTreeMap::new(),
     };
     let mut indexes = BTreeMap::new();
     for component in &repository.components {
         let name = debian_architecture(architecture);
-        let fetched = match locking.archives.index(&repository, signed, component, &name).await {
+        let fetched = match locking
+            .archives
+            .index(&repository, signed, component, &name)
+            .await
+        {
             Ok(fetched) => fetched,
             // Debian drops architectures from single suites; the image is made from the others.
             Err(FetchError::ArchitectureAbsent { .. }) => continue,
             Err(error) => {
-                return Err(LockingError::Fetch { suite: repository.suite.clone(), source: Arc::new(error) });
+                return Err(LockingError::Fetch {
+                    suite: repository.suite.clone(),
+                    source: Arc::new(error),
+                });
             }
         };
         let path = fetched.path.strip_suffix("/Packages").unwrap_or(&fetched.path);
@@ -410,8 +483,15 @@ async fn read_suite(
             architecture,
             source,
         })?;
-        indexes.entry(architecture).or_insert_with(Vec::new).push(Arc::new(index));
+        indexes
+            .entry(architecture)
+            .or_insert_with(Vec::new)
+            .push(Arc::new(index));
     }
     let allow = other.and_then(|other| other.allow);
-    Ok(SuiteIndexes { archive, allow, indexes })
+    Ok(SuiteIndexes {
+        archive,
+        allow,
+        indexes,
+    })
 }

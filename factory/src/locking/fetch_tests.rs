@@ -24,7 +24,10 @@ struct World {
 /// lacks s390x.
 fn debian() -> TestArchiveBuilder {
     let app = |version: &str, architecture: &str| {
-        DebBuilder::new("app", version).architecture(architecture).file("usr/bin/app", 0o755, b"x").build()
+        DebBuilder::new("app", version)
+            .architecture(architecture)
+            .file("usr/bin/app", 0o755, b"x")
+            .build()
     };
     TestArchive::builder()
         .deb("trixie", app("1", "amd64"))
@@ -36,7 +39,11 @@ fn debian() -> TestArchiveBuilder {
 
 impl World {
     fn new(archive: TestArchive) -> Self {
-        Self { server: archive.serve(), archive, cache: tempfile::tempdir().expect("a directory") }
+        Self {
+            server: archive.serve(),
+            archive,
+            cache: tempfile::tempdir().expect("a directory"),
+        }
     }
 
     fn locking(&self) -> Locking {
@@ -71,7 +78,9 @@ const APP: &str = "lightship: 1\npackages: [app]\narchitectures: [amd64, s390x]\
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_has_the_newest_of_all_suites_for_every_architecture() {
     let world = World::new(debian().build());
-    let outcome = lock(&world.request(APP, Failures::Stop), &world.locking()).await.expect("is locked");
+    let outcome = lock(&world.request(APP, Failures::Stop), &world.locking())
+        .await
+        .expect("is locked");
     let packages: Vec<_> = outcome
         .locked
         .lock
@@ -79,18 +88,38 @@ async fn a_lock_has_the_newest_of_all_suites_for_every_architecture() {
         .iter()
         .map(|p| (p.architecture.as_str(), p.version.as_str(), p.archive.as_str()))
         .collect();
-    assert_eq!(packages, [("amd64", "2", "debian-security trixie-security"), ("s390x", "1", "debian trixie")]);
+    assert_eq!(
+        packages,
+        [
+            ("amd64", "2", "debian-security trixie-security"),
+            ("s390x", "1", "debian trixie")
+        ]
+    );
     let told: Vec<_> = outcome.locked.notes.iter().map(ToString::to_string).collect();
-    assert_eq!(told, [
-        "app has different versions: 1 on s390x; 2 on amd64 (in app)",
-        "trixie-security has no s390x: support of images for it ended or ends on 2028-08-09",
-    ]);
-    let suites: Vec<_> = outcome.locked.lock.archives.iter().map(|a| (a.suite.as_str(), a.indexes.len())).collect();
-    assert_eq!(suites, [("trixie", 2), ("trixie-updates", 2), ("trixie-security", 1)]);
+    assert_eq!(
+        told,
+        [
+            "app has different versions: 1 on s390x; 2 on amd64 (in app)",
+            "trixie-security has no s390x: support of images for it ended or ends on 2028-08-09",
+        ]
+    );
+    let suites: Vec<_> = outcome
+        .locked
+        .lock
+        .archives
+        .iter()
+        .map(|a| (a.suite.as_str(), a.indexes.len()))
+        .collect();
+    assert_eq!(
+        suites,
+        [("trixie", 2), ("trixie-updates", 2), ("trixie-security", 1)]
+    );
     let text = outcome.locked.lock.to_text();
     assert!(!text.contains("127.0.0.1"), "{text}");
     // Again, and nothing has changed.
-    let again = lock(&world.request(APP, Failures::Stop), &world.locking()).await.expect("is locked");
+    let again = lock(&world.request(APP, Failures::Stop), &world.locking())
+        .await
+        .expect("is locked");
     assert_eq!(again.locked.lock.to_text(), text);
 }
 
@@ -100,13 +129,23 @@ async fn an_index_that_does_not_match_leaves_its_architecture_out_or_stops() {
     let directory = world.archive.path().join("dists/trixie/main/binary-s390x");
     std::fs::remove_dir_all(directory.join("by-hash")).expect("is there");
     std::fs::write(directory.join("Packages.gz"), b"something else").expect("is written");
-    let error = lock(&world.request(APP, Failures::Stop), &world.locking()).await.expect_err("is refused");
+    let error = lock(&world.request(APP, Failures::Stop), &world.locking())
+        .await
+        .expect_err("is refused");
     assert_eq!(error.to_string(), "cannot read the suite trixie");
-    let LockingError::Fetch { source, .. } = &error else { panic!("{error:?}") };
+    let LockingError::Fetch { source, .. } = &error else {
+        panic!("{error:?}")
+    };
     assert!(source.is_mismatch(), "{source:?}");
 
-    let outcome = lock(&world.request(APP, Failures::KeepGoing), &world.locking()).await.expect("is locked");
-    let skipped: Vec<_> = outcome.skipped.iter().map(|skipped| skipped.architecture).collect();
+    let outcome = lock(&world.request(APP, Failures::KeepGoing), &world.locking())
+        .await
+        .expect("is locked");
+    let skipped: Vec<_> = outcome
+        .skipped
+        .iter()
+        .map(|skipped| skipped.architecture)
+        .collect();
     assert_eq!(skipped, [Architecture::S390x]);
     let image = outcome.locked.lock.image("app", "latest").expect("is locked");
     assert_eq!(image.platforms.keys().collect::<Vec<_>>(), [&Architecture::Amd64]);
@@ -115,15 +154,25 @@ async fn an_index_that_does_not_match_leaves_its_architecture_out_or_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_locked_when_no_architecture_is_left() {
     let world = World::new(debian().build());
-    world.server.fault_always("/dists/trixie/InRelease", Fault::Status(404, None));
-    let error = lock(&world.request(APP, Failures::KeepGoing), &world.locking()).await.expect_err("is refused");
+    world
+        .server
+        .fault_always("/dists/trixie/InRelease", Fault::Status(404, None));
+    let error = lock(&world.request(APP, Failures::KeepGoing), &world.locking())
+        .await
+        .expect_err("is refused");
     assert_eq!(error.to_string(), "cannot read the suite trixie");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_additional_archive_needs_its_own_key() {
-    let tool = DebBuilder::new("tool", "1").architecture("amd64").file("usr/bin/tool", 0o755, b"x").build();
-    let files = TestArchive::builder().deb("stable", tool).signer(Signer::Stranger).build();
+    let tool = DebBuilder::new("tool", "1")
+        .architecture("amd64")
+        .file("usr/bin/tool", 0o755, b"x")
+        .build();
+    let files = TestArchive::builder()
+        .deb("stable", tool)
+        .signer(Signer::Stranger)
+        .build();
     let vendor = files.serve();
     let world = World::new(debian().build());
     let text = |signer: Signer| {
@@ -136,7 +185,13 @@ async fn an_additional_archive_needs_its_own_key() {
     };
     let request = world.request(&text(Signer::Stranger), Failures::Stop);
     let outcome = lock(&request, &world.locking()).await.expect("is locked");
-    let archive = outcome.locked.lock.archives.iter().find(|archive| archive.name == "vendor").expect("is there");
+    let archive = outcome
+        .locked
+        .lock
+        .archives
+        .iter()
+        .find(|archive| archive.name == "vendor")
+        .expect("is there");
     assert_eq!(archive.key_sha256.as_ref().map(String::len), Some(64));
     assert_eq!(archive.signers.len(), 1);
     let request = world.request(&text(Signer::Archive), Failures::Stop);
@@ -148,11 +203,23 @@ async fn an_additional_archive_needs_its_own_key() {
 async fn a_check_counts_only_what_was_asked_for() {
     let world = World::new(debian().build());
     let request = world.request(APP, Failures::Stop);
-    let newer = lock(&request, &world.locking()).await.expect("is locked").locked.lock;
+    let newer = lock(&request, &world.locking())
+        .await
+        .expect("is locked")
+        .locked
+        .lock;
     let mut old = newer.clone();
     for package in &mut old.packages {
         package.version = "0".to_owned();
     }
-    let changes = |architectures: &[Architecture]| check(&old, &newer, &request.plans, architectures).packages.len();
-    assert_eq!((changes(&Architecture::ALL), changes(&[Architecture::Amd64]), changes(&[])), (2, 1, 0));
+    let changes =
+        |architectures: &[Architecture]| check(&old, &newer, &request.plans, architectures).packages.len();
+    assert_eq!(
+        (
+            changes(&Architecture::ALL),
+            changes(&[Architecture::Amd64]),
+            changes(&[])
+        ),
+        (2, 1, 0)
+    );
 }

@@ -8,7 +8,7 @@ mod notes;
 mod resolve;
 
 pub use fetch::{
-    Failures, KEY_BYTES_MAX, LockOutcome, LockRequest, LockingError, Locking, READ_AT_A_TIME, Skipped, lock,
+    Failures, KEY_BYTES_MAX, LockOutcome, LockRequest, Locking, LockingError, READ_AT_A_TIME, Skipped, lock,
 };
 pub use notes::Note;
 pub use resolve::{Locked, SuiteIndexes, Suites, UnresolvedImage, resolve};
@@ -22,10 +22,12 @@ use crate::specification::Plan;
 pub fn check(lock: &Lock, newer: &Lock, plans: &[Plan], architectures: &[Architecture]) -> Difference {
     let narrowed = |lock: &Lock| {
         lock.narrowed(|image, architecture| {
-            let asked = plans.iter().any(|plan| plan.name == image.name && plan.variant == image.variant);
-            let resolved = newer.image(&image.name, &image.variant).is_none_or(|new| {
-                new.platforms.contains_key(&architecture)
-            });
+            let asked = plans
+                .iter()
+                .any(|plan| plan.name == image.name && plan.variant == image.variant);
+            let resolved = newer
+                .image(&image.name, &image.variant)
+                .is_none_or(|new| new.platforms.contains_key(&architecture));
             asked && architectures.contains(&architecture) && resolved
         })
     };

@@ -62,27 +62,45 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::VersionsDiffer { package, versions, images } => {
+            Self::VersionsDiffer {
+                package,
+                versions,
+                images,
+            } => {
                 let mut by_version: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
                 for (architecture, version) in versions {
                     by_version.entry(version).or_default().push(architecture.name());
                 }
-                let versions: Vec<_> =
-                    by_version.iter().map(|(version, on)| format!("{version} on {}", on.join(", "))).collect();
+                let versions: Vec<_> = by_version
+                    .iter()
+                    .map(|(version, on)| format!("{version} on {}", on.join(", ")))
+                    .collect();
                 write!(f, "{package} has different versions: {}", versions.join("; "))?;
                 match images.split_first() {
-                    Some((first, rest)) if !rest.is_empty() => write!(f, " (in {first} and {} more)", rest.len()),
+                    Some((first, rest)) if !rest.is_empty() => {
+                        write!(f, " (in {first} and {} more)", rest.len())
+                    }
                     _ => write!(f, " (in {})", images.join(", ")),
                 }
             }
-            Self::SuiteLacksArchitecture { suite, architecture, until } => {
-                write!(f, "{suite} has no {architecture}: support of images for it ended or ends on {until}")
+            Self::SuiteLacksArchitecture {
+                suite,
+                architecture,
+                until,
+            } => {
+                write!(
+                    f,
+                    "{suite} has no {architecture}: support of images for it ended or ends on {until}"
+                )
             }
             Self::Unused { image, package } => {
                 write!(f, "{image}: leaving out or providing {package} changes nothing")
             }
             Self::Needed { image, package, by } => {
-                write!(f, "{image}: {package}, which a base leaves out, comes in because {by} needs it")
+                write!(
+                    f,
+                    "{image}: {package}, which a base leaves out, comes in because {by} needs it"
+                )
             }
         }
     }
@@ -92,9 +110,19 @@ pub(super) fn collect(plans: &[Plan], gathered: &Gathered, parts: &LockParts) ->
     let mut notes = BTreeSet::new();
     versions(parts, &mut notes);
     for plan in plans {
-        let Some(part) = parts.images.get(&(plan.name.clone(), plan.variant.clone())) else { continue };
-        let solution = |architecture| gathered.solutions.get(&(part.specification.clone(), architecture));
-        let own: Vec<_> = plan.architectures.iter().filter_map(|architecture| solution(*architecture)).collect();
+        let Some(part) = parts.images.get(&(plan.name.clone(), plan.variant.clone())) else {
+            continue;
+        };
+        let solution = |architecture| {
+            gathered
+                .solutions
+                .get(&(part.specification.clone(), architecture))
+        };
+        let own: Vec<_> = plan
+            .architectures
+            .iter()
+            .filter_map(|architecture| solution(*architecture))
+            .collect();
         for solution in &own {
             for (package, by) in &solution.lifted {
                 notes.insert(Note::Needed {
@@ -104,11 +132,18 @@ pub(super) fn collect(plans: &[Plan], gathered: &Gathered, parts: &LockParts) ->
                 });
             }
         }
-        let Some((first, rest)) = own.split_first() else { continue };
+        let Some((first, rest)) = own.split_first() else {
+            continue;
+        };
         for package in &first.unused {
-            let lifted = own.iter().any(|solution| solution.lifted.iter().any(|(lifted, _)| lifted == package));
+            let lifted = own
+                .iter()
+                .any(|solution| solution.lifted.iter().any(|(lifted, _)| lifted == package));
             if !lifted && rest.iter().all(|other| other.unused.contains(package)) {
-                notes.insert(Note::Unused { image: plan.name.clone(), package: package.to_string() });
+                notes.insert(Note::Unused {
+                    image: plan.name.clone(),
+                    package: package.to_string(),
+                });
             }
         }
         for architecture in part.platforms.keys() {
@@ -139,19 +174,28 @@ fn versions(parts: &LockParts, notes: &mut BTreeSet<Note>) {
         }
         for (package, versions) in packages {
             if versions.values().collect::<BTreeSet<_>>().len() > 1 {
-                differing.entry((package.to_owned(), versions)).or_default().insert(name.clone());
+                differing
+                    .entry((package.to_owned(), versions))
+                    .or_default()
+                    .insert(name.clone());
             }
         }
     }
     for ((package, versions), images) in differing {
-        notes.insert(Note::VersionsDiffer { package, versions, images: images.into_iter().collect() });
+        notes.insert(Note::VersionsDiffer {
+            package,
+            versions,
+            images: images.into_iter().collect(),
+        });
     }
 }
 
 /// A rebuild for one architecture (`+b1`) is made of the same source.
 fn without_rebuild(version: &str) -> &str {
     match version.rsplit_once("+b") {
-        Some((source, number)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => source,
+        Some((source, number)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            source
+        }
         _ => version,
     }
 }

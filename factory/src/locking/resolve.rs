@@ -92,13 +92,18 @@ impl Gathered {
     /// Resolves the plans for one architecture.
     pub(super) fn add(&mut self, plans: &[Plan], architecture: Architecture, suites: &Suites) {
         let mut jobs: BTreeMap<String, &Plan> = BTreeMap::new();
-        for plan in plans.iter().filter(|plan| plan.architectures.contains(&architecture)) {
+        for plan in plans
+            .iter()
+            .filter(|plan| plan.architectures.contains(&architecture))
+        {
             if suites.has(plan, architecture) {
                 jobs.entry(specification_digest(plan)).or_insert(plan);
             }
         }
-        let solved: Vec<_> =
-            jobs.into_par_iter().map(|(digest, plan)| (digest, solve(plan, architecture, suites))).collect();
+        let solved: Vec<_> = jobs
+            .into_par_iter()
+            .map(|(digest, plan)| (digest, solve(plan, architecture, suites)))
+            .collect();
         for (digest, solved) in solved {
             match solved {
                 Ok(solution) => drop(self.solutions.insert((digest, architecture), solution)),
@@ -110,8 +115,16 @@ impl Gathered {
 
     /// Keeps what the lock says of the suites.
     fn remember(&mut self, architecture: Architecture, suites: &Suites) {
-        for suite in suites.releases.values().flatten().chain(suites.repositories.values()) {
-            let known = self.archives.entry(suite.archive.id()).or_insert_with(|| suite.archive.clone());
+        for suite in suites
+            .releases
+            .values()
+            .flatten()
+            .chain(suites.repositories.values())
+        {
+            let known = self
+                .archives
+                .entry(suite.archive.id())
+                .or_insert_with(|| suite.archive.clone());
             known.indexes.extend(suite.archive.indexes.clone());
         }
         for (release, list) in &suites.releases {
@@ -149,7 +162,11 @@ impl Gathered {
             for architecture in &plan.architectures {
                 if let Some(reason) = self.failures.remove(&(digest.clone(), *architecture)) {
                     let image = format!("{}:{}", plan.name, plan.variant);
-                    return Err(UnresolvedImage { image, architecture: *architecture, reason });
+                    return Err(UnresolvedImage {
+                        image,
+                        architecture: *architecture,
+                        reason,
+                    });
                 }
             }
             let platforms = plan
@@ -160,12 +177,22 @@ impl Gathered {
                     Some((*architecture, solution.packages.clone()))
                 })
                 .collect();
-            let part = ImagePart { release: plan.release, specification: digest, platforms };
+            let part = ImagePart {
+                release: plan.release,
+                specification: digest,
+                platforms,
+            };
             images.insert((plan.name.clone(), plan.variant.clone()), part);
         }
-        let parts = LockParts { archives: std::mem::take(&mut self.archives), images };
+        let parts = LockParts {
+            archives: std::mem::take(&mut self.archives),
+            images,
+        };
         let notes = notes::collect(plans, &self, &parts);
-        Ok(Locked { lock: parts.into_lock(encoder), notes })
+        Ok(Locked {
+            lock: parts.into_lock(encoder),
+            notes,
+        })
     }
 }
 
@@ -185,10 +212,19 @@ fn solve(plan: &Plan, architecture: Architecture, suites: &Suites) -> Result<Sol
     for (id, suite) in asked.iter().enumerate() {
         for index in suite.indexes.get(&architecture).into_iter().flatten() {
             let (allow, name) = (suite.allow.clone(), suite.archive.suite.clone());
-            candidates.push(Candidates { index, allow, id, name });
+            candidates.push(Candidates {
+                index,
+                allow,
+                id,
+                name,
+            });
         }
     }
-    let mut exclude: BTreeSet<PackageName> = plan.exclude.iter().map(|exclude| exclude.package.clone()).collect();
+    let mut exclude: BTreeSet<PackageName> = plan
+        .exclude
+        .iter()
+        .map(|exclude| exclude.package.clone())
+        .collect();
     let mut lifted = Vec::new();
     loop {
         let request = Request {
@@ -215,11 +251,20 @@ fn wrongly_denied(
     exclude: &BTreeSet<PackageName>,
     resolution: &Resolution,
 ) -> Option<(PackageName, PackageName)> {
-    let restricted = || plan.exclude.iter().filter(|entry| !entry.from.is_empty() && exclude.contains(&entry.package));
+    let restricted = || {
+        plan.exclude
+            .iter()
+            .filter(|entry| !entry.from.is_empty() && exclude.contains(&entry.package))
+    };
     for dropped in &resolution.dropped {
-        let Some(dependent) = &dropped.package else { continue };
+        let Some(dependent) = &dropped.package else {
+            continue;
+        };
         let named = |dependency: &Dependency, package: &PackageName| {
-            dependency.alternatives.iter().any(|relation| relation.name == *package)
+            dependency
+                .alternatives
+                .iter()
+                .any(|relation| relation.name == *package)
         };
         let denied = restricted().find(|entry| {
             (dropped.because_of == entry.package || named(&dropped.dependency, &entry.package))
@@ -238,15 +283,31 @@ fn wrongly_denied(
     None
 }
 
-fn solution(resolution: &Resolution, asked: &[&SuiteIndexes], lifted: Vec<(PackageName, PackageName)>) -> Solution {
+fn solution(
+    resolution: &Resolution,
+    asked: &[&SuiteIndexes],
+    lifted: Vec<(PackageName, PackageName)>,
+) -> Solution {
     let packages = resolution
         .packages
         .iter()
         .filter_map(|resolved| Some(locked_package(resolved, &asked.get(resolved.archive)?.archive)))
         .collect();
-    let provides = resolution.unused_provide.iter().map(|provided| provided.name.clone());
-    let unused = resolution.unused_exclude.iter().cloned().chain(provides).collect();
-    Solution { packages, unused, lifted }
+    let provides = resolution
+        .unused_provide
+        .iter()
+        .map(|provided| provided.name.clone());
+    let unused = resolution
+        .unused_exclude
+        .iter()
+        .cloned()
+        .chain(provides)
+        .collect();
+    Solution {
+        packages,
+        unused,
+        lifted,
+    }
 }
 
 fn locked_package(resolved: &Resolved, archive: &LockedArchive) -> LockedPackage {
@@ -265,19 +326,28 @@ fn locked_package(resolved: &Resolved, archive: &LockedArchive) -> LockedPackage
 }
 
 fn provided(provide: &crate::specification::Provide) -> Provided {
-    Provided { name: provide.package.clone(), version: provide.version.clone() }
+    Provided {
+        name: provide.package.clone(),
+        version: provide.version.clone(),
+    }
 }
 
 /// Debian's own type for an architecture; all of ours have names that it takes.
 pub(super) fn debian_architecture(architecture: Architecture) -> debian::Architecture {
-    architecture.debian_name().parse().unwrap_or_else(|_| debian::Architecture::all())
+    architecture
+        .debian_name()
+        .parse()
+        .unwrap_or_else(|_| debian::Architecture::all())
 }
 
 impl Suites {
     /// The suites that a plan is resolved against.
     fn of(&self, plan: &Plan) -> Vec<&SuiteIndexes> {
         let debian = self.releases.get(&plan.release).into_iter().flatten();
-        let own = plan.repositories.iter().filter_map(|repository| self.repositories.get(&repository.name));
+        let own = plan
+            .repositories
+            .iter()
+            .filter_map(|repository| self.repositories.get(&repository.name));
         debian.chain(own).collect()
     }
 

@@ -42,11 +42,16 @@ fn suite(name: &str, indexes: &[(Architecture, String)]) -> SuiteIndexes {
 }
 
 fn suites(list: Vec<SuiteIndexes>) -> Suites {
-    Suites { releases: [(Release::Debian13, list)].into(), repositories: BTreeMap::new() }
+    Suites {
+        releases: [(Release::Debian13, list)].into(),
+        repositories: BTreeMap::new(),
+    }
 }
 
 fn plans(text: &str) -> Vec<Plan> {
-    Specification::parse("app.yaml", text, Path::new("")).unwrap_or_else(|e| panic!("{}", e.render())).plans
+    Specification::parse("app.yaml", text, Path::new(""))
+        .unwrap_or_else(|e| panic!("{}", e.render()))
+        .plans
 }
 
 /// `app` wants `lib`, which wants `heavy`; so does `tool`.
@@ -62,8 +67,14 @@ fn small_index() -> String {
 
 fn names(locked: &Locked) -> Vec<&str> {
     let image = locked.lock.image("app", "latest").expect("is locked");
-    let packages = locked.lock.packages_of(image, Architecture::Amd64).expect("is locked for amd64");
-    packages.into_iter().map(|package| package.name.as_str()).collect()
+    let packages = locked
+        .lock
+        .packages_of(image, Architecture::Amd64)
+        .expect("is locked for amd64");
+    packages
+        .into_iter()
+        .map(|package| package.name.as_str())
+        .collect()
 }
 
 fn check_locked(text: &str) -> Locked {
@@ -79,41 +90,60 @@ fn an_exclude_for_some_packages_denies_nobody_else() {
     assert_eq!(locked.notes, []);
     let locked = check_locked(&format!("lightship: 1\npackages: [app, tool]\n{exclude}"));
     assert_eq!(names(&locked), ["app", "heavy", "lib", "tool"]);
-    let note = Note::Needed { image: "app".to_owned(), package: "heavy".to_owned(), by: "tool".to_owned() };
+    let note = Note::Needed {
+        image: "app".to_owned(),
+        package: "heavy".to_owned(),
+        by: "tool".to_owned(),
+    };
     assert_eq!(locked.notes, [note]);
 }
 
 #[test]
 fn an_exclude_for_all_denies_everybody() {
-    let locked = check_locked("lightship: 1\npackages: [app, tool]\nexclude: [{package: heavy, reason: r}]\n");
+    let locked =
+        check_locked("lightship: 1\npackages: [app, tool]\nexclude: [{package: heavy, reason: r}]\n");
     assert_eq!(names(&locked), ["app", "lib", "tool"]);
 }
 
 #[test]
 fn what_is_left_out_in_vain_is_told() {
     let locked = check_locked("lightship: 1\npackages: [heavy]\nexclude: [{package: lib, reason: r}]\n");
-    let note = Note::Unused { image: "app".to_owned(), package: "lib".to_owned() };
+    let note = Note::Unused {
+        image: "app".to_owned(),
+        package: "lib".to_owned(),
+    };
     assert_eq!(locked.notes, [note]);
 }
 
 #[test]
 fn different_versions_and_missing_suites_are_told() {
     let index = |architecture: &str, version: &str| stanza("app", version, architecture, "");
-    let main = suite("trixie", &[
-        (Architecture::Amd64, index("amd64", "1")),
-        (Architecture::Arm64, index("arm64", "1+b2")),
-        (Architecture::S390x, index("s390x", "1")),
-    ]);
-    let security =
-        suite("trixie-security", &[(Architecture::Amd64, index("amd64", "2")), (Architecture::Arm64, index("arm64", "2"))]);
+    let main = suite(
+        "trixie",
+        &[
+            (Architecture::Amd64, index("amd64", "1")),
+            (Architecture::Arm64, index("arm64", "1+b2")),
+            (Architecture::S390x, index("s390x", "1")),
+        ],
+    );
+    let security = suite(
+        "trixie-security",
+        &[
+            (Architecture::Amd64, index("amd64", "2")),
+            (Architecture::Arm64, index("arm64", "2")),
+        ],
+    );
     let text = "lightship: 1\npackages: [app]\narchitectures: [amd64, arm64, s390x]\n";
     let suites = suites(vec![main, security]);
     let locked = resolve(&plans(text), &Architecture::ALL, &suites, Encoder::Gzip).expect("is resolved");
     let told: Vec<_> = locked.notes.iter().map(ToString::to_string).collect();
-    assert_eq!(told, [
-        "app has different versions: 1 on s390x; 2 on amd64, arm64 (in app)",
-        "trixie-security has no s390x: support of images for it ended or ends on 2028-08-09",
-    ]);
+    assert_eq!(
+        told,
+        [
+            "app has different versions: 1 on s390x; 2 on amd64, arm64 (in app)",
+            "trixie-security has no s390x: support of images for it ended or ends on 2028-08-09",
+        ]
+    );
 }
 
 #[test]
@@ -131,15 +161,22 @@ fn what_cannot_be_resolved_names_the_image_and_the_packages() {
     let plans = plans("lightship: 1\npackages: [no-such-package]\n");
     let error = resolve(&plans, &[Architecture::Amd64], &suites, Encoder::Gzip).expect_err("is refused");
     assert_eq!(error.to_string(), "cannot resolve app:latest for amd64");
-    assert!(error.reason.to_string().contains("no-such-package"), "{}", error.reason);
+    assert!(
+        error.reason.to_string().contains("no-such-package"),
+        "{}",
+        error.reason
+    );
 }
 
 #[test]
 fn additional_archives_give_what_they_are_allowed_to() {
-    let mut vendor = suite("stable", &[(
-        Architecture::Amd64,
-        [stanza("heavy", "2", "all", ""), stanza("lib", "2", "amd64", "")].concat(),
-    )]);
+    let mut vendor = suite(
+        "stable",
+        &[(
+            Architecture::Amd64,
+            [stanza("heavy", "2", "all", ""), stanza("lib", "2", "amd64", "")].concat(),
+        )],
+    );
     vendor.archive.name = "vendor".to_owned();
     vendor.allow = Some(["heavy".parse().expect("a name")].into());
     let mut suites = suites(vec![suite("trixie", &[(Architecture::Amd64, small_index())])]);
@@ -148,12 +185,19 @@ fn additional_archives_give_what_they_are_allowed_to() {
                       signed-by: k, packages: [heavy]}]\n";
     let text = format!("lightship: 1\npackages: [app]\n{repository}");
     let locked = resolve(&plans(&text), &[Architecture::Amd64], &suites, Encoder::Gzip).expect("is resolved");
-    let versions: Vec<_> =
-        locked.lock.packages.iter().map(|p| (p.name.as_str(), p.version.as_str(), p.archive.as_str())).collect();
-    assert_eq!(versions, [
-        ("app", "1", "debian trixie"),
-        ("heavy", "2", "vendor stable"),
-        ("lib", "1", "debian trixie"),
-    ]);
+    let versions: Vec<_> = locked
+        .lock
+        .packages
+        .iter()
+        .map(|p| (p.name.as_str(), p.version.as_str(), p.archive.as_str()))
+        .collect();
+    assert_eq!(
+        versions,
+        [
+            ("app", "1", "debian trixie"),
+            ("heavy", "2", "vendor stable"),
+            ("lib", "1", "debian trixie"),
+        ]
+    );
     assert!(!locked.lock.to_text().contains("example.org"));
 }

@@ -35,7 +35,9 @@ pub(super) fn apply(plan: &mut Plan, settings: &Settings, place: &mut Place<'_>)
 fn directories(plan: &mut Plan, settings: &Settings, place: &mut Place<'_>) {
     let mut seen = BTreeSet::new();
     for entry in &settings.directories {
-        let Some(path) = new_path(&mut seen, &entry.path, place) else { continue };
+        let Some(path) = new_path(&mut seen, &entry.path, place) else {
+            continue;
+        };
         let mode = mode(entry.mode.as_ref(), place).unwrap_or(0o755);
         let (uid, gid) = owner(entry.owner.as_ref(), &plan.accounts, place);
         let directory = Directory { path, mode, uid, gid };
@@ -46,37 +48,69 @@ fn directories(plan: &mut Plan, settings: &Settings, place: &mut Place<'_>) {
 fn files(plan: &mut Plan, settings: &Settings, place: &mut Place<'_>) {
     let mut seen = BTreeSet::new();
     for entry in &settings.files {
-        let Some(path) = new_path(&mut seen, &entry.path, place) else { continue };
-        let Some(source) = text(entry.from.as_ref(), entry.text.as_ref(), &entry.path, place) else { continue };
+        let Some(path) = new_path(&mut seen, &entry.path, place) else {
+            continue;
+        };
+        let Some(source) = text(entry.from.as_ref(), entry.text.as_ref(), &entry.path, place) else {
+            continue;
+        };
         let mode = mode(entry.mode.as_ref(), place);
         let (uid, gid) = owner(entry.owner.as_ref(), &plan.accounts, place);
         plan.links.retain(|link| link.path != path);
-        let file = UserFile { source, path, mode, uid, gid };
+        let file = UserFile {
+            source,
+            path,
+            mode,
+            uid,
+            gid,
+        };
         replace_or_push(&mut plan.files, file, |a, b| a.path == b.path);
     }
 }
 
 fn trees(plan: &mut Plan, settings: &Settings, place: &mut Place<'_>) {
     for entry in &settings.trees {
-        let Some(path) = place.check(entry.path.mark, values::path_or_root(&entry.path.value)) else { continue };
-        let Some(source) = disk(&entry.from, place) else { continue };
+        let Some(path) = place.check(entry.path.mark, values::path_or_root(&entry.path.value)) else {
+            continue;
+        };
+        let Some(source) = disk(&entry.from, place) else {
+            continue;
+        };
         let mode = mode(entry.mode.as_ref(), place);
         let (uid, gid) = owner(entry.owner.as_ref(), &plan.accounts, place);
-        plan.trees.push(UserTree { source, path, mode, uid, gid });
+        plan.trees.push(UserTree {
+            source,
+            path,
+            mode,
+            uid,
+            gid,
+        });
     }
 }
 
 fn links(plan: &mut Plan, settings: &Settings, place: &mut Place<'_>) {
     let mut seen = BTreeSet::new();
     for entry in &settings.links {
-        let Some(path) = new_path(&mut seen, &entry.path, place) else { continue };
+        let Some(path) = new_path(&mut seen, &entry.path, place) else {
+            continue;
+        };
         let target = &entry.target;
-        place.check(target.mark, values::line(&target.value).and_then(|()| values::placeholders(&target.value)));
+        place.check(
+            target.mark,
+            values::line(&target.value).and_then(|()| values::placeholders(&target.value)),
+        );
         if target.value.len() >= archive::PATH_BYTES_MAX || target.value.contains('\0') {
             place.fault(target.mark, "the target is no path");
         }
         plan.files.retain(|file| file.path != path);
-        replace_or_push(&mut plan.links, Link { path, target: target.value.clone() }, |a, b| a.path == b.path);
+        replace_or_push(
+            &mut plan.links,
+            Link {
+                path,
+                target: target.value.clone(),
+            },
+            |a, b| a.path == b.path,
+        );
     }
 }
 
@@ -93,13 +127,23 @@ fn moves(plan: &mut Plan, settings: &Settings, place: &mut Place<'_>) {
 }
 
 fn certificate(entry: &CertificateEntry, place: &mut Place<'_>) -> Option<Certificate> {
-    let anchor = entry.name.as_ref().or(entry.from.as_ref()).or(entry.text.as_ref());
+    let anchor = entry
+        .name
+        .as_ref()
+        .or(entry.from.as_ref())
+        .or(entry.text.as_ref());
     let Some(anchor) = anchor else {
-        place.fault(super::at::Mark::default(), "a certificate without `from` and `text`");
+        place.fault(
+            super::at::Mark::default(),
+            "a certificate without `from` and `text`",
+        );
         return None;
     };
     let pem = text(entry.from.as_ref(), entry.text.as_ref(), anchor, place)?;
-    if let (Some(inline), true) = (&entry.text, matches!(&pem, Text::Inline(text) if !text.contains(PEM))) {
+    if let (Some(inline), true) = (
+        &entry.text,
+        matches!(&pem, Text::Inline(text) if !text.contains(PEM)),
+    ) {
         place.fault(inline.mark, format!("there is no line `{PEM}` in it"));
         return None;
     }
@@ -111,16 +155,25 @@ fn certificate(entry: &CertificateEntry, place: &mut Place<'_>) -> Option<Certif
             return None;
         }
     };
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if name.is_empty() || name.starts_with('.') || !plain || name.len() > 100 {
-        place.fault(anchor.mark, format!("{name:?} is not a file name: use letters, digits, `.`, `_` and `-`"));
+        place.fault(
+            anchor.mark,
+            format!("{name:?} is not a file name: use letters, digits, `.`, `_` and `-`"),
+        );
         return None;
     }
     Some(Certificate { name, pem })
 }
 
 fn user_archive(entry: &ArchiveEntry, accounts: &Accounts, place: &mut Place<'_>) -> Option<UserArchive> {
-    let architectures = entry.architectures.iter().filter_map(|name| place.check(name.mark, name.value.parse())).collect();
+    let architectures = entry
+        .architectures
+        .iter()
+        .filter_map(|name| place.check(name.mark, name.value.parse()))
+        .collect();
     let url = if values::is_url(&entry.url.value) {
         place.check(entry.url.mark, values::web_url(&entry.url.value))?;
         entry.url.value.clone()
@@ -132,13 +185,30 @@ fn user_archive(entry: &ArchiveEntry, accounts: &Accounts, place: &mut Place<'_>
     if let Some(written) = &entry.strip
         && strip > STRIP_MAX
     {
-        place.fault(written.mark, format!("at most {STRIP_MAX} components can be stripped"));
+        place.fault(
+            written.mark,
+            format!("at most {STRIP_MAX} components can be stripped"),
+        );
     }
-    let select = entry.select.iter().filter_map(|glob| place.check(glob.mark, values::glob(&glob.value, true))).collect();
+    let select = entry
+        .select
+        .iter()
+        .filter_map(|glob| place.check(glob.mark, values::glob(&glob.value, true)))
+        .collect();
     let path = place.check(entry.path.mark, values::path_or_root(&entry.path.value))?;
     let mode = mode(entry.mode.as_ref(), place);
     let (uid, gid) = owner(entry.owner.as_ref(), accounts, place);
-    Some(UserArchive { architectures, url, sha256, strip, select, path, mode, uid, gid })
+    Some(UserArchive {
+        architectures,
+        url,
+        sha256,
+        strip,
+        select,
+        path,
+        mode,
+        uid,
+        gid,
+    })
 }
 
 /// Reads an additional archive; `None` after a fault.
@@ -166,7 +236,11 @@ pub(super) fn repository(entry: &RepositoryEntry, place: &mut Place<'_>) -> Opti
     } else {
         Text::Disk(disk(&entry.signed_by, place)?)
     };
-    let packages = entry.packages.iter().filter_map(|package| place.package(package)).collect();
+    let packages = entry
+        .packages
+        .iter()
+        .filter_map(|package| place.package(package))
+        .collect();
     Some(UserRepository {
         name: name.value.clone(),
         uri: entry.uri.value.trim_end_matches('/').to_owned(),
@@ -186,7 +260,12 @@ fn new_path(seen: &mut BTreeSet<EntryPath>, path: &At<String>, place: &mut Place
     Some(parsed)
 }
 
-fn text(from: Option<&At<String>>, inline: Option<&At<String>>, anchor: &At<String>, place: &mut Place<'_>) -> Option<Text> {
+fn text(
+    from: Option<&At<String>>,
+    inline: Option<&At<String>>,
+    anchor: &At<String>,
+    place: &mut Place<'_>,
+) -> Option<Text> {
     match (from, inline) {
         (Some(from), None) => disk(from, place).map(Text::Disk),
         (None, Some(inline)) => Some(Text::Inline(inline.value.clone())),
@@ -202,7 +281,10 @@ fn text(from: Option<&At<String>>, inline: Option<&At<String>>, anchor: &At<Stri
 }
 
 fn disk(path: &At<String>, place: &mut Place<'_>) -> Option<PathBuf> {
-    place.check(path.mark, values::line(&path.value).and_then(|()| values::placeholders(&path.value)))?;
+    place.check(
+        path.mark,
+        values::line(&path.value).and_then(|()| values::placeholders(&path.value)),
+    )?;
     Some(place.directory.join(&path.value))
 }
 
@@ -213,20 +295,32 @@ fn mode(mode: Option<&At<Scalar>>, place: &mut Place<'_>) -> Option<u32> {
 /// Owner and group: a number alone is its own group, a name brings its primary group.
 fn owner(owner: Option<&At<Scalar>>, accounts: &Accounts, place: &mut Place<'_>) -> (u32, u32) {
     let Some(written) = owner else { return (0, 0) };
-    let Some((user, group)) = place.check(written.mark, values::user(&written.value.0)) else { return (0, 0) };
-    let known = accounts.users.iter().find(|known| known.name == user || user.parse() == Ok(known.uid));
+    let Some((user, group)) = place.check(written.mark, values::user(&written.value.0)) else {
+        return (0, 0);
+    };
+    let known = accounts
+        .users
+        .iter()
+        .find(|known| known.name == user || user.parse() == Ok(known.uid));
     let uid = user.parse().ok().or(known.map(|known| known.uid));
     let gid = match group {
         None => known.map(|known| known.gid).or(uid),
-        Some(group) => group
-            .parse()
-            .ok()
-            .or_else(|| accounts.groups.iter().find(|known| known.name == group).map(|known| known.gid)),
+        Some(group) => group.parse().ok().or_else(|| {
+            accounts
+                .groups
+                .iter()
+                .find(|known| known.name == group)
+                .map(|known| known.gid)
+        }),
     };
     if let (Some(uid), Some(gid)) = (uid, gid) {
         return (uid, gid);
     }
-    let what = if uid.is_none() { format!("user {user}") } else { format!("group {}", group.unwrap_or_default()) };
+    let what = if uid.is_none() {
+        format!("user {user}")
+    } else {
+        format!("group {}", group.unwrap_or_default())
+    };
     place.fault(written.mark, format!("there is no {what} under `accounts`"));
     (0, 0)
 }

@@ -36,7 +36,10 @@ pub(crate) struct At<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<T>::deserialize(deserializer)?;
-        Ok(Self { value: spanned.value, mark: spanned.referenced.into() })
+        Ok(Self {
+            value: spanned.value,
+            mark: spanned.referenced.into(),
+        })
     }
 }
 

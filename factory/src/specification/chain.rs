@@ -35,15 +35,28 @@ struct Link {
 
 impl Link {
     fn new(file: &str, text: &str, directory: &Path) -> Result<Self, SpecificationError> {
-        let source = Source { file: Arc::from(file), text: Arc::from(text) };
-        let mut head = parse::parse(&source)
-            .map_err(|fault| SpecificationError::Invalid { file: file.to_owned(), faults: vec![fault] })?;
+        let source = Source {
+            file: Arc::from(file),
+            text: Arc::from(text),
+        };
+        let mut head = parse::parse(&source).map_err(|fault| SpecificationError::Invalid {
+            file: file.to_owned(),
+            faults: vec![fault],
+        })?;
         let settings = head.take_settings();
-        Ok(Self { source, directory: directory.to_owned(), head, settings })
+        Ok(Self {
+            source,
+            directory: directory.to_owned(),
+            head,
+            settings,
+        })
     }
 
     fn read(path: &Path) -> Result<Self, SpecificationError> {
-        let text = read_bounded(path).map_err(|source| SpecificationError::Read { path: path.to_owned(), source })?;
+        let text = read_bounded(path).map_err(|source| SpecificationError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         let directory = path.parent().unwrap_or(Path::new(""));
         Self::new(&path.to_string_lossy(), &text, directory)
     }
@@ -107,9 +120,10 @@ fn assemble(leaf: Link) -> Result<Specification, SpecificationError> {
             } else {
                 format!("more than {BASES_MAX} specifications stand on one another")
             };
-            return Err(chain.last().map_or_else(|| next.fault(Mark::default(), message.clone(), None), |last| {
-                last.fault(base.mark, message.clone(), None)
-            }));
+            return Err(chain.last().map_or_else(
+                || next.fault(Mark::default(), message.clone(), None),
+                |last| last.fault(base.mark, message.clone(), None),
+            ));
         }
         chain.push(next);
     }
@@ -133,7 +147,10 @@ struct Assembly<'c> {
 
 impl<'c> Assembly<'c> {
     fn new(chain: &'c [Link]) -> Self {
-        Self { chain, faults: Vec::new() }
+        Self {
+            chain,
+            faults: Vec::new(),
+        }
     }
 
     fn run(mut self) -> Result<Specification, SpecificationError> {
@@ -143,13 +160,24 @@ impl<'c> Assembly<'c> {
             plans.push(self.plan(&plan, &variant));
         }
         if self.faults.is_empty() {
-            return Ok(Specification { name: plan.name, description: plan.description, plans });
+            return Ok(Specification {
+                name: plan.name,
+                description: plan.description,
+                plans,
+            });
         }
         // A fault of the image itself is found once for each variant.
         self.faults.sort();
         self.faults.dedup();
-        let file = self.chain.last().map(|link| link.source.file.to_string()).unwrap_or_default();
-        Err(SpecificationError::Invalid { file, faults: self.faults })
+        let file = self
+            .chain
+            .last()
+            .map(|link| link.source.file.to_string())
+            .unwrap_or_default();
+        Err(SpecificationError::Invalid {
+            file,
+            faults: self.faults,
+        })
     }
 
     /// What belongs to the image and not to its variants.
@@ -157,7 +185,11 @@ impl<'c> Assembly<'c> {
         let mut plan = blank(Release::NEWEST);
         let mut release: Option<Release> = None;
         for link in self.chain {
-            let place = &mut Place { source: &link.source, directory: &link.directory, faults: &mut self.faults };
+            let place = &mut Place {
+                source: &link.source,
+                directory: &link.directory,
+                faults: &mut self.faults,
+            };
             let head = &link.head;
             if let Some(written) = &head.release
                 && let Some(own) = place.check(written.mark, written.value.parse::<Release>())
@@ -182,12 +214,19 @@ impl<'c> Assembly<'c> {
     fn variants(&mut self) -> Vec<String> {
         let mut names = BTreeSet::new();
         for link in self.chain {
-            let place = &mut Place { source: &link.source, directory: &link.directory, faults: &mut self.faults };
+            let place = &mut Place {
+                source: &link.source,
+                directory: &link.directory,
+                faults: &mut self.faults,
+            };
             for (name, variant) in &link.head.variants {
                 let mark = variant.mark;
                 place.check(mark, values::variant_name(name));
                 if name == "latest" {
-                    place.fault(mark, "`latest` is the image itself: its settings stand outside of `variants`");
+                    place.fault(
+                        mark,
+                        "`latest` is the image itself: its settings stand outside of `variants`",
+                    );
                 }
                 names.insert(name.clone());
             }
@@ -195,8 +234,17 @@ impl<'c> Assembly<'c> {
                 place.fault(Mark::default(), format!("more than {VARIANTS_MAX} variants"));
             }
         }
-        let order = |name: &String| VARIANTS.iter().position(|known| known == name).unwrap_or(VARIANTS.len());
-        let mut names: Vec<_> = names.into_iter().filter(|name| name != "latest").take(VARIANTS_MAX).collect();
+        let order = |name: &String| {
+            VARIANTS
+                .iter()
+                .position(|known| known == name)
+                .unwrap_or(VARIANTS.len())
+        };
+        let mut names: Vec<_> = names
+            .into_iter()
+            .filter(|name| name != "latest")
+            .take(VARIANTS_MAX)
+            .collect();
         names.sort_by_key(order);
         names.insert(0, "latest".to_owned());
         names
@@ -207,9 +255,16 @@ impl<'c> Assembly<'c> {
     fn plan(&mut self, head: &Plan, variant: &str) -> Plan {
         let mut fragments = Vec::new();
         self.fragments(variant, &mut fragments, &mut Vec::new());
-        let mut draft = Draft::new(Plan { variant: variant.to_owned(), ..head.clone() });
+        let mut draft = Draft::new(Plan {
+            variant: variant.to_owned(),
+            ..head.clone()
+        });
         for link in self.chain {
-            let place = &mut Place { source: &link.source, directory: &link.directory, faults: &mut self.faults };
+            let place = &mut Place {
+                source: &link.source,
+                directory: &link.directory,
+                faults: &mut self.faults,
+            };
             draft.apply(&link.settings, place);
             for fragment in &fragments {
                 if let Some(variant) = link.head.variants.get(fragment) {
@@ -227,16 +282,31 @@ impl<'c> Assembly<'c> {
         }
         under_way.push(variant.to_owned());
         for link in self.chain {
-            let Some(own) = link.head.variants.get(variant) else { continue };
+            let Some(own) = link.head.variants.get(variant) else {
+                continue;
+            };
             for extended in &own.value.extends {
-                let known = self.chain.iter().any(|link| link.head.variants.contains_key(&extended.value));
+                let known = self
+                    .chain
+                    .iter()
+                    .any(|link| link.head.variants.contains_key(&extended.value));
                 let cycle = under_way.contains(&extended.value);
                 if !known || cycle {
                     let text = &extended.value;
-                    let message = if cycle { format!("{text} extends itself") } else { format!("there is no variant {text}") };
-                    let names = self.chain.iter().flat_map(|link| link.head.variants.keys().map(String::as_str));
-                    let help = suggestion(text, names).filter(|_| !cycle).map(|near| format!("did you mean `{near}`?"));
-                    self.faults.push(link.source.diagnostic(extended.mark, message, help));
+                    let message = if cycle {
+                        format!("{text} extends itself")
+                    } else {
+                        format!("there is no variant {text}")
+                    };
+                    let names = self
+                        .chain
+                        .iter()
+                        .flat_map(|link| link.head.variants.keys().map(String::as_str));
+                    let help = suggestion(text, names)
+                        .filter(|_| !cycle)
+                        .map(|near| format!("did you mean `{near}`?"));
+                    self.faults
+                        .push(link.source.diagnostic(extended.mark, message, help));
                 } else {
                     self.fragments(&extended.value.clone(), found, under_way);
                 }
@@ -258,11 +328,16 @@ fn image(plan: &mut Plan, link: &Link, place: &mut Place<'_>) {
         architectures(plan, list, place);
     }
     if let Some(layers) = &head.layers {
-        plan.layers = place.check(layers.mark, values::layers(&layers.value)).unwrap_or_default();
+        plan.layers = place
+            .check(layers.mark, values::layers(&layers.value))
+            .unwrap_or_default();
     }
     if let Some(support) = &head.support {
         let full = place.check(support.full.mark, values::date(&support.full.value));
-        let long = support.long_term.as_ref().map(|date| (date.mark, values::date(&date.value)));
+        let long = support
+            .long_term
+            .as_ref()
+            .map(|date| (date.mark, values::date(&date.value)));
         let long_term = long.and_then(|(mark, date)| place.check(mark, date));
         if let Some(full) = full {
             plan.support = Support { full, long_term };
@@ -282,9 +357,16 @@ fn name(link: &Link, place: &mut Place<'_>) -> String {
     let (name, mark) = match &link.head.name {
         Some(name) => (name.value.clone(), name.mark),
         None => {
-            let file = link.source.file.strip_prefix("catalogue:").unwrap_or(&link.source.file);
+            let file = link
+                .source
+                .file
+                .strip_prefix("catalogue:")
+                .unwrap_or(&link.source.file);
             let file = file.rsplit('/').next().unwrap_or(file);
-            let stem = file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml")).unwrap_or(file);
+            let stem = file
+                .strip_suffix(".yaml")
+                .or_else(|| file.strip_suffix(".yml"))
+                .unwrap_or(file);
             (stem.to_owned(), Mark::default())
         }
     };
@@ -295,9 +377,14 @@ fn name(link: &Link, place: &mut Place<'_>) -> String {
 fn architectures(plan: &mut Plan, list: &At<Vec<At<String>>>, place: &mut Place<'_>) {
     let mut found = BTreeSet::new();
     for written in &list.value {
-        let Some(architecture) = place.check(written.mark, written.value.parse::<Architecture>()) else { continue };
+        let Some(architecture) = place.check(written.mark, written.value.parse::<Architecture>()) else {
+            continue;
+        };
         if !plan.release.architectures().contains(&architecture) {
-            place.fault(written.mark, format!("{} is not made for {architecture}", plan.release));
+            place.fault(
+                written.mark,
+                format!("{} is not made for {architecture}", plan.release),
+            );
         }
         if !found.insert(architecture) {
             place.fault(written.mark, format!("{architecture} is there twice"));

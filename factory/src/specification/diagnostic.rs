@@ -38,7 +38,12 @@ impl Diagnostic {
             let width = usize::try_from(self.width).unwrap_or(1).clamp(1, room);
             let _ = writeln!(out, "{margin} |");
             let _ = writeln!(out, "{number} | {line}");
-            let _ = writeln!(out, "{margin} | {}{}", " ".repeat(before.min(SOURCE_LINE_CHARACTERS)), "^".repeat(width));
+            let _ = writeln!(
+                out,
+                "{margin} | {}{}",
+                " ".repeat(before.min(SOURCE_LINE_CHARACTERS)),
+                "^".repeat(width)
+            );
         }
         if let Some(help) = &self.help {
             let _ = writeln!(out, "{margin} = help: {help}");
@@ -55,7 +60,12 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn diagnostic(&self, mark: Mark, message: impl Into<String>, help: Option<String>) -> Diagnostic {
+    pub(crate) fn diagnostic(
+        &self,
+        mark: Mark,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Diagnostic {
         let index = usize::try_from(mark.line.saturating_sub(1)).unwrap_or(0);
         let line = self.text.lines().nth(index).unwrap_or_default();
         Diagnostic {
@@ -73,8 +83,17 @@ impl Source {
     pub(crate) fn key_mark(&self, key: &str, value: Mark) -> Mark {
         let index = usize::try_from(value.line.saturating_sub(1)).unwrap_or(0);
         let before = usize::try_from(value.column.saturating_sub(1)).unwrap_or(0);
-        let line: String = self.text.lines().nth(index).unwrap_or_default().chars().take(before).collect();
-        let Some(start) = line.rfind(key) else { return value };
+        let line: String = self
+            .text
+            .lines()
+            .nth(index)
+            .unwrap_or_default()
+            .chars()
+            .take(before)
+            .collect();
+        let Some(start) = line.rfind(key) else {
+            return value;
+        };
         let column = line.get(..start).map_or(0, |text| text.chars().count()) + 1;
         Mark {
             line: value.line,
@@ -101,22 +120,44 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Source {
-        Source { file: Arc::from("app.yaml"), text: Arc::from(text) }
+        Source {
+            file: Arc::from("app.yaml"),
+            text: Arc::from(text),
+        }
     }
 
     #[test]
     fn the_caret_stands_under_the_fault() {
-        let mark = Mark { line: 2, column: 7, width: 3 };
+        let mark = Mark {
+            line: 2,
+            column: 7,
+            width: 3,
+        };
         let fault = source("a: 1\nmode: abc\n").diagnostic(mark, "bad mode", Some("write 0644".to_owned()));
-        let expected = "error: bad mode\n --> app.yaml:2:7\n  |\n2 | mode: abc\n  |       ^^^\n  = help: write 0644\n";
+        let expected =
+            "error: bad mode\n --> app.yaml:2:7\n  |\n2 | mode: abc\n  |       ^^^\n  = help: write 0644\n";
         assert_eq!(fault.render(), expected);
     }
 
     #[test]
     fn the_key_is_found_before_its_value() {
         let text = source("environment:\n  1BAD: x\n");
-        let mark = text.key_mark("1BAD", Mark { line: 2, column: 9, width: 1 });
-        assert_eq!(mark, Mark { line: 2, column: 3, width: 4 });
+        let mark = text.key_mark(
+            "1BAD",
+            Mark {
+                line: 2,
+                column: 9,
+                width: 1,
+            },
+        );
+        assert_eq!(
+            mark,
+            Mark {
+                line: 2,
+                column: 3,
+                width: 4
+            }
+        );
     }
 
     #[test]
@@ -129,7 +170,15 @@ mod tests {
 
     #[test]
     fn a_caret_never_runs_past_its_line() {
-        let fault = source("ab\n").diagnostic(Mark { line: 1, column: 2, width: 500 }, "bad", None);
+        let fault = source("ab\n").diagnostic(
+            Mark {
+                line: 1,
+                column: 2,
+                width: 500,
+            },
+            "bad",
+            None,
+        );
         assert!(fault.render().contains("\n  |  ^\n"));
     }
 }

@@ -29,7 +29,10 @@ fn the_reference_names_every_key() {
     collect(&schema, &mut keys);
     assert!(keys.len() > 50, "{}", keys.len());
     for key in keys {
-        assert!(REFERENCE.contains(&format!("{key}:")) || REFERENCE.contains(&format!("`{key}`")), "{key}");
+        assert!(
+            REFERENCE.contains(&format!("{key}:")) || REFERENCE.contains(&format!("`{key}`")),
+            "{key}"
+        );
     }
 }
 

@@ -13,7 +13,9 @@ use debian::PackageName;
 
 use super::at::{At, Mark, Scalar};
 use super::diagnostic::{Diagnostic, Source};
-use super::document::{AccountsEntry, DropEntry, Entries, ExcludeEntry, ProvideEntry, Settings, VersionEntry};
+use super::document::{
+    AccountsEntry, DropEntry, Entries, ExcludeEntry, ProvideEntry, Settings, VersionEntry,
+};
 use super::plan::{Directory, Drop, Exclude, Group, Plan, Provide, User, VersionOf};
 use super::{additions, values};
 
@@ -26,7 +28,10 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(plan: Plan) -> Self {
-        Self { plan, homes: BTreeMap::new() }
+        Self {
+            plan,
+            homes: BTreeMap::new(),
+        }
     }
 
     pub(super) fn finish(mut self) -> Plan {
@@ -47,21 +52,45 @@ impl Draft {
         self.drops(&settings.drop, place);
         self.versions(&settings.versions, place);
         self.environment(&settings.environment, place);
-        overlay(&mut self.plan.os_release, &settings.os_release, place, values::variable_name, values::no_control);
-        overlay(&mut self.plan.labels, &settings.labels, place, values::line, |_| Ok(()));
-        overlay(&mut self.plan.annotations, &settings.annotations, place, values::line, |_| Ok(()));
+        overlay(
+            &mut self.plan.os_release,
+            &settings.os_release,
+            place,
+            values::variable_name,
+            values::no_control,
+        );
+        overlay(
+            &mut self.plan.labels,
+            &settings.labels,
+            place,
+            values::line,
+            |_| Ok(()),
+        );
+        overlay(
+            &mut self.plan.annotations,
+            &settings.annotations,
+            place,
+            values::line,
+            |_| Ok(()),
+        );
         self.process(settings, place);
         additions::apply(&mut self.plan, settings, place);
     }
 
     fn packages(&mut self, packages: &[At<String>], place: &mut Place<'_>) {
         for package in packages {
-            let Some(root) = place.check(package.mark, package.value.parse::<debian::relation::Dependency>()) else {
+            let Some(root) = place.check(
+                package.mark,
+                package.value.parse::<debian::relation::Dependency>(),
+            ) else {
                 continue;
             };
             // What is asked for by name is no longer left out, whatever a base says.
-            let names: BTreeSet<&PackageName> = root.alternatives.iter().map(|relation| &relation.name).collect();
-            self.plan.exclude.retain(|exclude| !names.contains(&exclude.package));
+            let names: BTreeSet<&PackageName> =
+                root.alternatives.iter().map(|relation| &relation.name).collect();
+            self.plan
+                .exclude
+                .retain(|exclude| !names.contains(&exclude.package));
             if !self.plan.roots.contains(&root) {
                 self.plan.roots.push(root);
             }
@@ -71,27 +100,45 @@ impl Draft {
     fn excludes(&mut self, entries: &[ExcludeEntry], packages: &[At<String>], place: &mut Place<'_>) {
         let mut seen = BTreeSet::new();
         for entry in entries {
-            let Some(package) = place.package(&entry.package) else { continue };
+            let Some(package) = place.package(&entry.package) else {
+                continue;
+            };
             let from: Vec<_> = entry.from.iter().filter_map(|from| place.package(from)).collect();
             place.check(entry.reason.mark, values::line(&entry.reason.value));
             if packages.iter().any(|asked| asked.value == entry.package.value) {
-                place.fault(entry.package.mark, format!("{package} is asked for under `packages` as well"));
+                place.fault(
+                    entry.package.mark,
+                    format!("{package} is asked for under `packages` as well"),
+                );
             } else if !seen.insert(package.clone()) {
                 place.fault(entry.package.mark, format!("{package} is excluded twice"));
             }
             self.plan.exclude.retain(|earlier| earlier.package != package);
-            self.plan.exclude.push(Exclude { package, from, reason: entry.reason.value.clone() });
+            self.plan.exclude.push(Exclude {
+                package,
+                from,
+                reason: entry.reason.value.clone(),
+            });
         }
     }
 
     fn provides(&mut self, entries: &[ProvideEntry], place: &mut Place<'_>) {
         for entry in entries {
-            let Some(package) = place.package(&entry.package) else { continue };
-            let version = entry.version.as_ref().map(|text| (text.mark, text.value.0.parse()));
+            let Some(package) = place.package(&entry.package) else {
+                continue;
+            };
+            let version = entry
+                .version
+                .as_ref()
+                .map(|text| (text.mark, text.value.0.parse()));
             let version = version.and_then(|(mark, version)| place.check(mark, version));
             place.check(entry.reason.mark, values::line(&entry.reason.value));
             self.plan.provide.retain(|earlier| earlier.package != package);
-            self.plan.provide.push(Provide { package, version, reason: entry.reason.value.clone() });
+            self.plan.provide.push(Provide {
+                package,
+                version,
+                reason: entry.reason.value.clone(),
+            });
         }
     }
 
@@ -107,25 +154,37 @@ impl Draft {
                 .iter()
                 .filter_map(|path| place.check(path.mark, values::glob(&path.value, false)))
                 .collect();
-            self.plan.drop.push(Drop { patterns, reason: entry.reason.value.clone() });
+            self.plan.drop.push(Drop {
+                patterns,
+                reason: entry.reason.value.clone(),
+            });
         }
     }
 
     fn versions(&mut self, entries: &[VersionEntry], place: &mut Place<'_>) {
         for entry in entries {
-            let Some(package) = place.package(&entry.package) else { continue };
+            let Some(package) = place.package(&entry.package) else {
+                continue;
+            };
             let environment = entry.environment.as_ref();
             let annotation = entry.annotation.as_ref();
             if let Some(name) = environment {
                 place.check(name.mark, values::variable_name(&name.value));
-                self.plan.versions.retain(|earlier| earlier.environment.as_ref() != Some(&name.value));
+                self.plan
+                    .versions
+                    .retain(|earlier| earlier.environment.as_ref() != Some(&name.value));
             }
             if let Some(name) = annotation {
                 place.check(name.mark, values::line(&name.value));
-                self.plan.versions.retain(|earlier| earlier.annotation.as_ref() != Some(&name.value));
+                self.plan
+                    .versions
+                    .retain(|earlier| earlier.annotation.as_ref() != Some(&name.value));
             }
             if environment.is_none() && annotation.is_none() {
-                place.fault(entry.package.mark, "neither `environment` nor `annotation` is given");
+                place.fault(
+                    entry.package.mark,
+                    "neither `environment` nor `annotation` is given",
+                );
             }
             self.plan.versions.push(VersionOf {
                 package,
@@ -155,13 +214,20 @@ impl Draft {
         if let Some(user) = &settings.user {
             self.user(user, place);
         }
-        if let Some(workdir) = &settings.workdir {
-            if place.check(workdir.mark, values::path_or_root(&workdir.value)).is_some() {
-                self.plan.workdir.clone_from(&workdir.value);
-            }
+        if let Some(workdir) = &settings.workdir
+            && place
+                .check(workdir.mark, values::path_or_root(&workdir.value))
+                .is_some()
+        {
+            self.plan.workdir.clone_from(&workdir.value);
         }
         let words = |list: &Option<At<Vec<At<Scalar>>>>| {
-            list.as_ref().map(|list| list.value.iter().map(|word| word.value.0.clone()).collect::<Vec<_>>())
+            list.as_ref().map(|list| {
+                list.value
+                    .iter()
+                    .map(|word| word.value.0.clone())
+                    .collect::<Vec<_>>()
+            })
         };
         if let Some(entrypoint) = words(&settings.entrypoint) {
             self.plan.entrypoint = Some(entrypoint);
@@ -190,7 +256,9 @@ impl Draft {
     }
 
     fn user(&mut self, user: &At<Scalar>, place: &mut Place<'_>) {
-        let Some((name, group)) = place.check(user.mark, values::user(&user.value.0)) else { return };
+        let Some((name, group)) = place.check(user.mark, values::user(&user.value.0)) else {
+            return;
+        };
         let accounts = &self.plan.accounts;
         if name.parse::<u32>().is_err() && !accounts.users.iter().any(|known| known.name == name) {
             place.fault(user.mark, format!("there is no user {name} under `accounts`"));
@@ -208,19 +276,29 @@ impl Draft {
         let mut seen = BTreeSet::new();
         for entry in &accounts.groups {
             if !seen.insert(entry.name.value.as_str()) {
-                place.fault(entry.name.mark, format!("the group {} is there twice", entry.name.value));
+                place.fault(
+                    entry.name.mark,
+                    format!("the group {} is there twice", entry.name.value),
+                );
             }
             for name in entry.members.iter().chain([&entry.name]) {
                 place.check(name.mark, values::account_name(&name.value));
             }
             let members = entry.members.iter().map(|member| member.value.clone()).collect();
-            let group = Group { name: entry.name.value.clone(), gid: entry.gid.value, members };
+            let group = Group {
+                name: entry.name.value.clone(),
+                gid: entry.gid.value,
+                members,
+            };
             replace_or_push(&mut self.plan.accounts.groups, group, |a, b| a.name == b.name);
         }
         let mut seen = BTreeSet::new();
         for entry in &accounts.users {
             if !seen.insert(entry.name.value.as_str()) {
-                place.fault(entry.name.mark, format!("the user {} is there twice", entry.name.value));
+                place.fault(
+                    entry.name.mark,
+                    format!("the user {} is there twice", entry.name.value),
+                );
             }
             self.account(entry, place);
         }
@@ -234,7 +312,10 @@ impl Draft {
             Some(field) => {
                 let bad = field.value.contains(':') || values::no_control(&field.value).is_err();
                 if bad {
-                    place.fault(field.mark, "a field of the password file cannot hold `:` or a line break");
+                    place.fault(
+                        field.mark,
+                        "a field of the password file cannot hold `:` or a line break",
+                    );
                 }
                 field.value.clone()
             }
@@ -242,18 +323,34 @@ impl Draft {
         let gecos = text(&entry.gecos, name, place);
         let home = text(&entry.home, NO_HOME, place);
         let shell = text(&entry.shell, NO_LOGIN, place);
-        let (uid, gid) = (entry.uid.value, entry.gid.as_ref().map_or(entry.uid.value, |gid| gid.value));
+        let (uid, gid) = (
+            entry.uid.value,
+            entry.gid.as_ref().map_or(entry.uid.value, |gid| gid.value),
+        );
         let mark = entry.home.as_ref().map_or(entry.name.mark, |home| home.mark);
-        let mode = entry.home_mode.as_ref().map(|mode| (mode.mark, values::mode(&mode.value.0)));
-        let mode = mode.map_or(Some(0o700), |(mark, mode)| place.check(mark, mode)).unwrap_or(0o700);
+        let mode = entry
+            .home_mode
+            .as_ref()
+            .map(|mode| (mode.mark, values::mode(&mode.value.0)));
+        let mode = mode
+            .map_or(Some(0o700), |(mark, mode)| place.check(mark, mode))
+            .unwrap_or(0o700);
         self.homes.remove(name);
         if home != NO_HOME
             && let Some(path) = place.check(mark, values::path_or_root(&home))
             && !path.is_root()
         {
-            self.homes.insert(name.clone(), Directory { path, mode, uid, gid });
+            self.homes
+                .insert(name.clone(), Directory { path, mode, uid, gid });
         }
-        let user = User { name: name.clone(), uid, gid, gecos, home, shell };
+        let user = User {
+            name: name.clone(),
+            uid,
+            gid,
+            gecos,
+            home,
+            shell,
+        };
         replace_or_push(&mut self.plan.accounts.users, user, |a, b| a.name == b.name);
     }
 }
@@ -319,9 +416,13 @@ fn interpolate(text: &str, before: &BTreeMap<String, String>) -> Result<String, 
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((head, after)) = rest.split_once("${") {
-        let Some((name, tail)) = after.split_once('}') else { break };
+        let Some((name, tail)) = after.split_once('}') else {
+            break;
+        };
         out.push_str(head);
-        let value = before.get(name).ok_or_else(|| values::ValueError::Unset { name: name.to_owned() })?;
+        let value = before.get(name).ok_or_else(|| values::ValueError::Unset {
+            name: name.to_owned(),
+        })?;
         out.push_str(value);
         rest = tail;
     }

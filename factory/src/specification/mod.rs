@@ -119,16 +119,22 @@ impl SpecificationError {
     /// The faults with their lines and carets, for people; empty for other errors.
     pub fn render(&self) -> String {
         match self {
-            Self::Invalid { faults, .. } => {
-                faults.iter().map(Diagnostic::render).collect::<Vec<_>>().join("\n")
-            }
+            Self::Invalid { faults, .. } => faults
+                .iter()
+                .map(Diagnostic::render)
+                .collect::<Vec<_>>()
+                .join("\n"),
             Self::Read { .. } | Self::UnknownImage { .. } => String::new(),
         }
     }
 }
 
 fn count(faults: usize) -> String {
-    if faults == 1 { "a fault".to_owned() } else { format!("{faults} faults") }
+    if faults == 1 {
+        "a fault".to_owned()
+    } else {
+        format!("{faults} faults")
+    }
 }
 
 pub(crate) use diagnostic::suggestion;

@@ -109,7 +109,9 @@ impl Plan {
                 *path = PathBuf::from(fill(text));
             }
         };
-        plan.archives.retain(|archive| archive.architectures.is_empty() || archive.architectures.contains(&architecture));
+        plan.archives.retain(|archive| {
+            archive.architectures.is_empty() || archive.architectures.contains(&architecture)
+        });
         for archive in &mut plan.archives {
             archive.url = fill(&archive.url);
             fill_path(&mut archive.path);
@@ -266,7 +268,10 @@ impl VersionOf {
     pub fn value(version: &str) -> String {
         let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
         let upstream = upstream.rsplit_once('-').map_or(upstream, |(rest, _)| rest);
-        upstream.split_once('+').map_or(upstream, |(rest, _)| rest).to_owned()
+        upstream
+            .split_once('+')
+            .map_or(upstream, |(rest, _)| rest)
+            .to_owned()
     }
 }
 
@@ -376,11 +381,18 @@ impl FromStr for LayerPolicy {
     type Err = UnknownLayerPolicy;
 
     fn from_str(text: &str) -> Result<Self, UnknownLayerPolicy> {
-        let budget = || text.strip_prefix("budget:")?.parse().ok().filter(|layers| LAYERS.contains(layers));
+        let budget = || {
+            text.strip_prefix("budget:")?
+                .parse()
+                .ok()
+                .filter(|layers| LAYERS.contains(layers))
+        };
         match text {
             "per-package" => Ok(Self::PerPackage),
             "single" => Ok(Self::Single),
-            _ => budget().map(Self::Budget).ok_or_else(|| UnknownLayerPolicy { text: text.to_owned() }),
+            _ => budget().map(Self::Budget).ok_or_else(|| UnknownLayerPolicy {
+                text: text.to_owned(),
+            }),
         }
     }
 }
@@ -414,7 +426,12 @@ mod tests {
 
     #[test]
     fn layer_policies_are_read_back() {
-        for policy in [LayerPolicy::PerPackage, LayerPolicy::Single, LayerPolicy::Budget(2), LayerPolicy::Budget(127)] {
+        for policy in [
+            LayerPolicy::PerPackage,
+            LayerPolicy::Single,
+            LayerPolicy::Budget(2),
+            LayerPolicy::Budget(127),
+        ] {
             assert_eq!(policy.to_string().parse(), Ok(policy));
         }
         for bad in ["budget:1", "budget:128", "budget:", "each", ""] {

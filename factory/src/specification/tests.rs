@@ -12,20 +12,32 @@ fn check_plan(text: &str) -> Plan {
 fn check_variants(text: &str) -> Vec<(String, Plan)> {
     let specification = Specification::parse("app.yaml", text, Path::new("/work"))
         .unwrap_or_else(|error| panic!("{error}\n{}", error.render()));
-    specification.plans.into_iter().map(|plan| (plan.variant.clone(), plan)).collect()
+    specification
+        .plans
+        .into_iter()
+        .map(|plan| (plan.variant.clone(), plan))
+        .collect()
 }
 
 fn check_faults(text: &str, expected: &[&str]) {
     let error = Specification::parse("app.yaml", text, Path::new("/work")).expect_err("is refused");
-    let SpecificationError::Invalid { faults, .. } = error else { panic!("{error}") };
-    let found: Vec<_> = faults.iter().map(|f| format!("{}:{} {}", f.line, f.column, f.message)).collect();
+    let SpecificationError::Invalid { faults, .. } = error else {
+        panic!("{error}")
+    };
+    let found: Vec<_> = faults
+        .iter()
+        .map(|f| format!("{}:{} {}", f.line, f.column, f.message))
+        .collect();
     assert_eq!(found, expected);
 }
 
 #[test]
 fn an_image_from_nothing_has_defaults() {
     let plan = check_plan("lightship: 1\n");
-    assert_eq!((plan.name.as_str(), plan.user.as_str(), plan.workdir.as_str()), ("app", "0", "/"));
+    assert_eq!(
+        (plan.name.as_str(), plan.user.as_str(), plan.workdir.as_str()),
+        ("app", "0", "/")
+    );
     assert_eq!(plan.release, crate::release::Release::Debian13);
     assert_eq!(plan.architectures, plan.release.architectures());
     assert!(plan.roots.is_empty() && plan.entrypoint.is_none());
@@ -41,7 +53,10 @@ fn lists_append_maps_override_scalars_replace() {
     assert!(roots.contains(&"base-files".to_owned()) && roots.contains(&"libpq5".to_owned()));
     assert_eq!(plan.environment.get("APP").map(String::as_str), Some("x"));
     assert!(plan.environment.contains_key("PATH") && !plan.environment.contains_key("SSL_CERT_FILE"));
-    assert_eq!((plan.workdir.as_str(), plan.ports.as_slice()), ("/srv", ["8080/tcp".to_owned()].as_slice()));
+    assert_eq!(
+        (plan.workdir.as_str(), plan.ports.as_slice()),
+        ("/srv", ["8080/tcp".to_owned()].as_slice())
+    );
 }
 
 #[test]
@@ -49,7 +64,9 @@ fn a_package_that_is_asked_for_is_no_longer_excluded() {
     let excluded = |name: &str| {
         let specification = crate::catalogue::specification(name).expect("is in the catalogue");
         let plan = specification.plan("latest").expect("every image has it");
-        plan.exclude.iter().any(|exclude| exclude.package.as_str() == "libgcc-s1")
+        plan.exclude
+            .iter()
+            .any(|exclude| exclude.package.as_str() == "libgcc-s1")
     };
     assert!(excluded("base-debian13"));
     assert!(!excluded("cc-debian13"));
@@ -57,16 +74,29 @@ fn a_package_that_is_asked_for_is_no_longer_excluded() {
 
 #[test]
 fn variants_stand_on_the_same_variant_of_the_base() {
-    let variants = check_variants("lightship: 1\nbase: python3-debian13\nvariants:\n  slim:\n    user: nobody\n");
+    let variants =
+        check_variants("lightship: 1\nbase: python3-debian13\nvariants:\n  slim:\n    user: nobody\n");
     let names: Vec<_> = variants.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["latest", "nonroot", "debug", "debug-nonroot", "slim"]);
-    let plan = |name: &str| &variants.iter().find(|(known, _)| known == name).expect("is there").1;
+    let plan = |name: &str| {
+        &variants
+            .iter()
+            .find(|(known, _)| known == name)
+            .expect("is there")
+            .1
+    };
     assert_eq!(plan("debug-nonroot").user, "65532");
     assert_eq!(plan("debug-nonroot").moves.len(), 1);
     let path = plan("debug").environment.get("PATH").map(String::as_str);
-    assert_eq!(path, Some("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/busybox"));
+    assert_eq!(
+        path,
+        Some("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/busybox")
+    );
     // The family's own entrypoint wins over that of the base's debug variant, as in distroless.
-    assert_eq!(plan("debug").entrypoint, Some(vec!["/usr/bin/python3.13".to_owned()]));
+    assert_eq!(
+        plan("debug").entrypoint,
+        Some(vec!["/usr/bin/python3.13".to_owned()])
+    );
     assert_eq!(plan("slim").user, "nobody");
     assert!(plan("slim").moves.is_empty());
 }
@@ -77,13 +107,26 @@ fn every_catalogue_image_reads() {
         let specification = crate::catalogue::specification(name)
             .unwrap_or_else(|error| panic!("{name}: {error}\n{}", error.render()));
         assert_eq!(specification.name, name);
-        let variants: Vec<_> = specification.plans.iter().map(|plan| plan.variant.as_str()).collect();
+        let variants: Vec<_> = specification
+            .plans
+            .iter()
+            .map(|plan| plan.variant.as_str())
+            .collect();
         assert_eq!(variants, VARIANTS);
         assert!(specification.description.is_some(), "{name}");
         for plan in &specification.plans {
             assert!(name.ends_with(plan.release.name()), "{name}");
-            let expected = if plan.variant.ends_with("nonroot") { ("65532", "/home/nonroot") } else { ("0", "/") };
-            assert_eq!((plan.user.as_str(), plan.workdir.as_str()), expected, "{name}:{}", plan.variant);
+            let expected = if plan.variant.ends_with("nonroot") {
+                ("65532", "/home/nonroot")
+            } else {
+                ("0", "/")
+            };
+            assert_eq!(
+                (plan.user.as_str(), plan.workdir.as_str()),
+                expected,
+                "{name}:{}",
+                plan.variant
+            );
         }
     }
 }
@@ -96,17 +139,49 @@ fn the_users_are_those_of_distroless() {
         .accounts
         .users
         .iter()
-        .map(|u| format!("{}:x:{}:{}:{}:{}:{}", u.name, u.uid, u.gid, u.gecos, u.home, u.shell))
+        .map(|u| {
+            format!(
+                "{}:x:{}:{}:{}:{}:{}",
+                u.name, u.uid, u.gid, u.gecos, u.home, u.shell
+            )
+        })
         .collect();
-    assert_eq!(users, [
-        "root:x:0:0:root:/root:/sbin/nologin",
-        "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin",
-        "nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin",
-    ]);
-    let groups: Vec<_> = plan.accounts.groups.iter().map(|g| (g.name.as_str(), g.gid)).collect();
-    assert_eq!(groups, [("root", 0), ("nobody", 65534), ("tty", 5), ("staff", 50), ("nonroot", 65532)]);
-    let homes: Vec<_> = plan.homes.iter().map(|h| (h.path.to_string(), h.mode, h.uid)).collect();
-    assert_eq!(homes, [("/home/nonroot".to_owned(), 0o700, 65532), ("/root".to_owned(), 0o700, 0)]);
+    assert_eq!(
+        users,
+        [
+            "root:x:0:0:root:/root:/sbin/nologin",
+            "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin",
+            "nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin",
+        ]
+    );
+    let groups: Vec<_> = plan
+        .accounts
+        .groups
+        .iter()
+        .map(|g| (g.name.as_str(), g.gid))
+        .collect();
+    assert_eq!(
+        groups,
+        [
+            ("root", 0),
+            ("nobody", 65534),
+            ("tty", 5),
+            ("staff", 50),
+            ("nonroot", 65532)
+        ]
+    );
+    let homes: Vec<_> = plan
+        .homes
+        .iter()
+        .map(|h| (h.path.to_string(), h.mode, h.uid))
+        .collect();
+    assert_eq!(
+        homes,
+        [
+            ("/home/nonroot".to_owned(), 0o700, 65532),
+            ("/root".to_owned(), 0o700, 0)
+        ]
+    );
 }
 
 #[test]
@@ -132,7 +207,12 @@ fn bases_that_are_not_there_are_faults() {
                     2 | base: cc-debian31\n  |       ^^^^^^^^^^^\n  = help: did you mean `cc-debian13`?\n";
     assert_eq!(error.render(), expected);
     let error = Specification::parse("app.yaml", "lightship: 1\nbase: ./no.yaml\n", Path::new("/work"));
-    assert!(error.expect_err("is refused").render().contains("cannot read the base /work/./no.yaml"));
+    assert!(
+        error
+            .expect_err("is refused")
+            .render()
+            .contains("cannot read the base /work/./no.yaml")
+    );
 }
 
 #[test]
@@ -140,34 +220,56 @@ fn files_stand_on_files_and_never_on_themselves() {
     let directory = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).expect("is written");
     write("a.yaml", "lightship: 1\nbase: b.yaml\n");
-    write("b.yaml", "lightship: 1\nbase: cc-debian12\nfiles: [{path: /b, from: b.txt}]\n");
+    write(
+        "b.yaml",
+        "lightship: 1\nbase: cc-debian12\nfiles: [{path: /b, from: b.txt}]\n",
+    );
     let specification = Specification::load(&directory.path().join("a.yaml")).expect("is read");
     let plan = specification.plan("latest").expect("every image has it");
-    assert_eq!((plan.name.as_str(), plan.release), ("a", crate::release::Release::Debian12));
+    assert_eq!(
+        (plan.name.as_str(), plan.release),
+        ("a", crate::release::Release::Debian12)
+    );
     let source = plan.files.first().map(|file| file.source.clone());
     assert_eq!(source, Some(Text::Disk(directory.path().join("b.txt"))));
 
     write("b.yaml", "lightship: 1\nbase: a.yaml\n");
     let error = Specification::load(&directory.path().join("a.yaml")).expect_err("is refused");
-    assert!(error.render().contains("a.yaml stands on itself"), "{}", error.render());
+    assert!(
+        error.render().contains("a.yaml stands on itself"),
+        "{}",
+        error.render()
+    );
 }
 
 #[test]
 fn at_most_sixteen_specifications_stand_on_one_another() {
     let directory = tempfile::tempdir().expect("a directory");
     for number in 0..=BASES_MAX {
-        let base = if number == 0 { String::new() } else { format!("base: ./a{}.yaml\n", number - 1) };
+        let base = if number == 0 {
+            String::new()
+        } else {
+            format!("base: ./a{}.yaml\n", number - 1)
+        };
         let path = directory.path().join(format!("a{number}.yaml"));
         fs::write(path, format!("lightship: 1\n{base}")).expect("is written");
     }
     let load = |number: usize| Specification::load(&directory.path().join(format!("a{number}.yaml")));
     assert!(load(BASES_MAX - 1).is_ok());
-    assert!(load(BASES_MAX).expect_err("is refused").render().contains("more than 16 specifications"));
+    assert!(
+        load(BASES_MAX)
+            .expect_err("is refused")
+            .render()
+            .contains("more than 16 specifications")
+    );
 }
 
 #[test]
 fn releases_cannot_be_mixed() {
-    check_faults("lightship: 1\nbase: cc-debian13\nrelease: debian12\n", &["3:10 the base is made of debian13"]);
+    check_faults(
+        "lightship: 1\nbase: cc-debian13\nrelease: debian12\n",
+        &["3:10 the base is made of debian13"],
+    );
     check_faults(
         "lightship: 1\nrelease: debian12\narchitectures: [riscv64]\n",
         &["3:17 debian12 is not made for riscv64"],
@@ -183,12 +285,21 @@ fn placeholders_become_the_architecture() {
          sha256: 0000000000000000000000000000000000000000000000000000000000000000}\n",
     );
     let arm = plan.for_architecture(crate::release::Architecture::Arm);
-    assert_eq!(arm.files.first().map(|f| f.source.clone()), Some(Text::Disk("/work/out/arm/app".into())));
+    assert_eq!(
+        arm.files.first().map(|f| f.source.clone()),
+        Some(Text::Disk("/work/out/arm/app".into()))
+    );
     let link = arm.links.first().expect("is there");
-    assert_eq!((link.path.to_string().as_str(), link.target.as_str()), ("/lib/arm-linux-gnueabihf/x", "/jvm-armhf"));
+    assert_eq!(
+        (link.path.to_string().as_str(), link.target.as_str()),
+        ("/lib/arm-linux-gnueabihf/x", "/jvm-armhf")
+    );
     assert!(arm.archives.is_empty());
     let arm64 = plan.for_architecture(crate::release::Architecture::Arm64);
-    assert_eq!(arm64.archives.first().map(|a| a.url.as_str()), Some("https://example.org/arm64.tgz"));
+    assert_eq!(
+        arm64.archives.first().map(|a| a.url.as_str()),
+        Some("https://example.org/arm64.tgz")
+    );
     check_faults(
         "lightship: 1\nfiles: [{path: '/{cpu}', text: x}]\n",
         &["2:16 unknown placeholder `{cpu}`: there are {arch}, {debian-arch} and {multiarch}"],
@@ -240,7 +351,10 @@ fn archives_are_named_and_signed() {
     check_faults(
         "lightship: 1\nrepositories:\n  - {name: debian, uri: 'https://a/', suite: s, components: [m], signed-by: k}\n\
          \x20 - {name: x, uri: 'https://user:secret@a/', suite: s, components: [m], signed-by: k}\n",
-        &["3:12 debian is Debian's own archive", "4:20 a URL in a specification cannot hold credentials"],
+        &[
+            "3:12 debian is Debian's own archive",
+            "4:20 a URL in a specification cannot hold credentials",
+        ],
     );
 }
 
@@ -250,25 +364,50 @@ fn variants_extend_variants_that_are_there() {
         "lightship: 1\nvariants:\n  a: {extends: [b]}\n  b: {extends: [a]}\n",
         &["3:17 b extends itself", "4:17 a extends itself"],
     );
-    check_faults("lightship: 1\nvariants:\n  a: {extends: [debag]}\n", &["3:17 there is no variant debag"]);
+    check_faults(
+        "lightship: 1\nvariants:\n  a: {extends: [debag]}\n",
+        &["3:17 there is no variant debag"],
+    );
 }
 
 #[test]
 fn an_entrypoint_takes_inherited_arguments_away() {
-    let text = "lightship: 1\nentrypoint: [/a]\ncmd: [x]\nvariants:\n  b: {entrypoint: [/b]}\n  c: {cmd: [y]}\n";
+    let text =
+        "lightship: 1\nentrypoint: [/a]\ncmd: [x]\nvariants:\n  b: {entrypoint: [/b]}\n  c: {cmd: [y]}\n";
     let variants = check_variants(text);
-    let cmds: Vec<_> = variants.iter().map(|(_, plan)| plan.cmd.clone().unwrap_or_default()).collect();
+    let cmds: Vec<_> = variants
+        .iter()
+        .map(|(_, plan)| plan.cmd.clone().unwrap_or_default())
+        .collect();
     assert_eq!(cmds, [vec!["x".to_owned()], vec![], vec!["y".to_owned()]]);
 }
 
 #[test]
 fn the_schema_describes_every_key() {
     let schema: serde_json::Value = serde_json::from_str(&json_schema()).expect("is JSON");
-    let properties = schema.get("properties").and_then(|p| p.as_object()).expect("has properties");
-    for key in ["lightship", "packages", "os-release", "stop-signal", "variants", "archives"] {
-        assert!(properties.get(key).is_some_and(|p| p.get("description").is_some()), "{key}");
+    let properties = schema
+        .get("properties")
+        .and_then(|p| p.as_object())
+        .expect("has properties");
+    for key in [
+        "lightship",
+        "packages",
+        "os-release",
+        "stop-signal",
+        "variants",
+        "archives",
+    ] {
+        assert!(
+            properties
+                .get(key)
+                .is_some_and(|p| p.get("description").is_some()),
+            "{key}"
+        );
     }
-    assert_eq!(schema.get("additionalProperties"), Some(&serde_json::Value::Bool(false)));
+    assert_eq!(
+        schema.get("additionalProperties"),
+        Some(&serde_json::Value::Bool(false))
+    );
 }
 
 #[test]
@@ -278,7 +417,10 @@ fn the_extra_specifications_read() {
     for entry in fs::read_dir(directory).expect("is there") {
         let path = entry.expect("is there").path();
         let specification = Specification::load(&path).unwrap_or_else(|e| panic!("{e}\n{}", e.render()));
-        assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(specification.name.as_str()));
+        assert_eq!(
+            path.file_stem().and_then(|stem| stem.to_str()),
+            Some(specification.name.as_str())
+        );
         read += 1;
     }
     assert_eq!(read, 4);

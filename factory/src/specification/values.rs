@@ -16,7 +16,9 @@ pub(crate) enum ValueError {
     User { text: String },
     #[error("{text:?} is not a name: use letters, digits, `_`, `-` and `.`, a letter or `_` first")]
     AccountName { text: String },
-    #[error("{text:?} is not a name for an image: use lower-case letters, digits, and `.`, `_`, `-` between them")]
+    #[error(
+        "{text:?} is not a name for an image: use lower-case letters, digits, and `.`, `_`, `-` between them"
+    )]
     ImageName { text: String },
     #[error("{text:?} is not a name for a variant: use letters, digits, `.`, `_` and `-`, at most 100")]
     VariantName { text: String },
@@ -55,7 +57,9 @@ pub(crate) enum ValueError {
 pub(crate) fn mode(text: &str) -> Result<u32, ValueError> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let octal = (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    let bad = || ValueError::Mode { text: text.to_owned() };
+    let bad = || ValueError::Mode {
+        text: text.to_owned(),
+    };
     if !octal {
         return Err(bad());
     }
@@ -64,7 +68,9 @@ pub(crate) fn mode(text: &str) -> Result<u32, ValueError> {
 
 /// A port as the configuration spells it: `8080/tcp`; a range becomes `8000-8010/tcp`.
 pub(crate) fn port(text: &str) -> Result<String, ValueError> {
-    let bad = || ValueError::Port { text: text.to_owned() };
+    let bad = || ValueError::Port {
+        text: text.to_owned(),
+    };
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
@@ -96,19 +102,25 @@ pub(crate) fn user(text: &str) -> Result<(&str, Option<&str>), ValueError> {
     if part(user) && group.is_none_or(part) {
         Ok((user, group))
     } else {
-        Err(ValueError::User { text: text.to_owned() })
+        Err(ValueError::User {
+            text: text.to_owned(),
+        })
     }
 }
 
 /// A login or group name, as `adduser` takes them.
 pub(crate) fn account_name(text: &str) -> Result<(), ValueError> {
     let mut bytes = text.bytes();
-    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let first = bytes
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if first && rest && text.len() <= 32 {
         Ok(())
     } else {
-        Err(ValueError::AccountName { text: text.to_owned() })
+        Err(ValueError::AccountName {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -119,23 +131,34 @@ pub(crate) fn image_name(text: &str) -> Result<(), ValueError> {
     if edges && text.len() <= 100 && text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte)) {
         Ok(())
     } else {
-        Err(ValueError::ImageName { text: text.to_owned() })
+        Err(ValueError::ImageName {
+            text: text.to_owned(),
+        })
     }
 }
 
 /// A variant is a tag too.
 pub(crate) fn variant_name(text: &str) -> Result<(), ValueError> {
-    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let rest = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let first = text
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let rest = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if first && rest && text.len() <= 100 {
         Ok(())
     } else {
-        Err(ValueError::VariantName { text: text.to_owned() })
+        Err(ValueError::VariantName {
+            text: text.to_owned(),
+        })
     }
 }
 
 pub(crate) fn sha256(text: &str) -> Result<[u8; 32], ValueError> {
-    let bad = || ValueError::Sha256 { text: text.to_owned() };
+    let bad = || ValueError::Sha256 {
+        text: text.to_owned(),
+    };
     let text = text.strip_prefix("sha256:").unwrap_or(text);
     let mut digest = [0; 32];
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -149,27 +172,50 @@ pub(crate) fn sha256(text: &str) -> Result<[u8; 32], ValueError> {
 }
 
 pub(crate) fn variable_name(text: &str) -> Result<(), ValueError> {
-    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    if first && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+    let first = text
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if first
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
         Ok(())
     } else {
-        Err(ValueError::VariableName { text: text.to_owned() })
+        Err(ValueError::VariableName {
+            text: text.to_owned(),
+        })
     }
 }
 
 pub(crate) fn signal(text: &str) -> Result<String, ValueError> {
-    let bad = || ValueError::Signal { text: text.to_owned() };
+    let bad = || ValueError::Signal {
+        text: text.to_owned(),
+    };
     if let Ok(number) = text.parse::<u8>() {
-        return if (1..=64).contains(&number) { Ok(number.to_string()) } else { Err(bad()) };
+        return if (1..=64).contains(&number) {
+            Ok(number.to_string())
+        } else {
+            Err(bad())
+        };
     }
     let name = text.strip_prefix("SIG").unwrap_or(text);
     let known = SIGNALS.contains(&name) || realtime_signal(name);
-    if known { Ok(format!("SIG{name}")) } else { Err(bad()) }
+    if known {
+        Ok(format!("SIG{name}"))
+    } else {
+        Err(bad())
+    }
 }
 
 fn realtime_signal(name: &str) -> bool {
     let offset = |rest: &str, sign: char| {
-        rest.is_empty() || rest.strip_prefix(sign).and_then(|n| n.parse::<u8>().ok()).is_some_and(|n| n <= 15)
+        rest.is_empty()
+            || rest
+                .strip_prefix(sign)
+                .and_then(|n| n.parse::<u8>().ok())
+                .is_some_and(|n| n <= 15)
     };
     match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
         (Some(rest), _) => offset(rest, '+'),
@@ -179,22 +225,30 @@ fn realtime_signal(name: &str) -> bool {
 }
 
 pub(crate) fn layers(text: &str) -> Result<LayerPolicy, ValueError> {
-    text.parse().map_err(|_| ValueError::Layers { text: text.to_owned() })
+    text.parse().map_err(|_| ValueError::Layers {
+        text: text.to_owned(),
+    })
 }
 
 pub(crate) fn date(text: &str) -> Result<Date, ValueError> {
-    text.parse().map_err(|_| ValueError::Date { text: text.to_owned() })
+    text.parse().map_err(|_| ValueError::Date {
+        text: text.to_owned(),
+    })
 }
 
 /// `https:` or `http:` without credentials, as what it is.
 pub(crate) fn web_url(text: &str) -> Result<(), ValueError> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
     let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
     if host.contains('@') {
         return Err(ValueError::Credentials);
     }
     if host.is_empty() || text.contains(char::is_whitespace) {
-        return Err(ValueError::Url { text: text.to_owned() });
+        return Err(ValueError::Url {
+            text: text.to_owned(),
+        });
     }
     placeholders(text)
 }
@@ -207,11 +261,15 @@ pub(crate) fn is_url(text: &str) -> bool {
 /// The suite or a component of an archive.
 pub(crate) fn suite(text: &str) -> Result<(), ValueError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/~+".contains(&byte);
-    let parts = text.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    let parts = text
+        .split('/')
+        .all(|part| !part.is_empty() && part != "." && part != "..");
     if parts && text.len() <= 200 && text.bytes().all(plain) {
         Ok(())
     } else {
-        Err(ValueError::Suite { text: text.to_owned() })
+        Err(ValueError::Suite {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -219,7 +277,11 @@ pub(crate) fn suite(text: &str) -> Result<(), ValueError> {
 pub(crate) fn path(text: &str) -> Result<EntryPath, ValueError> {
     placeholders(text)?;
     let path = EntryPath::parse_absolute(text.as_bytes())?;
-    if path.is_root() { Err(ValueError::Root) } else { Ok(path) }
+    if path.is_root() {
+        Err(ValueError::Root)
+    } else {
+        Ok(path)
+    }
 }
 
 /// An absolute path, the root included.
@@ -230,9 +292,16 @@ pub(crate) fn path_or_root(text: &str) -> Result<EntryPath, ValueError> {
 
 /// A glob over absolute paths, or, for `relative`, over paths inside an archive.
 pub(crate) fn glob(text: &str, relative: bool) -> Result<String, ValueError> {
-    let bad = |reason: String| ValueError::Glob { text: text.to_owned(), reason };
+    let bad = |reason: String| ValueError::Glob {
+        text: text.to_owned(),
+        reason,
+    };
     if text.starts_with('/') == relative {
-        let reason = if relative { "it begins with a slash" } else { "it does not begin with a slash" };
+        let reason = if relative {
+            "it begins with a slash"
+        } else {
+            "it does not begin with a slash"
+        };
         return Err(bad(reason.to_owned()));
     }
     globset::GlobBuilder::new(text)
@@ -253,7 +322,9 @@ pub(crate) fn line(text: &str) -> Result<(), ValueError> {
 /// Text without line breaks and NUL.
 pub(crate) fn no_control(text: &str) -> Result<(), ValueError> {
     if text.contains(['\n', '\r', '\0']) {
-        return Err(ValueError::Control { text: text.to_owned() });
+        return Err(ValueError::Control {
+            text: text.to_owned(),
+        });
     }
     Ok(())
 }
@@ -264,7 +335,9 @@ pub(crate) fn placeholders(text: &str) -> Result<(), ValueError> {
     while let Some((_, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').unwrap_or((after, ""));
         if !PLACEHOLDERS.contains(&name) {
-            return Err(ValueError::Placeholder { name: name.to_owned() });
+            return Err(ValueError::Placeholder {
+                name: name.to_owned(),
+            });
         }
         rest = after;
     }
@@ -275,9 +348,9 @@ pub(crate) fn placeholders(text: &str) -> Result<(), ValueError> {
 pub(crate) const PLACEHOLDERS: [&str; 3] = ["arch", "debian-arch", "multiarch"];
 
 const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-    "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
-    "WINCH", "IO", "PWR", "SYS",
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
 #[cfg(test)]
