@@ -1,10 +1,12 @@
 //! `ca-certificates.postinst`, `update-ca-certificates` and `openssl rehash`: the bundle of authorities
 //! that most programs read, the single files, and the names by which OpenSSL looks them up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use archive::EntryPath;
+use sha2::{Digest as _, Sha256};
 
 use super::generated::{Generated, ROOT, at, read};
 use super::{Context, EmulationError, Report};
@@ -30,6 +32,8 @@ pub(super) fn apply(
         return Ok(Vec::new());
     }
     let mut certificates = Vec::new();
+    // By the digest of the file, since the links lead to the same files again.
+    let mut parsed: HashMap<[u8; 32], Vec<Certificate>> = HashMap::new();
     let mut bundle = Vec::new();
     let mut links = Vec::new();
     for path in &paths {
@@ -37,7 +41,10 @@ pub(super) fn apply(
             continue;
         };
         match parse_pem(&bytes) {
-            Ok(found) => certificates.extend(found),
+            Ok(found) => {
+                certificates.extend_from_slice(&found);
+                parsed.insert(Sha256::digest(&bytes).into(), found);
+            }
             Err(error) => report
                 .warnings
                 .push(format!("{path} cannot be used as certificates: {error}")),
@@ -60,7 +67,7 @@ pub(super) fn apply(
         generated.link_at(&at(DIRECTORY)?.join(&name)?, target.as_bytes())?;
     }
     generated.replacement(&at(BUNDLE)?, 0o644, bundle)?;
-    add_hash_links(tree, context)?;
+    add_hash_links(tree, context, parsed)?;
     Ok(certificates)
 }
 
@@ -189,7 +196,11 @@ fn link_name(path: &EntryPath) -> Vec<u8> {
 
 /// `openssl rehash`: every file of the directory with exactly one certificate gets a link named by the
 /// hash of its subject, and a number where subjects collide. Equal certificates get one link.
-fn add_hash_links(tree: &mut Tree, context: &Context<'_>) -> Result<(), EmulationError> {
+fn add_hash_links(
+    tree: &mut Tree,
+    context: &Context<'_>,
+    mut parsed: HashMap<[u8; 32], Vec<Certificate>>,
+) -> Result<(), EmulationError> {
     let directory = at(DIRECTORY)?;
     let mut names: Vec<EntryPath> = tree
         .children(&directory)
@@ -201,10 +212,17 @@ fn add_hash_links(tree: &mut Tree, context: &Context<'_>) -> Result<(), Emulatio
     let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
     let mut links = Vec::new();
     for path in names.into_iter().filter(|path| path.to_string() != BUNDLE) {
-        let Some(bytes) = read(tree, context, &path, PEM_BYTES_MAX as u64)? else {
+        let real = tree.resolve(&path, Last::Follow)?;
+        let Some(digest) = tree.file(&real).map(|content| content.digest) else {
             continue;
         };
-        let Ok(found) = parse_pem(&bytes) else { continue };
+        let found = match parsed.entry(digest) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let bytes = read(tree, context, &path, PEM_BYTES_MAX as u64)?.unwrap_or_default();
+                new.insert(parse_pem(&bytes).unwrap_or_default())
+            }
+        };
         let [certificate] = found.as_slice() else { continue };
         let Some(hash) = certificate.subject_hash() else {
             continue;
