@@ -11,8 +11,11 @@ use proptest::prelude::*;
 
 use super::{Control, DebError, Limits, open};
 
+/// An entry with its content.
+type Unpacked = (Entry, Vec<u8>);
+
 /// Reads a whole package: its control part, and each entry with its content.
-fn read(bytes: &[u8], limits: &Limits) -> Result<(Control, Vec<(Entry, Vec<u8>)>), DebError> {
+fn read(bytes: &[u8], limits: &Limits) -> Result<(Control, Vec<Unpacked>), DebError> {
     let deb = open(bytes, limits)?;
     let control = deb.control.clone();
     let mut data = deb.data();
