@@ -71,42 +71,42 @@ impl LockParts {
         }
     }
 
-    /// The same file may come from different suites for different architectures; it needs one line only.
+    /// Within a release, the same file may come from different suites for different architectures; it
+    /// needs one line only.
     fn unify(&mut self) {
-        let mut first: BTreeMap<(String, String, String, String), LockedPackage> = BTreeMap::new();
-        let key = |package: &LockedPackage| {
-            let LockedPackage {
-                name,
-                architecture,
-                version,
-                sha256,
-                ..
-            } = package.clone();
-            (name, architecture, version, sha256)
-        };
-        let packages = || {
-            self.images
-                .values()
-                .flat_map(|image| image.platforms.values())
-                .flatten()
-        };
-        for package in packages() {
-            let known = first.entry(key(package)).or_insert_with(|| package.clone());
-            if package < known {
-                *known = package.clone();
+        let mut first: BTreeMap<FileKey, LockedPackage> = BTreeMap::new();
+        for image in self.images.values() {
+            for package in image.platforms.values().flatten() {
+                let known = first
+                    .entry(file_key(image.release, package))
+                    .or_insert_with(|| package.clone());
+                if package < known {
+                    known.clone_from(package);
+                }
             }
         }
-        for package in self
-            .images
-            .values_mut()
-            .flat_map(|image| image.platforms.values_mut())
-            .flatten()
-        {
-            if let Some(known) = first.get(&key(package)) {
-                package.clone_from(known);
+        for image in self.images.values_mut() {
+            for package in image.platforms.values_mut().flatten() {
+                if let Some(known) = first.get(&file_key(image.release, package)) {
+                    package.clone_from(known);
+                }
             }
         }
     }
+}
+
+/// Release, name, architecture, version and digest.
+type FileKey = (Release, [String; 4]);
+
+fn file_key(release: Release, package: &LockedPackage) -> FileKey {
+    let LockedPackage {
+        name,
+        architecture,
+        version,
+        sha256,
+        ..
+    } = package.clone();
+    (release, [name, architecture, version, sha256])
 }
 
 impl From<&Lock> for LockParts {
@@ -252,6 +252,27 @@ mod tests {
                 .iter()
                 .all(|package| package.archive == "debian trixie")
         );
+    }
+
+    #[test]
+    fn a_file_that_two_releases_have_is_told_apart() {
+        let lock = small_lock();
+        let mut parts = LockParts::from(&lock);
+        let key = ("app".to_owned(), "latest".to_owned());
+        let mut old = parts.images.get(&key).expect("is there").clone();
+        old.release = Release::Debian12;
+        for package in old.platforms.values_mut().flatten() {
+            package.archive = "debian bookworm".to_owned();
+        }
+        parts.images.insert(("old".to_owned(), "latest".to_owned()), old);
+        let mut archive = lock.archives.first().expect("is there").clone();
+        archive.suite = "bookworm".to_owned();
+        parts.archives.insert(archive.id(), archive);
+        let lock = parts.into_lock(archive::Encoder::Gzip);
+        assert_eq!(lock.packages.len(), 4);
+        let text = lock.to_text();
+        assert_eq!(text.matches("\"amd64\":[\"liba1\",\"tz\"]").count(), 2, "{text}");
+        assert_eq!(Lock::parse(text.as_bytes()).expect("is a lock"), lock);
     }
 
     #[test]

@@ -90,7 +90,7 @@ struct ImageEntry {
     release: String,
     specification: String,
     /// Packages by name, or by `NAME=VERSION[@ARCHIVE]` when the lock has several of that name for the
-    /// architecture.
+    /// release and architecture.
     platforms: BTreeMap<Architecture, Vec<String>>,
 }
 
@@ -187,10 +187,14 @@ fn image_text(image: &LockedImage, packages: &[LockedPackage], names: &Names<'_>
         json(&image.specification)
     );
     for (index, (architecture, positions)) in image.platforms.iter().enumerate() {
+        let platform = Platform {
+            release: image.release,
+            architecture: *architecture,
+        };
         let references: Vec<_> = positions
             .iter()
             .filter_map(|at| packages.get(*at))
-            .map(|p| names.reference(*architecture, p))
+            .map(|package| names.reference(platform, package))
             .collect();
         let separator = if index == 0 { "\n" } else { ",\n" };
         let _ = write!(out, "{separator}\"{architecture}\":{}", json(&references));
@@ -214,21 +218,24 @@ impl<'p> Names<'p> {
         Self(names)
     }
 
-    /// The packages of that name that an image for `architecture` can have, those for it first.
-    fn candidates(&self, architecture: Architecture, name: &str) -> Vec<(usize, &'p LockedPackage)> {
+    /// The packages of that name that an image of a release and architecture can have.
+    fn candidates(&self, platform: Platform, name: &str) -> Vec<(usize, &'p LockedPackage)> {
         let named = self.0.get(name).map(Vec::as_slice).unwrap_or_default();
-        let of = |wanted: &'static str| {
-            named
-                .iter()
-                .copied()
-                .filter(move |(_, package)| package.architecture == wanted)
+        let fits = |package: &LockedPackage| {
+            let own = platform.architecture.debian_name();
+            (package.architecture == own || package.architecture == "all")
+                && can_be_of(package, platform.release)
         };
-        of(architecture.debian_name()).chain(of("all")).collect()
+        named
+            .iter()
+            .copied()
+            .filter(|(_, package)| fits(package))
+            .collect()
     }
 
     /// `NAME`; with `=VERSION` when there are several; with `@ARCHIVE` when that is still not enough.
-    fn reference(&self, architecture: Architecture, package: &LockedPackage) -> String {
-        let candidates = self.candidates(architecture, &package.name);
+    fn reference(&self, platform: Platform, package: &LockedPackage) -> String {
+        let candidates = self.candidates(platform, &package.name);
         let same_version = candidates
             .iter()
             .filter(|(_, other)| other.version == package.version)
@@ -240,7 +247,7 @@ impl<'p> Names<'p> {
         }
     }
 
-    fn position(&self, architecture: Architecture, reference: &str) -> Option<usize> {
+    fn position(&self, platform: Platform, reference: &str) -> Option<usize> {
         let (name, version) = reference
             .split_once('=')
             .map_or((reference, None), |(name, rest)| (name, Some(rest)));
@@ -249,7 +256,7 @@ impl<'p> Names<'p> {
             Some((version, archive)) => (Some(version), Some(archive)),
         };
         let mut found = self
-            .candidates(architecture, name)
+            .candidates(platform, name)
             .into_iter()
             .filter(|(_, package)| {
                 version.is_none_or(|version| version == package.version)
@@ -262,6 +269,21 @@ impl<'p> Names<'p> {
             Some(position)
         }
     }
+}
+
+/// What an image is made of and for: it decides which packages a name may mean.
+#[derive(Clone, Copy)]
+struct Platform {
+    release: Release,
+    architecture: Architecture,
+}
+
+/// Whether a package does not come from a suite of another Debian release.
+fn can_be_of(package: &LockedPackage, release: Release) -> bool {
+    let others = Release::ALL.into_iter().filter(|other| *other != release);
+    let suites = others.flat_map(Release::suites);
+    let mut ids = suites.map(|suite| format!("{} {}", suite.archive, suite.name));
+    !ids.any(|id| id == package.archive)
 }
 
 fn read_image(entry: ImageEntry, names: &Names<'_>) -> Result<LockedImage, LockError> {
@@ -280,11 +302,15 @@ fn read_image(entry: ImageEntry, names: &Names<'_>) -> Result<LockedImage, LockE
     }
     let mut platforms = BTreeMap::new();
     for (architecture, references) in entry.platforms {
+        let platform = Platform {
+            release,
+            architecture,
+        };
         let mut positions = Vec::with_capacity(references.len());
         for reference in &references {
             positions.push(
                 names
-                    .position(architecture, reference)
+                    .position(platform, reference)
                     .ok_or_else(|| bad("package", reference))?,
             );
         }
