@@ -1,16 +1,17 @@
 #!/bin/sh
 # Runs the structure tests that an image of the catalogue must pass.
 #
-#   tests/structure/run.sh LIGHTSHIP IMAGE NAME VARIANT
+#   tests/structure/run.sh LIGHTSHIP IMAGE NAME VARIANT [OPTION...]
 #
 # LIGHTSHIP is the program, IMAGE where the image is (e.g. oci:out:latest), NAME and VARIANT what it is
-# (e.g. python3-debian13 debug-nonroot).
+# (e.g. python3-debian13 debug-nonroot). OPTIONs go to `lightship test`, e.g. --platform arm64.
 set -eu
-if [ $# -ne 4 ]; then
+if [ $# -lt 4 ]; then
     sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 lightship=$1 image=$2 name=$3 variant=$4
+shift 4
 here=$(dirname "$0")
 release=${name##*-}
 family=${name%-*}
@@ -45,7 +46,6 @@ case $variant:$family in
     *:java*) files="$files java-runtime java-no-jdk" ;;
     *:nodejs*) files="$files nodejs-runtime" ;;
 esac
-set --
 for file in $files; do
     set -- "$@" -c "$here/$file.yaml"
 done
