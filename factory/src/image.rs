@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use archive::Encoder;
 use jiff::Timestamp;
 use oci::{
-    ContainerConfig, Descriptor, History, ImageConfig, ImageIndex, ImageManifest, Manifest, MediaType, Platform, RootFs,
+    ContainerConfig, Descriptor, History, ImageConfig, ImageIndex, ImageManifest, Manifest, MediaType,
+    Platform, RootFs,
 };
 
 use crate::{
@@ -59,14 +60,22 @@ pub fn compose(inputs: &ImageInputs<'_>) -> Image {
         .collect();
     let mut manifest = ImageManifest::new(config_descriptor, layers);
     manifest.annotations = inputs.plan.annotations.clone();
-    manifest.annotations.extend(versions(inputs, |version| version.annotation.as_ref()));
-    Image { config, manifest: Manifest::from_image(&manifest), platform }
+    manifest
+        .annotations
+        .extend(versions(inputs, |version| version.annotation.as_ref()));
+    Image {
+        config,
+        manifest: Manifest::from_image(&manifest),
+        platform,
+    }
 }
 
 /// The index over the platforms of an image, in the order given.
 pub fn index(plan: &Plan, platforms: &[(Descriptor, Platform)]) -> Manifest {
-    let manifests =
-        platforms.iter().map(|(descriptor, platform)| descriptor.clone().with_platform(platform.clone())).collect();
+    let manifests = platforms
+        .iter()
+        .map(|(descriptor, platform)| descriptor.clone().with_platform(platform.clone()))
+        .collect();
     let mut index = ImageIndex::new(manifests);
     index.annotations = plan.annotations.clone();
     Manifest::from_index(&index)
@@ -80,7 +89,11 @@ pub fn attachment(subject: &Descriptor, media_type: &MediaType, document: &[u8])
     let mut manifest = ImageManifest::new(config, vec![Descriptor::of(media_type.clone(), document)]);
     manifest.artifact_type = Some(media_type.clone());
     // The subject's platform and annotations belong to the index that lists it.
-    manifest.subject = Some(Descriptor::new(subject.media_type.clone(), subject.digest, subject.size));
+    manifest.subject = Some(Descriptor::new(
+        subject.media_type.clone(),
+        subject.digest,
+        subject.size,
+    ));
     Manifest::from_image(&manifest)
 }
 
@@ -89,7 +102,9 @@ pub const EMPTY_CONFIG: &[u8] = b"{}";
 
 /// RFC 3339 in UTC with whole seconds.
 pub fn rfc3339(time: Timestamp) -> String {
-    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+    Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
 }
 
 fn config(inputs: &ImageInputs<'_>, platform: &Platform) -> ImageConfig {
@@ -112,7 +127,10 @@ fn config(inputs: &ImageInputs<'_>, platform: &Platform) -> ImageConfig {
         config: ContainerConfig {
             user: not_empty(&plan.user),
             exposed_ports: plan.ports.iter().cloned().collect(),
-            env: environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            env: environment
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
             entrypoint: plan.entrypoint.clone(),
             cmd: plan.cmd.clone(),
             volumes: plan.volumes.iter().cloned().collect(),
@@ -131,10 +149,12 @@ fn config(inputs: &ImageInputs<'_>, platform: &Platform) -> ImageConfig {
 }
 
 /// Names, picked from what the plan says of versions, with the versions of their packages.
-fn versions(
-    inputs: &ImageInputs<'_>,
-    name: impl Fn(&VersionOf) -> Option<&String>,
-) -> Vec<(String, String)> {
+fn versions(inputs: &ImageInputs<'_>, name: impl Fn(&VersionOf) -> Option<&String>) -> Vec<(String, String)> {
     let value = |version: &VersionOf| Some(VersionOf::value(inputs.versions.get(version.package.as_str())?));
-    inputs.plan.versions.iter().filter_map(|version| Some((name(version)?.clone(), value(version)?))).collect()
+    inputs
+        .plan
+        .versions
+        .iter()
+        .filter_map(|version| Some((name(version)?.clone(), value(version)?)))
+        .collect()
 }

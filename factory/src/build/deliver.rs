@@ -15,7 +15,9 @@ use oci::{Descriptor, Digest, Manifest, MediaType, Platform};
 use progress::{Progress, Task, Work};
 use tokio::task::JoinSet;
 
-use super::{BuildError, Damage, Form, ImageReport, Output, PlatformReport, SbomPolicy, platform::BuiltPlatform};
+use super::{
+    BuildError, Damage, Form, ImageReport, Output, PlatformReport, SbomPolicy, platform::BuiltPlatform,
+};
 use crate::{
     image::{EMPTY_CONFIG, attachment, index},
     layers::{StoredLayer, discard_damaged_layer, open_layer},
@@ -60,7 +62,10 @@ impl Delivery<'_> {
             labels.push(format!("{} ({tag})", output.label));
         }
         let first = platforms.first().map(|(descriptor, _)| descriptor.digest);
-        let digest = index.map(|index| index.digest()).or(first).unwrap_or_else(|| Digest::sha256_of(b""));
+        let digest = index
+            .map(|index| index.digest())
+            .or(first)
+            .unwrap_or_else(|| Digest::sha256_of(b""));
         Ok(ImageReport {
             name: self.plan.name.clone(),
             variant: self.plan.variant.clone(),
@@ -83,13 +88,21 @@ impl Delivery<'_> {
         self.write_blobs(output).await?;
         for built in self.platforms {
             let name = if index.is_some() { None } else { Some(tag) };
-            output.sink.put_manifest(&built.image.manifest, name).await.map_err(refused)?;
+            output
+                .sink
+                .put_manifest(&built.image.manifest, name)
+                .await
+                .map_err(refused)?;
             if *self.sbom == SbomPolicy::Attach {
                 self.attach_bills(output, built).await?;
             }
         }
         if let Some(index) = index {
-            output.sink.put_manifest(index, Some(tag)).await.map_err(refused)?;
+            output
+                .sink
+                .put_manifest(index, Some(tag))
+                .await
+                .map_err(refused)?;
         }
         Ok(())
     }
@@ -99,8 +112,12 @@ impl Delivery<'_> {
         let mut under_way: JoinSet<Result<(), BuildError>> = JoinSet::new();
         for built in self.platforms {
             let config = Descriptor::of(MediaType::OCI_CONFIG, &built.image.config);
-            put_bytes(&*output.sink, &config, &built.image.config).await.map_err(|e| self.refused(output, e))?;
-            let Some(manifest) = built.image.manifest.image() else { continue };
+            put_bytes(&*output.sink, &config, &built.image.config)
+                .await
+                .map_err(|e| self.refused(output, e))?;
+            let Some(manifest) = built.image.manifest.image() else {
+                continue;
+            };
             for (descriptor, (_, layer)) in manifest.layers.iter().zip(&built.layers) {
                 if !seen.insert(layer.digest) {
                     continue;
@@ -129,9 +146,17 @@ impl Delivery<'_> {
         let refused = |source| self.refused(output, source);
         let subject = built.image.manifest.descriptor();
         let sink = &*output.sink;
-        put_bytes(sink, &Descriptor::of(MediaType::OCI_EMPTY, EMPTY_CONFIG), EMPTY_CONFIG).await.map_err(refused)?;
+        put_bytes(
+            sink,
+            &Descriptor::of(MediaType::OCI_EMPTY, EMPTY_CONFIG),
+            EMPTY_CONFIG,
+        )
+        .await
+        .map_err(refused)?;
         for (format, document) in &built.sboms {
-            let Ok(media_type) = format.media_type().parse::<MediaType>() else { continue };
+            let Ok(media_type) = format.media_type().parse::<MediaType>() else {
+                continue;
+            };
             let descriptor = Descriptor::of(media_type.clone(), document);
             put_bytes(sink, &descriptor, document).await.map_err(refused)?;
             let manifest = attachment(&subject, &media_type, document);
@@ -152,12 +177,21 @@ impl Delivery<'_> {
 
     fn bill_name(&self, built: &BuiltPlatform, format: Format) -> String {
         let architecture = &built.image.platform.architecture;
-        format!("{}-{}-{architecture}.{}", self.plan.name, self.plan.variant, format.suffix())
+        format!(
+            "{}-{}-{architecture}.{}",
+            self.plan.name,
+            self.plan.variant,
+            format.suffix()
+        )
     }
 
     fn refused(&self, output: &Output, source: SinkError) -> BuildError {
         let image = format!("{} ({})", self.plan.name, self.plan.variant);
-        BuildError::Output { image, output: output.label.clone(), source: Box::new(source) }
+        BuildError::Output {
+            image,
+            output: output.label.clone(),
+            source: Box::new(source),
+        }
     }
 }
 
@@ -173,7 +207,15 @@ struct LayerDelivery {
 }
 
 async fn put_layer(delivery: LayerDelivery) -> Result<(), BuildError> {
-    let LayerDelivery { sink, cache, progress, descriptor, layer, image, output } = delivery;
+    let LayerDelivery {
+        sink,
+        cache,
+        progress,
+        descriptor,
+        layer,
+        image,
+        output,
+    } = delivery;
     let refused = |source| BuildError::Output {
         image: image.clone(),
         output: output.clone(),
@@ -182,11 +224,29 @@ async fn put_layer(delivery: LayerDelivery) -> Result<(), BuildError> {
     if sink.has_blob(&descriptor).await.map_err(refused)? {
         return Ok(());
     }
-    let task = Task::start(&*progress, Work::Write, &layer.digest.to_string(), Some(layer.bytes));
-    let damaged = || BuildError::Damaged(Damage { what: format!("layer {}", layer.digest) });
-    let unusable = |source| BuildError::Layer { image: image.clone(), source };
-    let Some(file) = open_layer(&cache, &layer).map_err(unusable)? else { return Err(damaged()) };
-    let blob = BlobRead::File { file, offset: 0, length: layer.bytes };
+    let task = Task::start(
+        &*progress,
+        Work::Write,
+        &layer.digest.to_string(),
+        Some(layer.bytes),
+    );
+    let damaged = || {
+        BuildError::Damaged(Damage {
+            what: format!("layer {}", layer.digest),
+        })
+    };
+    let unusable = |source| BuildError::Layer {
+        image: image.clone(),
+        source,
+    };
+    let Some(file) = open_layer(&cache, &layer).map_err(unusable)? else {
+        return Err(damaged());
+    };
+    let blob = BlobRead::File {
+        file,
+        offset: 0,
+        length: layer.bytes,
+    };
     let Err(error) = sink.put_blob(&descriptor, blob).await else {
         task.advance(layer.bytes);
         return Ok(());

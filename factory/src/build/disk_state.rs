@@ -18,7 +18,11 @@ use crate::{
 /// and the reader of the tree says what is wrong.
 pub(super) fn disk_state(plan: &Plan) -> Option<[u8; 32]> {
     let limits = DiskLimits::default();
-    let mut state = State { hash: Sha256::new(), entries_left: limits.entries_max, depth_max: limits.depth_max };
+    let mut state = State {
+        hash: Sha256::new(),
+        entries_left: limits.entries_max,
+        depth_max: limits.depth_max,
+    };
     let texts = plan
         .files
         .iter()
@@ -44,14 +48,22 @@ struct State {
 
 impl State {
     fn entry(&mut self, path: &Path, depth: u64) -> io::Result<()> {
-        self.entries_left = self.entries_left.checked_sub(1).ok_or(io::ErrorKind::FileTooLarge)?;
-        let metadata = if depth == 0 { fs::metadata(path)? } else { fs::symlink_metadata(path)? };
+        self.entries_left = self
+            .entries_left
+            .checked_sub(1)
+            .ok_or(io::ErrorKind::FileTooLarge)?;
+        let metadata = if depth == 0 {
+            fs::metadata(path)?
+        } else {
+            fs::symlink_metadata(path)?
+        };
         if metadata.is_symlink() {
             self.part(b'l', fs::read_link(path)?.as_os_str().as_bytes());
         } else if metadata.is_dir() && depth <= self.depth_max {
             self.part(b'd', b"");
-            let mut names: Vec<PathBuf> =
-                fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+            let mut names: Vec<PathBuf> = fs::read_dir(path)?
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<Result<_, _>>()?;
             names.sort();
             for name in names {
                 self.part(b'n', name.file_name().unwrap_or_default().as_bytes());
@@ -71,7 +83,14 @@ impl State {
         let mut content = Sha256::new();
         io::copy(&mut File::open(path)?, &mut content)?;
         // Only whether its owner may execute it comes into an image.
-        self.part(if metadata.permissions().mode() & 0o100 == 0 { b'f' } else { b'x' }, &content.finalize());
+        self.part(
+            if metadata.permissions().mode() & 0o100 == 0 {
+                b'f'
+            } else {
+                b'x'
+            },
+            &content.finalize(),
+        );
         Ok(())
     }
 

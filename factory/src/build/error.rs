@@ -157,12 +157,17 @@ impl BuildError {
         }
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = next {
-            if error.downcast_ref::<ContentsError>().is_some_and(ContentsError::is_damage) {
+            if error
+                .downcast_ref::<ContentsError>()
+                .is_some_and(ContentsError::is_damage)
+            {
                 return true;
             }
             // An I/O error hides what it was made of from `source`.
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            next = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
+            next = inner
+                .map(|inner| inner as &(dyn Error + 'static))
+                .or_else(|| error.source());
         }
         false
     }

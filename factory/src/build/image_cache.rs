@@ -51,7 +51,10 @@ impl ImageKey {
         );
         hash.update(parts);
         for package in inputs.packages {
-            hash.update(format!("{} {} {} ", package.name, package.version, package.architecture));
+            hash.update(format!(
+                "{} {} {} ",
+                package.name, package.version, package.architecture
+            ));
             hash.update(package.sha256);
         }
         hash.update(inputs.disk);
@@ -108,9 +111,20 @@ pub(super) fn find(cache: &Cache, key: ImageKey, sboms: bool) -> Result<Option<B
         return Ok(None);
     };
     let config = record.config.into_bytes();
-    let Ok(parsed) = oci::ImageConfig::parse(&config) else { return Ok(None) };
-    let image = Image { config, manifest, platform: parsed.platform() };
-    Ok(Some(BuiltPlatform { image, layers: record.layers, sboms: documents, warnings: record.warnings }))
+    let Ok(parsed) = oci::ImageConfig::parse(&config) else {
+        return Ok(None);
+    };
+    let image = Image {
+        config,
+        manifest,
+        platform: parsed.platform(),
+    };
+    Ok(Some(BuiltPlatform {
+        image,
+        layers: record.layers,
+        sboms: documents,
+        warnings: record.warnings,
+    }))
 }
 
 /// Keeps a platform for later runs. Its layers are in the cache already.

@@ -11,11 +11,13 @@
 mod deliver;
 mod disk_state;
 mod error;
+mod fetch;
 mod image_cache;
 mod jobs;
 mod pipeline;
 mod platform;
 mod report;
+mod run;
 mod source;
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
@@ -71,7 +73,11 @@ pub enum Form {
 impl Form {
     /// An index when several architectures were asked for, a manifest otherwise.
     pub fn of(architectures_asked: usize) -> Self {
-        if architectures_asked > 1 { Self::Index } else { Self::Manifest }
+        if architectures_asked > 1 {
+            Self::Index
+        } else {
+            Self::Manifest
+        }
     }
 }
 
@@ -147,7 +153,7 @@ pub struct Services {
 /// # Errors
 /// The first failure under [`FailurePolicy::Stop`]; failures that concern all images always.
 pub async fn build(request: BuildRequest, services: &Services) -> Result<BuildReport, BuildError> {
-    let mut run = jobs::Run::new(request, services)?;
+    let mut run = run::Run::new(request, services)?;
     // What is damaged in the cache is dropped when it is noticed, so each round can only get further.
     // The last one has nothing left to find damaged, unless the disk itself is broken.
     for _ in 0..ROUNDS_MAX {

@@ -19,11 +19,7 @@ use super::{
     BuildError, FailurePolicy, image_cache,
     platform::{BuiltPlatform, PlatformJob, Workshop},
 };
-use crate::{
-    contents::PackageSet,
-    layers::LayerStore,
-    sbom::Sha1Sums,
-};
+use crate::{contents::PackageSet, layers::LayerStore, sbom::Sha1Sums};
 
 /// What a round runs with.
 pub(super) struct Pipeline {
@@ -103,7 +99,9 @@ impl Pipeline {
         outcomes: &UnboundedSender<Outcome>,
     ) {
         loop {
-            let Some(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
+            let Some(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else {
+                return;
+            };
             let result = if stopped.load(Ordering::Relaxed) || outcomes.is_closed() {
                 Err(BuildError::GivenUp)
             } else {
@@ -114,7 +112,11 @@ impl Pipeline {
             if failed && self.failures == FailurePolicy::Stop {
                 stopped.store(true, Ordering::Relaxed);
             }
-            let _ = outcomes.send(Outcome { image: job.image, platform: job.platform, result });
+            let _ = outcomes.send(Outcome {
+                image: job.image,
+                platform: job.platform,
+                result,
+            });
         }
     }
 

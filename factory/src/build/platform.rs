@@ -44,7 +44,10 @@ pub(super) struct PlatformJob {
 impl PlatformJob {
     /// What people call it.
     pub(super) fn name(&self) -> String {
-        format!("{} ({}) for {}", self.plan.name, self.plan.variant, self.architecture)
+        format!(
+            "{} ({}) for {}",
+            self.plan.name, self.plan.variant, self.architecture
+        )
     }
 }
 
@@ -74,14 +77,26 @@ impl Workshop<'_> {
     /// Makes a platform.
     pub(super) fn make(&self, job: &PlatformJob) -> Result<BuiltPlatform, BuildError> {
         let packages = self.read_packages(&job.packages)?;
-        let contents = ImageContents { set: self.set, packages: &job.packages, archives: &job.archives };
+        let contents = ImageContents {
+            set: self.set,
+            packages: &job.packages,
+            archives: &job.archives,
+        };
         let (tree, warnings) = self.complete_tree(job, &packages, &contents)?;
-        let source = |package: usize| packages.get(package).map_or_else(String::new, |p| p.source_name.clone());
-        let layers =
-            cut(&tree, job.policy, &source).map_err(|source| BuildError::Cut { image: job.name(), source })?;
+        let source = |package: usize| {
+            packages
+                .get(package)
+                .map_or_else(String::new, |p| p.source_name.clone())
+        };
+        let layers = cut(&tree, job.policy, &source).map_err(|source| BuildError::Cut {
+            image: job.name(),
+            source,
+        })?;
         let stored = self.store_layers(job, &layers, &contents)?;
-        let versions: BTreeMap<String, String> =
-            packages.iter().map(|package| (package.name.clone(), package.version.clone())).collect();
+        let versions: BTreeMap<String, String> = packages
+            .iter()
+            .map(|package| (package.name.clone(), package.version.clone()))
+            .collect();
         let image = compose(&ImageInputs {
             plan: &job.plan,
             architecture: job.architecture,
@@ -94,7 +109,12 @@ impl Workshop<'_> {
             Some(sums) => bills(job, &image, &tree, &packages, &contents, sums)?,
             None => Vec::new(),
         };
-        Ok(BuiltPlatform { image, layers: stored, sboms, warnings })
+        Ok(BuiltPlatform {
+            image,
+            layers: stored,
+            sboms,
+            warnings,
+        })
     }
 
     /// What is in the packages; those that have to be read are, the largest first, on all threads.
@@ -106,9 +126,9 @@ impl Workshop<'_> {
         // one straight run.
         self.pool.in_place_scope_fifo(|scope| {
             for index in order {
-                let (read, set) = (&read, self.set);
+                let read = &read;
                 scope.spawn_fifo(move |_| {
-                    let result = packages.get(index).map(|package| set.contents(package));
+                    let result = packages.get(index).map(|package| self.read_package(package));
                     if let Some(slot) = read.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
                         *slot = result;
                     }
@@ -117,6 +137,14 @@ impl Workshop<'_> {
         });
         let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(read.into_iter().flatten().collect::<Result<_, _>>()?)
+    }
+
+    fn read_package(&self, package: &PackageToRead) -> Result<Arc<PackageContents>, ContentsError> {
+        if self.sboms.is_some() {
+            // Every file is going to be hashed, so every package is opened: here, on all threads.
+            self.set.spool(package)?;
+        }
+        self.set.contents(package)
     }
 
     fn complete_tree(
@@ -136,8 +164,10 @@ impl Workshop<'_> {
             date,
             limits: DiskLimits::default(),
         };
-        let assembled =
-            assemble(&inputs).map_err(|source| BuildError::Tree { image: job.name(), source })?;
+        let assembled = assemble(&inputs).map_err(|source| BuildError::Tree {
+            image: job.name(),
+            source,
+        })?;
         let mut tree = assembled.tree;
         let context = emulation::Context {
             packages,
@@ -146,10 +176,19 @@ impl Workshop<'_> {
             date,
             reader: contents,
         };
-        let report = emulation::apply(&mut tree, &context, assembled.unmatched_drops)
-            .map_err(|source| BuildError::Emulate { image: job.name(), source })?;
+        let report = emulation::apply(&mut tree, &context, assembled.unmatched_drops).map_err(|source| {
+            BuildError::Emulate {
+                image: job.name(),
+                source,
+            }
+        })?;
         let mut warnings = report.warnings;
-        warnings.extend(report.unmatched_drops.into_iter().map(|pattern| format!("drop {pattern} matches nothing")));
+        warnings.extend(
+            report
+                .unmatched_drops
+                .into_iter()
+                .map(|pattern| format!("drop {pattern} matches nothing")),
+        );
         Ok((tree, warnings))
     }
 
@@ -174,9 +213,15 @@ impl Workshop<'_> {
                 let result = self.layers.store(layer, contents).map_err(|source| {
                     // The others need not go on.
                     queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                    BuildError::Layer { image: job.name(), source }
+                    BuildError::Layer {
+                        image: job.name(),
+                        source,
+                    }
                 })?;
-                stored.lock().unwrap_or_else(PoisonError::into_inner).insert(index, (layer.name.clone(), result));
+                stored
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(index, (layer.name.clone(), result));
             }
         };
         std::thread::scope(|scope| {
@@ -184,10 +229,18 @@ impl Workshop<'_> {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let own = work();
             others.into_iter().fold(own, |result, other| {
-                result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                result.and(
+                    other
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                )
             })
         })?;
-        Ok(stored.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
+        Ok(stored
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_values()
+            .collect())
     }
 }
 
@@ -210,15 +263,24 @@ fn bills(
         distribution: format!("debian-{}", job.plan.release.version_id()),
         created: rfc3339(job.date),
     };
-    let source = InventorySource { tree, packages, opener: contents, reader: contents, sha1_sums };
-    let inventory =
-        take_inventory(facts, &source).map_err(|source| BuildError::Sbom { image: job.name(), source })?;
+    let source = InventorySource {
+        tree,
+        packages,
+        opener: contents,
+        reader: contents,
+        sha1_sums,
+    };
+    let inventory = take_inventory(facts, &source).map_err(|source| BuildError::Sbom {
+        image: job.name(),
+        source,
+    })?;
     Format::ALL
         .into_iter()
         .map(|format| {
-            let document = format
-                .render(&inventory)
-                .map_err(|source| BuildError::Document { image: job.name(), source })?;
+            let document = format.render(&inventory).map_err(|source| BuildError::Document {
+                image: job.name(),
+                source,
+            })?;
             Ok((format, document))
         })
         .collect()

@@ -39,7 +39,8 @@ pub trait PackageSource: Send + Sync {
     ///
     /// # Errors
     /// When it is neither in the cache nor can be fetched.
-    async fn package(&self, package: &LockedPackage, archive: &LockedArchive) -> Result<PathBuf, SourceError>;
+    async fn package(&self, package: &LockedPackage, archive: &LockedArchive)
+    -> Result<PathBuf, SourceError>;
 
     /// An archive that a specification names by address and SHA-256, on disk.
     ///
@@ -61,23 +62,40 @@ pub struct ArchivePackages {
 
 impl ArchivePackages {
     fn uris(&self, archive: &LockedArchive) -> Result<&[Url], SourceError> {
-        let official = ArchiveName::ALL.into_iter().find(|name| name.as_str() == archive.name);
+        let official = ArchiveName::ALL
+            .into_iter()
+            .find(|name| name.as_str() == archive.name);
         match (official, self.others.get(&archive.name)) {
             (Some(name), _) => Ok(self.mirrors.of(name)),
             (None, Some(uris)) => Ok(uris),
-            (None, None) => Err(SourceError::ArchiveUnknown { archive: archive.id() }),
+            (None, None) => Err(SourceError::ArchiveUnknown {
+                archive: archive.id(),
+            }),
         }
     }
 }
 
 #[async_trait]
 impl PackageSource for ArchivePackages {
-    async fn package(&self, package: &LockedPackage, archive: &LockedArchive) -> Result<PathBuf, SourceError> {
+    async fn package(
+        &self,
+        package: &LockedPackage,
+        archive: &LockedArchive,
+    ) -> Result<PathBuf, SourceError> {
         let digest = format!("sha256:{}", package.sha256).parse::<Digest>().ok();
         let sha256 = digest.and_then(|digest| digest.as_bytes().try_into().ok());
-        let sha256 = sha256.ok_or_else(|| SourceError::Digest { text: package.sha256.clone() })?;
-        let file = PackageFile { path: package.path.clone(), size: package.size, sha256 };
-        self.archives.package(self.uris(archive)?, &file).await.map_err(fetch_failed)
+        let sha256 = sha256.ok_or_else(|| SourceError::Digest {
+            text: package.sha256.clone(),
+        })?;
+        let file = PackageFile {
+            path: package.path.clone(),
+            size: package.size,
+            sha256,
+        };
+        self.archives
+            .package(self.uris(archive)?, &file)
+            .await
+            .map_err(fetch_failed)
     }
 
     async fn archive(&self, url: &str, sha256: &[u8; 32]) -> Result<PathBuf, SourceError> {

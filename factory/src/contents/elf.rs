@@ -77,7 +77,9 @@ impl Image<'_> {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(length).ok()?];
-        self.spool.read_exact_at(&mut bytes, self.offset.checked_add(at)?).ok()?;
+        self.spool
+            .read_exact_at(&mut bytes, self.offset.checked_add(at)?)
+            .ok()?;
         Some(bytes)
     }
 }
@@ -117,7 +119,11 @@ impl Header {
             2 => false,
             _ => return None,
         };
-        let fields = Fields { bytes: &bytes, little, wide };
+        let fields = Fields {
+            bytes: &bytes,
+            little,
+            wide,
+        };
         Some(Self {
             wide,
             little,
@@ -134,7 +140,11 @@ impl Header {
         let segments = self.segments(image)?;
         let dynamic = segments.iter().find(|segment| segment.kind == PT_DYNAMIC)?;
         let bytes = image.read(dynamic.offset, dynamic.file_bytes.min(DYNAMIC_BYTES_MAX))?;
-        let fields = Fields { bytes: &bytes, little: self.little, wide: self.wide };
+        let fields = Fields {
+            bytes: &bytes,
+            little: self.little,
+            wide: self.wide,
+        };
         let word = if self.wide { 8 } else { 4 };
         let (mut strings_address, mut name_offset) = (None, None);
         for entry in (0..bytes.len()).step_by(2 * word) {
@@ -149,9 +159,13 @@ impl Header {
         let (address, name) = (strings_address?, name_offset?);
         let home = segments.iter().find(|segment| {
             segment.kind == PT_LOAD
-                && address.checked_sub(segment.address).is_some_and(|inside| inside < segment.file_bytes)
+                && address
+                    .checked_sub(segment.address)
+                    .is_some_and(|inside| inside < segment.file_bytes)
         })?;
-        let at = (address - home.address).checked_add(home.offset)?.checked_add(name)?;
+        let at = (address - home.address)
+            .checked_add(home.offset)?
+            .checked_add(name)?;
         let text = image.read(at, image.size.checked_sub(at)?.min(SONAME_BYTES_MAX + 1))?;
         let end = text.iter().position(|&byte| byte == 0)?;
         (end > 0).then(|| text.get(..end).map(Into::into)).flatten()
@@ -162,13 +176,22 @@ impl Header {
         if stride < if self.wide { 56 } else { 32 } || self.program_headers > PROGRAM_HEADERS_MAX {
             return None;
         }
-        let bytes =
-            image.read(self.program_headers_offset, u64::try_from(stride).ok()? * u64::from(self.program_headers))?;
-        bytes.chunks_exact(stride).map(|bytes| self.segment(bytes)).collect()
+        let bytes = image.read(
+            self.program_headers_offset,
+            u64::try_from(stride).ok()? * u64::from(self.program_headers),
+        )?;
+        bytes
+            .chunks_exact(stride)
+            .map(|bytes| self.segment(bytes))
+            .collect()
     }
 
     fn segment(&self, bytes: &[u8]) -> Option<Segment> {
-        let fields = Fields { bytes, little: self.little, wide: self.wide };
+        let fields = Fields {
+            bytes,
+            little: self.little,
+            wide: self.wide,
+        };
         Some(Segment {
             kind: fields.word(0)?,
             offset: fields.address(if self.wide { 8 } else { 4 })?,
@@ -188,12 +211,20 @@ struct Fields<'b> {
 impl Fields<'_> {
     fn half(&self, at: usize) -> Option<u16> {
         let bytes = self.bytes.get(at..at + 2)?.try_into().ok()?;
-        Some(if self.little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+        Some(if self.little {
+            u16::from_le_bytes(bytes)
+        } else {
+            u16::from_be_bytes(bytes)
+        })
     }
 
     fn word(&self, at: usize) -> Option<u32> {
         let bytes = self.bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(if self.little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+        Some(if self.little {
+            u32::from_le_bytes(bytes)
+        } else {
+            u32::from_be_bytes(bytes)
+        })
     }
 
     fn address(&self, at: usize) -> Option<u64> {
@@ -201,6 +232,10 @@ impl Fields<'_> {
             return self.word(at).map(u64::from);
         }
         let bytes = self.bytes.get(at..at + 8)?.try_into().ok()?;
-        Some(if self.little { u64::from_le_bytes(bytes) } else { u64::from_be_bytes(bytes) })
+        Some(if self.little {
+            u64::from_le_bytes(bytes)
+        } else {
+            u64::from_be_bytes(bytes)
+        })
     }
 }

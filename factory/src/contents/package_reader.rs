@@ -24,8 +24,8 @@ pub enum ContentsError {
         #[source]
         source: io::Error,
     },
-    /// The file is not what the lock says.
-    #[error("{name}: its file has SHA-256 {actual}, the lock says {expected}")]
+    /// The file is not the one that was asked for.
+    #[error("the file of {name} has SHA-256 {actual}, not {expected}")]
     Damaged {
         /// Name of the package or address of the archive.
         name: String,
@@ -34,10 +34,10 @@ pub enum ContentsError {
         /// SHA-256 that it has, in hex.
         actual: String,
     },
-    /// The file lay in the cache a moment ago.
-    #[error("{name}: its file is no longer in the cache")]
-    Vanished {
-        /// Name of the package.
+    /// The file in the cache was damaged, or has gone.
+    #[error("{name}: its file in the cache was damaged and has been dropped; run the build again")]
+    Dropped {
+        /// Name of the package or address of the archive.
         name: String,
     },
     /// The file is as the lock says, and still no package.
@@ -89,7 +89,7 @@ pub enum ContentsError {
 impl ContentsError {
     /// Whether something in the cache was not what it should be; it has been dropped.
     pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Vanished { .. } | Self::Stale { .. })
+        matches!(self, Self::Dropped { .. } | Self::Stale { .. })
     }
 }
 
@@ -130,7 +130,10 @@ fn read_deb(
     cache: &Cache,
 ) -> Result<(PackageContents, Spool), ContentsError> {
     let name = &package.name;
-    let wrong = |source| ContentsError::Package { name: name.clone(), source };
+    let wrong = |source| ContentsError::Package {
+        name: name.clone(),
+        source,
+    };
     let input = BufReader::with_capacity(READ_BYTES, &mut file.reader);
     let deb = debian::package::open(input, &Limits::default()).map_err(wrong)?;
     let mut contents = describe(package, &deb.control)?;
@@ -144,10 +147,18 @@ fn read_deb(
                 drop(content);
                 return Err(wrong(data.content_error(source)));
             }
-            Err(Copy::Write(source)) => return Err(ContentsError::Spool { name: name.clone(), source }),
+            Err(Copy::Write(source)) => {
+                return Err(ContentsError::Spool {
+                    name: name.clone(),
+                    source,
+                });
+            }
         }
     }
-    let spool = spool.finish().map_err(|source| ContentsError::Spool { name: name.clone(), source })?;
+    let spool = spool.finish().map_err(|source| ContentsError::Spool {
+        name: name.clone(),
+        source,
+    })?;
     Ok((contents, spool))
 }
 
@@ -181,7 +192,13 @@ fn source_of(field: &str, name: &str, version: &str) -> (String, String) {
     let (source, rest) = field.split_once('(').unwrap_or((field, ""));
     let source = source.trim();
     let source_version = rest.trim_end().trim_end_matches(')').trim();
-    let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+    let or = |text: &str, other: &str| {
+        if text.is_empty() {
+            other.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
     (or(source, name), or(source_version, version))
 }
 
@@ -203,18 +220,28 @@ fn read_tar(
     file: &mut Checked,
     cache: &Cache,
 ) -> Result<(Vec<PackageEntry>, Spool), ContentsError> {
-    let unreadable = |source| ContentsError::Read { path: file.path.clone(), source };
-    let full = |source| ContentsError::Spool { name: url.to_owned(), source };
+    let unreadable = |source| ContentsError::Read {
+        path: file.path.clone(),
+        source,
+    };
+    let full = |source| ContentsError::Spool {
+        name: url.to_owned(),
+        source,
+    };
     let mut start = Vec::new();
-    (&mut file.reader).take(SNIFF_BYTES).read_to_end(&mut start).map_err(unreadable)?;
+    (&mut file.reader)
+        .take(SNIFF_BYTES)
+        .read_to_end(&mut start)
+        .map_err(unreadable)?;
     let codec = Codec::sniff(&start);
     let input = io::Cursor::new(start).chain(BufReader::with_capacity(READ_BYTES, &mut file.reader));
     let mut reader = tar::Reader::new(decode(codec, input, ARCHIVE_BYTES_MAX), tar::Limits::default());
     let mut spool = SpoolWriter::new(cache);
     let mut entries = Vec::new();
-    while let Some(entry) =
-        reader.next_entry().map_err(|source| ContentsError::Archive { url: url.to_owned(), source })?
-    {
+    while let Some(entry) = reader.next_entry().map_err(|source| ContentsError::Archive {
+        url: url.to_owned(),
+        source,
+    })? {
         match spool_entry(entry, &mut reader.content(), &mut spool) {
             Ok(entry) => entries.push(entry),
             Err(Copy::Read(source)) => return Err(unreadable(source)),
@@ -232,18 +259,30 @@ struct Checked {
 
 impl Checked {
     fn open(path: &Path) -> Result<Self, ContentsError> {
-        let file = File::open(path).map_err(|source| ContentsError::Read { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), reader: HashingReader::new(file) })
+        let file = File::open(path).map_err(|source| ContentsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: HashingReader::new(file),
+        })
     }
 
     fn finish(mut self, name: &str, expected: &[u8; 32]) -> Result<(), ContentsError> {
-        io::copy(&mut self.reader, &mut io::sink())
-            .map_err(|source| ContentsError::Read { path: self.path.clone(), source })?;
+        io::copy(&mut self.reader, &mut io::sink()).map_err(|source| ContentsError::Read {
+            path: self.path.clone(),
+            source,
+        })?;
         let (_, actual, _) = self.reader.finish();
         if &actual == expected {
             return Ok(());
         }
-        Err(ContentsError::Damaged { name: name.to_owned(), expected: hex(expected), actual: hex(&actual) })
+        Err(ContentsError::Damaged {
+            name: name.to_owned(),
+            expected: hex(expected),
+            actual: hex(&actual),
+        })
     }
 }
 
@@ -259,7 +298,12 @@ fn spool_entry(
     spool: &mut SpoolWriter<'_>,
 ) -> Result<PackageEntry, Copy> {
     if !matches!(entry.kind, tar::EntryKind::File) {
-        return Ok(PackageEntry { entry, digest: None, offset: 0, elf: None });
+        return Ok(PackageEntry {
+            entry,
+            digest: None,
+            offset: 0,
+            elf: None,
+        });
     }
     let offset = spool.position();
     let (digest, magic) = copy(content, spool)?;
@@ -268,7 +312,12 @@ fn spool_entry(
     } else {
         None
     };
-    Ok(PackageEntry { entry, digest: Some(digest), offset, elf })
+    Ok(PackageEntry {
+        entry,
+        digest: Some(digest),
+        offset,
+        elf,
+    })
 }
 
 /// Copies to the end and returns the SHA-256 and the first bytes.
@@ -313,7 +362,10 @@ mod tests {
     #[test]
     fn a_source_field_may_lack_the_version_or_be_missing() {
         let check = |field, name: &str, version: &str| {
-            assert_eq!(source_of(field, "libc6", "2.41-12"), (name.to_owned(), version.to_owned()));
+            assert_eq!(
+                source_of(field, "libc6", "2.41-12"),
+                (name.to_owned(), version.to_owned())
+            );
         };
         check("", "libc6", "2.41-12");
         check("glibc", "glibc", "2.41-12");

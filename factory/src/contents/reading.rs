@@ -37,7 +37,10 @@ impl ImageContents<'_> {
             }
             ContentSource::Archive { archive, offset } => {
                 let archive = self.archives.get(*archive).ok_or_else(unknown)?;
-                Some((self.set.archive_spool(archive).map_err(io::Error::other)?, *offset))
+                Some((
+                    self.set.archive_spool(archive).map_err(io::Error::other)?,
+                    *offset,
+                ))
             }
             ContentSource::Memory(_) | ContentSource::Disk(_) => None,
         })
@@ -47,14 +50,23 @@ impl ImageContents<'_> {
 impl ContentOpener for ImageContents<'_> {
     fn open<'c>(&'c self, content: &'c Content) -> io::Result<Box<dyn Read + 'c>> {
         if let Some((spool, offset)) = self.spool(&content.source)? {
-            let buffer_bytes = usize::try_from(content.size).unwrap_or(READ_BYTES).min(READ_BYTES);
-            let range = SpoolRange { spool, offset, left: content.size };
+            let buffer_bytes = usize::try_from(content.size)
+                .unwrap_or(READ_BYTES)
+                .min(READ_BYTES);
+            let range = SpoolRange {
+                spool,
+                offset,
+                left: content.size,
+            };
             return Ok(Box::new(BufReader::with_capacity(buffer_bytes, range)));
         }
         match &content.source {
-            ContentSource::Disk(path) => {
-                Ok(Box::new(Verified { inner: File::open(path)?, hash: Sha256::new(), left: content.size, content }))
-            }
+            ContentSource::Disk(path) => Ok(Box::new(Verified {
+                inner: File::open(path)?,
+                hash: Sha256::new(),
+                left: content.size,
+                content,
+            })),
             ContentSource::Memory(bytes) => Ok(Box::new(&bytes[..])),
             ContentSource::Package { .. } | ContentSource::Archive { .. } => Ok(Box::new(io::empty())),
         }
@@ -79,7 +91,10 @@ impl ContentReader for ImageContents<'_> {
 const READ_BYTES: usize = 128 << 10;
 
 fn changed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the content changed while the image was built")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the content changed while the image was built",
+    )
 }
 
 /// A part of a spool as a reader.
@@ -92,7 +107,9 @@ struct SpoolRange {
 impl Read for SpoolRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let Some(buffer) = buffer.get_mut(..length) else { return Ok(0) };
+        let Some(buffer) = buffer.get_mut(..length) else {
+            return Ok(0);
+        };
         self.spool.read_exact_at(buffer, self.offset)?;
         self.offset += length as u64;
         self.left -= length as u64;
@@ -140,8 +157,12 @@ mod tests {
         let path: Arc<Path> = file.path().into();
         let mut content = Content::memory(claimed);
         content.source = ContentSource::Disk(path);
-        let mut verified =
-            Verified { inner: File::open(file.path())?, hash: Sha256::new(), left: content.size, content: &content };
+        let mut verified = Verified {
+            inner: File::open(file.path())?,
+            hash: Sha256::new(),
+            left: content.size,
+            content: &content,
+        };
         let mut read = vec![0; claimed.len()];
         verified.read_exact(&mut read)?;
         Ok(read)

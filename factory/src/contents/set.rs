@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -46,14 +46,22 @@ struct Loaded<T> {
 
 impl<T> Default for Loaded<T> {
     fn default() -> Self {
-        Self { contents: None, spool: None, users: 0 }
+        Self {
+            contents: None,
+            spool: None,
+            users: 0,
+        }
     }
 }
 
 impl<'s> PackageSet<'s> {
     /// A set that remembers entry lists in `cache`.
     pub fn new(cache: &'s Cache) -> Self {
-        Self { cache, packages: Mutex::default(), archives: Mutex::default() }
+        Self {
+            cache,
+            packages: Mutex::default(),
+            archives: Mutex::default(),
+        }
     }
 
     /// What is in the package: from this run, from the cache, or by reading it.
@@ -91,7 +99,9 @@ impl<'s> PackageSet<'s> {
         let (contents, spool) = self.read(package)?;
         if loaded.contents.as_ref().is_some_and(|known| **known != contents) {
             // Offsets into another spool have been handed out. The list in the cache is right by now.
-            return Err(ContentsError::Stale { name: package.name.clone() });
+            return Err(ContentsError::Stale {
+                name: package.name.clone(),
+            });
         }
         let spool = Arc::new(spool);
         loaded.contents = Some(Arc::new(contents));
@@ -118,10 +128,16 @@ impl<'s> PackageSet<'s> {
     /// Says that one more image will need these packages and archives.
     pub fn retain(&self, packages: &[PackageToRead], archives: &[ArchiveToRead]) {
         for package in packages {
-            slot(&self.packages, package.sha256).lock().unwrap_or_else(PoisonError::into_inner).users += 1;
+            slot(&self.packages, package.sha256)
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .users += 1;
         }
         for archive in archives {
-            slot(&self.archives, archive.sha256).lock().unwrap_or_else(PoisonError::into_inner).users += 1;
+            slot(&self.archives, archive.sha256)
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .users += 1;
         }
     }
 
@@ -141,7 +157,8 @@ impl<'s> PackageSet<'s> {
         if let (Some(entries), Some(spool)) = (&loaded.contents, &loaded.spool) {
             return Ok((entries.clone(), spool.clone()));
         }
-        let (entries, spool) = read_archive(&archive.url, &archive.path, &archive.sha256, self.cache)?;
+        let (entries, spool) = read_archive(&archive.url, &archive.path, &archive.sha256, self.cache)
+            .map_err(|error| self.discard(&archive.url, &archive.sha256, &archive.path, error))?;
         let (entries, spool) = (Arc::new(ArchiveContents { entries }), Arc::new(spool));
         loaded.contents = Some(entries.clone());
         loaded.spool = Some(spool.clone());
@@ -149,37 +166,54 @@ impl<'s> PackageSet<'s> {
     }
 
     fn remembered(&self, package: &PackageToRead) -> Result<Option<PackageContents>, ContentsError> {
-        let bytes = self.cache.read(Shelf::Entries, &entries_key(package)?, stored::STORED_BYTES_MAX)?;
+        let bytes = self
+            .cache
+            .read(Shelf::Entries, &entries_key(package)?, stored::STORED_BYTES_MAX)?;
         let contents = bytes.and_then(|bytes| stored::decode(&bytes));
         // What the lock says of the package was compared when it was read; another lock may say otherwise.
         Ok(contents.filter(|contents| {
-            (&contents.name, &contents.version, &contents.architecture, &contents.sha256)
-                == (&package.name, &package.version, &package.architecture, &package.sha256)
+            (
+                &contents.name,
+                &contents.version,
+                &contents.architecture,
+                &contents.sha256,
+            ) == (
+                &package.name,
+                &package.version,
+                &package.architecture,
+                &package.sha256,
+            )
         }))
     }
 
     fn read(&self, package: &PackageToRead) -> Result<(PackageContents, Spool), ContentsError> {
-        let (contents, spool) = read_package(package, self.cache).map_err(|error| self.discard(package, error))?;
-        self.cache.insert(Shelf::Entries, &entries_key(package)?, &stored::encode(&contents))?;
+        let (contents, spool) = read_package(package, self.cache)
+            .map_err(|error| self.discard(&package.name, &package.sha256, &package.path, error))?;
+        self.cache
+            .insert(Shelf::Entries, &entries_key(package)?, &stored::encode(&contents))?;
         Ok((contents, spool))
     }
 }
 
 impl PackageSet<'_> {
-    /// Takes a package file that is not what it should be out of the cache, so that it is fetched again.
-    fn discard(&self, package: &PackageToRead, error: ContentsError) -> ContentsError {
-        let Ok(key) = cache_key(hex(&package.sha256)) else { return error };
-        if self.cache.path(Shelf::Packages, &key) != package.path {
+    /// Takes a file that is not what it should be out of the cache, so that it is fetched again; leaves
+    /// one that lies elsewhere.
+    fn discard(&self, name: &str, sha256: &[u8; 32], path: &Path, error: ContentsError) -> ContentsError {
+        let Ok(key) = cache_key(hex(sha256)) else {
+            return error;
+        };
+        if self.cache.path(Shelf::Packages, &key) != path {
             return error;
         }
+        let name = name.to_owned();
         match error {
             ContentsError::Damaged { .. } => match self.cache.remove(Shelf::Packages, &key) {
-                Ok(()) => error,
+                Ok(()) => ContentsError::Dropped { name },
                 Err(unremovable) => unremovable.into(),
             },
             // Another image has just found it damaged, or somebody cleans the cache meanwhile.
             ContentsError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                ContentsError::Vanished { name: package.name.clone() }
+                ContentsError::Dropped { name }
             }
             other => other,
         }
@@ -195,7 +229,12 @@ type Slots<T> = Mutex<HashMap<[u8; 32], Slot<T>>>;
 type Slot<T> = Arc<Mutex<Loaded<T>>>;
 
 fn slot<T>(slots: &Slots<T>, key: [u8; 32]) -> Slot<T> {
-    slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    slots
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(key)
+        .or_default()
+        .clone()
 }
 
 fn release<T>(slots: &Slots<T>, key: [u8; 32]) {

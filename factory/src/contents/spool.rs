@@ -65,8 +65,15 @@ const WRITE_BYTES: usize = 256 << 10;
 
 impl<'c> SpoolWriter<'c> {
     pub(super) fn new(cache: &'c Cache) -> Self {
-        let spool = Spool { place: Place::Memory(Vec::new()), length: 0 };
-        Self { cache, spool, pending: Vec::new() }
+        let spool = Spool {
+            place: Place::Memory(Vec::new()),
+            length: 0,
+        };
+        Self {
+            cache,
+            spool,
+            pending: Vec::new(),
+        }
     }
 
     pub(super) fn position(&self) -> u64 {

@@ -193,10 +193,18 @@ impl<'b> Fields<'b> {
         let kind = match self.u8()? {
             0 => EntryKind::File,
             1 => EntryKind::Directory,
-            2 => EntryKind::Symlink { target: self.bytes()?.into() },
+            2 => EntryKind::Symlink {
+                target: self.bytes()?.into(),
+            },
             3 => EntryKind::Hardlink { target: self.path()? },
-            4 => EntryKind::CharDevice { major: self.u32()?, minor: self.u32()? },
-            5 => EntryKind::BlockDevice { major: self.u32()?, minor: self.u32()? },
+            4 => EntryKind::CharDevice {
+                major: self.u32()?,
+                minor: self.u32()?,
+            },
+            5 => EntryKind::BlockDevice {
+                major: self.u32()?,
+                minor: self.u32()?,
+            },
             6 => EntryKind::Fifo,
             _ => return None,
         };
@@ -219,7 +227,11 @@ impl<'b> Fields<'b> {
 
     fn elf(&mut self) -> Option<ElfFacts> {
         Some(ElfFacts {
-            class: if self.u8()? == 1 { Class::Elf64 } else { Class::Elf32 },
+            class: if self.u8()? == 1 {
+                Class::Elf64
+            } else {
+                Class::Elf32
+            },
             little_endian: self.u8()? == 1,
             object_type: self.u16()?,
             machine: self.u16()?,
@@ -256,7 +268,12 @@ mod tests {
                 soname: Some(b"x.so.1".as_slice().into()),
             }),
         };
-        let plain = |entry| PackageEntry { entry, digest: None, offset: 0, elf: None };
+        let plain = |entry| PackageEntry {
+            entry,
+            digest: None,
+            offset: 0,
+            elf: None,
+        };
         let target = EntryPath::parse(b"usr/lib/x.so.1").unwrap();
         PackageContents {
             name: "x".into(),
@@ -271,7 +288,13 @@ mod tests {
             entries: vec![
                 plain(entry(b"./", EntryKind::Directory, 0)),
                 library,
-                plain(entry(b"a\xff", EntryKind::Symlink { target: b"../\xfe".as_slice().into() }, 0)),
+                plain(entry(
+                    b"a\xff",
+                    EntryKind::Symlink {
+                        target: b"../\xfe".as_slice().into(),
+                    },
+                    0,
+                )),
                 plain(entry(b"b", EntryKind::Hardlink { target }, 0)),
                 plain(entry(b"c", EntryKind::CharDevice { major: 1, minor: 3 }, 0)),
                 plain(entry(b"d", EntryKind::Fifo, 0)),

@@ -64,7 +64,13 @@ impl<'p, W: Write> Compressor<'p, W> {
         }
         let (out, sha256, bytes) = self.out.finish();
         let unpacked_sha256 = self.unpacked_sha256.finalize().into();
-        Ok(Compressed { out, sha256, bytes, unpacked_sha256, unpacked_bytes: self.unpacked_bytes })
+        Ok(Compressed {
+            out,
+            sha256,
+            bytes,
+            unpacked_sha256,
+            unpacked_bytes: self.unpacked_bytes,
+        })
     }
 
     fn start_member(&mut self) -> io::Result<()> {
@@ -91,9 +97,14 @@ impl<'p, W: Write> Compressor<'p, W> {
     }
 
     fn write_member(&mut self) -> io::Result<()> {
-        let Some(receiver) = self.under_way.pop_front() else { return Ok(()) };
+        let Some(receiver) = self.under_way.pop_front() else {
+            return Ok(());
+        };
         // The sender is gone without a word only when the pool's thread panicked.
-        let member = receiver.recv().map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let member = receiver
+            .recv()
+            .map_err(io::Error::other)?
+            .map_err(io::Error::other)?;
         self.out.write_all(&member)
     }
 }
@@ -102,7 +113,8 @@ impl<W: Write> Write for Compressor<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let member_bytes = self.encoder.member_bytes();
         if self.member.is_empty() {
-            self.member.reserve_exact(member_bytes.min(bytes.len().max(member_bytes)));
+            self.member
+                .reserve_exact(member_bytes.min(bytes.len().max(member_bytes)));
         }
         let room = member_bytes - self.member.len();
         let taken = bytes.get(..room).unwrap_or(bytes);
@@ -126,8 +138,17 @@ mod tests {
 
     use super::*;
 
-    fn compress(encoder: Encoder, threads: usize, window: usize, input: &[u8], step: usize) -> Compressed<Vec<u8>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    fn compress(
+        encoder: Encoder,
+        threads: usize,
+        window: usize,
+        input: &[u8],
+        step: usize,
+    ) -> Compressed<Vec<u8>> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         let mut compressor = Compressor::new(encoder, &pool, window, Vec::new());
         for part in input.chunks(step) {
             compressor.write_all(part).unwrap();
@@ -157,7 +178,10 @@ mod tests {
             }
             assert_eq!(<[u8; 32]>::from(Sha256::digest(&one.out)), one.sha256);
             assert_eq!(<[u8; 32]>::from(Sha256::digest(&input)), one.unpacked_sha256);
-            assert_eq!((one.bytes, one.unpacked_bytes), (one.out.len() as u64, input.len() as u64));
+            assert_eq!(
+                (one.bytes, one.unpacked_bytes),
+                (one.out.len() as u64, input.len() as u64)
+            );
         }
     }
 
@@ -168,7 +192,9 @@ mod tests {
                 let input = input(length);
                 let compressed = compress(encoder, 2, 2, &input, 100_000);
                 let mut back = Vec::new();
-                decode(codec, &compressed.out[..], 1 << 30).read_to_end(&mut back).unwrap();
+                decode(codec, &compressed.out[..], 1 << 30)
+                    .read_to_end(&mut back)
+                    .unwrap();
                 assert!(back == input, "{encoder} {length}");
             }
         }
@@ -204,7 +230,9 @@ mod tests {
     fn a_full_disk_is_reported() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         let mut compressor = Compressor::new(Encoder::Gzip, &pool, 2, Full);
-        let result = compressor.write_all(&input(8 << 20)).and_then(|()| compressor.finish().map(drop));
+        let result = compressor
+            .write_all(&input(8 << 20))
+            .and_then(|()| compressor.finish().map(drop));
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -76,16 +76,25 @@ pub fn cut<'t>(
     source_package: &dyn Fn(usize) -> String,
 ) -> Result<Vec<Layer<'t>>, CutError> {
     let index = Index::new(tree)?;
-    let present: Vec<&Piece> =
-        order_of(tree.pieces()).into_iter().filter(|piece| !index.part(piece.id).nodes.is_empty()).collect();
+    let present: Vec<&Piece> = order_of(tree.pieces())
+        .into_iter()
+        .filter(|piece| !index.part(piece.id).nodes.is_empty())
+        .collect();
     let groups = match policy {
-        LayerPolicy::PerPackage if present.len() <= LAYERS_MAX as usize => {
-            present.iter().map(|piece| Group { name: piece.name.clone(), pieces: vec![piece.id] }).collect()
-        }
+        LayerPolicy::PerPackage if present.len() <= LAYERS_MAX as usize => present
+            .iter()
+            .map(|piece| Group {
+                name: piece.name.clone(),
+                pieces: vec![piece.id],
+            })
+            .collect(),
         LayerPolicy::PerPackage => budget(&present, &index, LAYERS_MAX, source_package),
         LayerPolicy::Single if present.is_empty() => Vec::new(),
         LayerPolicy::Single => {
-            vec![Group { name: "everything".to_owned(), pieces: present.iter().map(|piece| piece.id).collect() }]
+            vec![Group {
+                name: "everything".to_owned(),
+                pieces: present.iter().map(|piece| piece.id).collect(),
+            }]
         }
         LayerPolicy::Budget(layers_max) => budget(&present, &index, layers_max, source_package),
     };
@@ -132,7 +141,13 @@ fn budget(
                 group.pieces.push(piece.id);
                 *total += bytes;
             }
-            None => groups.push((Group { name, pieces: vec![piece.id] }, bytes)),
+            None => groups.push((
+                Group {
+                    name,
+                    pieces: vec![piece.id],
+                },
+                bytes,
+            )),
         }
     }
     let layers_max = layers_max.max(1) as usize;
@@ -143,7 +158,10 @@ fn budget(
     // The sort is stable: of equal ones, the first stays first.
     by_size.sort_by_key(|&position| Reverse(groups.get(position).map_or(0, |(_, bytes)| *bytes)));
     by_size.truncate(layers_max - 1);
-    let mut rest = Group { name: "everything else".to_owned(), pieces: Vec::new() };
+    let mut rest = Group {
+        name: "everything else".to_owned(),
+        pieces: Vec::new(),
+    };
     let mut own = Vec::new();
     for (position, (group, _)) in groups.into_iter().enumerate() {
         if by_size.contains(&position) {
@@ -192,8 +210,9 @@ impl<'t> Index<'t> {
             }
             let position = nodes.len();
             nodes.push(Indexed { path, node, parent });
-            let part =
-                parts.get_mut(node.piece.0).ok_or_else(|| CutError::PieceUnknown { path: path.clone() })?;
+            let part = parts
+                .get_mut(node.piece.0)
+                .ok_or_else(|| CutError::PieceUnknown { path: path.clone() })?;
             part.nodes.push(position);
             match &node.kind {
                 NodeKind::Directory => parent = Some(position),
@@ -201,7 +220,11 @@ impl<'t> Index<'t> {
                 _ => {}
             }
         }
-        Ok(Self { nodes, parts, nothing: Part::default() })
+        Ok(Self {
+            nodes,
+            parts,
+            nothing: Part::default(),
+        })
     }
 
     fn part(&self, piece: PieceId) -> &Part {
@@ -219,14 +242,24 @@ impl<'t> Index<'t> {
                 next = self.nodes.get(position).and_then(|indexed| indexed.parent);
             }
         }
-        let indexed: Vec<&Indexed<'t>> = inside.iter().filter_map(|&position| self.nodes.get(position)).collect();
+        let indexed: Vec<&Indexed<'t>> = inside
+            .iter()
+            .filter_map(|&position| self.nodes.get(position))
+            .collect();
         let paths: HashSet<&EntryPath> = indexed.iter().map(|indexed| indexed.path).collect();
-        let mut layer = Layer { name: group.name, entries: Vec::with_capacity(indexed.len()), content_bytes: 0 };
+        let mut layer = Layer {
+            name: group.name,
+            entries: Vec::with_capacity(indexed.len()),
+            content_bytes: 0,
+        };
         for &Indexed { path, node, .. } in indexed {
             let content = match &node.kind {
                 NodeKind::File(content) => Some(content),
                 NodeKind::Hardlink(first) if !paths.contains(first) => {
-                    let missing = || CutError::HardlinkTarget { path: path.clone(), target: first.clone() };
+                    let missing = || CutError::HardlinkTarget {
+                        path: path.clone(),
+                        target: first.clone(),
+                    };
                     Some(tree.file(first).ok_or_else(missing)?)
                 }
                 _ => None,
@@ -251,7 +284,14 @@ mod tests {
         for (path, piece) in places {
             let path = EntryPath::parse(path.as_bytes()).unwrap();
             let kind = NodeKind::File(Content::memory(path.as_bytes()));
-            let node = Node { kind, mode: 0o644, uid: 0, gid: 0, mtime: 1, piece: PieceId(*piece) };
+            let node = Node {
+                kind,
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                mtime: 1,
+                piece: PieceId(*piece),
+            };
             tree.place(&path, node).unwrap();
         }
         tree
@@ -259,14 +299,25 @@ mod tests {
 
     fn shown(layers: &[Layer<'_>]) -> Vec<String> {
         let paths = |layer: &Layer<'_>| {
-            layer.entries.iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>().join(" ")
+            layer
+                .entries
+                .iter()
+                .map(|entry| entry.path.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
-        layers.iter().map(|layer| format!("{}: {}", layer.name, paths(layer))).collect()
+        layers
+            .iter()
+            .map(|layer| format!("{}: {}", layer.name, paths(layer)))
+            .collect()
     }
 
     #[test]
     fn every_piece_is_a_layer_with_its_parents() {
-        let tree = tree(&["a", "empty", "b"], &[("usr/lib/a-b/x", 0), ("usr/lib/a/x", 2), ("usr/lib/b", 0)]);
+        let tree = tree(
+            &["a", "empty", "b"],
+            &[("usr/lib/a-b/x", 0), ("usr/lib/a/x", 2), ("usr/lib/b", 0)],
+        );
         let layers = cut(&tree, LayerPolicy::PerPackage, &|_| String::new()).unwrap();
         assert_eq!(
             shown(&layers),
@@ -283,7 +334,11 @@ mod tests {
         let tree = tree(&["a", "b"], &[("etc/x", 0), ("etc/y", 1)]);
         let layers = cut(&tree, LayerPolicy::Single, &|_| String::new()).unwrap();
         assert_eq!(shown(&layers), ["everything: /etc /etc/x /etc/y"]);
-        assert!(cut(&Tree::new(), LayerPolicy::Single, &|_| String::new()).unwrap().is_empty());
+        assert!(
+            cut(&Tree::new(), LayerPolicy::Single, &|_| String::new())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -302,7 +357,9 @@ mod tests {
 
     #[test]
     fn more_pieces_than_an_engine_takes_are_put_together() {
-        let names: Vec<String> = (0..LAYERS_MAX + 1).map(|number| format!("p{number:03}")).collect();
+        let names: Vec<String> = (0..LAYERS_MAX + 1)
+            .map(|number| format!("p{number:03}"))
+            .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let places: Vec<(&str, usize)> = names.iter().copied().zip(0..).collect();
         let source = |package: usize| format!("source-{package}");

@@ -16,5 +16,5 @@ mod store;
 
 pub use cut::{CutError, LAYERS_MAX, Layer, LayerEntry, cut};
 pub use recipe::{Recipe, recipe};
-pub use store::{ContentOpener, LayerError, LayerStore, StoredLayer, discard_damaged_layer, open_layer};
 pub(crate) use store::is_there;
+pub use store::{ContentOpener, LayerError, LayerStore, StoredLayer, discard_damaged_layer, open_layer};

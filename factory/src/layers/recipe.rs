@@ -42,8 +42,12 @@ pub(super) fn tar_entry(entry: &LayerEntry<'_>) -> tar::Entry {
     let kind = match (&entry.node.kind, entry.content) {
         (_, Some(_)) | (NodeKind::File(_), _) => tar::EntryKind::File,
         (NodeKind::Directory, _) => tar::EntryKind::Directory,
-        (NodeKind::Symlink(target), _) => tar::EntryKind::Symlink { target: target.clone() },
-        (NodeKind::Hardlink(target), _) => tar::EntryKind::Hardlink { target: target.clone() },
+        (NodeKind::Symlink(target), _) => tar::EntryKind::Symlink {
+            target: target.clone(),
+        },
+        (NodeKind::Hardlink(target), _) => tar::EntryKind::Hardlink {
+            target: target.clone(),
+        },
     };
     tar::Entry {
         path: entry.path.clone(),

@@ -154,11 +154,17 @@ impl<'s> LayerStore<'s> {
 
     /// How many layers were made and how many were there already.
     pub fn counts(&self) -> (u64, u64) {
-        (self.built.load(Ordering::Relaxed), self.reused.load(Ordering::Relaxed))
+        (
+            self.built.load(Ordering::Relaxed),
+            self.reused.load(Ordering::Relaxed),
+        )
     }
 
     fn find(&self, recipe: &Recipe) -> Result<Option<StoredLayer>, LayerError> {
-        let Some(bytes) = self.cache.read(Shelf::Layers, &self.key(recipe)?, RECORD_BYTES_MAX)? else {
+        let Some(bytes) = self
+            .cache
+            .read(Shelf::Layers, &self.key(recipe)?, RECORD_BYTES_MAX)?
+        else {
             return Ok(None);
         };
         Ok(unseal(&bytes).and_then(|body| serde_json::from_slice(body).ok()))
@@ -170,23 +176,39 @@ impl<'s> LayerStore<'s> {
         recipe: &Recipe,
         contents: &dyn ContentOpener,
     ) -> Result<StoredLayer, LayerError> {
-        let task = Task::start(self.progress, Work::Compress, &layer.name, Some(layer.content_bytes));
+        let task = Task::start(
+            self.progress,
+            Work::Compress,
+            &layer.name,
+            Some(layer.content_bytes),
+        );
         let blob = self.cache.writer(Shelf::Layers)?;
         let compressor = Compressor::new(self.encoder, self.pool, self.window, blob);
         let mut tar = tar::Writer::new(compressor);
         for entry in &layer.entries {
-            let unreadable = |source| LayerError::Content { path: entry.path.clone(), source };
+            let unreadable = |source| LayerError::Content {
+                path: entry.path.clone(),
+                source,
+            };
             let header = tar_entry(entry);
             let mut content = match entry.content {
                 Some(content) => contents.open(content).map_err(unreadable)?,
                 None => Box::new(io::empty()),
             };
             tar.append(&header, &mut content)
-                .map_err(|source| LayerError::Entry { path: entry.path.clone(), source })?;
+                .map_err(|source| LayerError::Entry {
+                    path: entry.path.clone(),
+                    source,
+                })?;
             task.advance(header.size);
         }
-        let unwritable = |source| LayerError::Write { layer: layer.name.clone(), source };
-        let compressor = tar.finish().map_err(|source| unwritable(io::Error::other(source)))?;
+        let unwritable = |source| LayerError::Write {
+            layer: layer.name.clone(),
+            source,
+        };
+        let compressor = tar
+            .finish()
+            .map_err(|source| unwritable(io::Error::other(source)))?;
         let compressed = compressor.finish().map_err(unwritable)?;
         let stored = StoredLayer {
             digest: Digest::from_sha256(compressed.sha256),
@@ -196,7 +218,8 @@ impl<'s> LayerStore<'s> {
         };
         compressed.out.commit(&blob_key(&stored.digest)?)?;
         let record = serde_json::to_vec(&stored).map_err(|source| unwritable(source.into()))?;
-        self.cache.insert(Shelf::Layers, &self.key(recipe)?, &seal(record))?;
+        self.cache
+            .insert(Shelf::Layers, &self.key(recipe)?, &seal(record))?;
         Ok(stored)
     }
 
@@ -211,7 +234,12 @@ impl<'s> LayerStore<'s> {
 /// When the file cannot be opened.
 pub fn open_layer(cache: &Cache, layer: &StoredLayer) -> Result<Option<File>, LayerError> {
     let key = blob_key(&layer.digest)?;
-    cache.open_file(Shelf::Layers, &key).map_err(|source| LayerError::Write { layer: layer.digest.to_string(), source })
+    cache
+        .open_file(Shelf::Layers, &key)
+        .map_err(|source| LayerError::Write {
+            layer: layer.digest.to_string(),
+            source,
+        })
 }
 
 /// Takes a layer's bytes out of the cache when they are not what their digest says, and says whether
@@ -220,8 +248,13 @@ pub fn open_layer(cache: &Cache, layer: &StoredLayer) -> Result<Option<File>, La
 /// # Errors
 /// When the cache cannot be changed.
 pub fn discard_damaged_layer(cache: &Cache, layer: &StoredLayer) -> Result<bool, LayerError> {
-    let unreadable = |source| LayerError::Write { layer: layer.digest.to_string(), source };
-    let Some(file) = open_layer(cache, layer)? else { return Ok(true) };
+    let unreadable = |source| LayerError::Write {
+        layer: layer.digest.to_string(),
+        source,
+    };
+    let Some(file) = open_layer(cache, layer)? else {
+        return Ok(true);
+    };
     let mut hashing = archive::HashingReader::new(file);
     io::copy(&mut hashing, &mut io::sink()).map_err(unreadable)?;
     let (_, sha256, _) = hashing.finish();
@@ -242,6 +275,9 @@ fn blob_key(digest: &Digest) -> Result<Key, CacheError> {
 /// Whether the bytes lie in the cache, as far as their length tells; their digest is compared when they
 /// are copied out.
 pub(crate) fn is_there(cache: &Cache, layer: &StoredLayer) -> bool {
-    let Ok(Some(file)) = open_layer(cache, layer) else { return false };
-    file.metadata().is_ok_and(|metadata| metadata.len() == layer.bytes)
+    let Ok(Some(file)) = open_layer(cache, layer) else {
+        return false;
+    };
+    file.metadata()
+        .is_ok_and(|metadata| metadata.len() == layer.bytes)
 }

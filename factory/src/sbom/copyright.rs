@@ -23,7 +23,9 @@ pub(super) fn read(bytes: &[u8]) -> Option<Copyright> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     let mut names: BTreeSet<String> = BTreeSet::new();
     for paragraph in &paragraphs {
-        let Some(field) = paragraph.field("License") else { continue };
+        let Some(field) = paragraph.field("License") else {
+            continue;
+        };
         let (name, text) = field.split_once('\n').unwrap_or((field, ""));
         let name = name.trim();
         if !name.is_empty() {
@@ -40,12 +42,17 @@ pub(super) fn read(bytes: &[u8]) -> Option<Copyright> {
         expressions.insert(expression);
         for other in unknown {
             let text = texts.get(&other.name).or_else(|| texts.get(name));
-            let text = text.cloned().unwrap_or_else(|| format!("See the copyright file of the package: {}", other.name));
+            let text = text
+                .cloned()
+                .unwrap_or_else(|| format!("See the copyright file of the package: {}", other.name));
             others.insert(other, text);
         }
     }
     let expressions: Vec<String> = expressions.into_iter().collect();
-    Some(Copyright { expression: licence::all_of(&expressions)?, others })
+    Some(Copyright {
+        expression: licence::all_of(&expressions)?,
+        others,
+    })
 }
 
 /// The text without the blank before each line, and empty lines where a dot stands for one.
@@ -88,7 +95,10 @@ License: Zlib
 
     #[test]
     fn free_text_asserts_nothing() {
-        assert_eq!(read(b"This package was debianized by hand.\n\nIt is GPL.\n"), None);
+        assert_eq!(
+            read(b"This package was debianized by hand.\n\nIt is GPL.\n"),
+            None
+        );
         assert_eq!(read(b""), None);
     }
 }

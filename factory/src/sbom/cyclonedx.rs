@@ -13,20 +13,27 @@ pub(super) fn document(inventory: &Inventory) -> Document {
     let image = &inventory.image;
     let image_purl = purl::image(&image.name, &image.manifest_digest, &image.architecture);
     let mut components = vec![operating_system(inventory)];
-    components.extend(inventory.packages.iter().map(|package| component(package, inventory)));
+    components.extend(
+        inventory
+            .packages
+            .iter()
+            .map(|package| component(package, inventory)),
+    );
     components.extend(inventory.files.iter().map(|file| file_component("image", file)));
     let reference = |package: &PackageFacts| package_purl(package, inventory);
     let mut dependencies = vec![Dependency {
         reference: image_purl.clone(),
         depends_on: inventory.packages.iter().map(reference).collect(),
     }];
-    dependencies.extend(inventory.packages.iter().map(|package| Dependency {
-        reference: reference(package),
-        depends_on: package
-            .depends_on
-            .iter()
-            .filter_map(|&position| inventory.packages.get(position).map(reference))
-            .collect(),
+    dependencies.extend(inventory.packages.iter().map(|package| {
+        Dependency {
+            reference: reference(package),
+            depends_on: package
+                .depends_on
+                .iter()
+                .filter_map(|&position| inventory.packages.get(position).map(reference))
+                .collect(),
+        }
     }));
     Document {
         schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -36,7 +43,12 @@ pub(super) fn document(inventory: &Inventory) -> Document {
         version: 1,
         metadata: Metadata {
             timestamp: image.created.clone(),
-            tools: Tools { components: vec![Tool { kind: "application", name: "lightship" }] },
+            tools: Tools {
+                components: vec![Tool {
+                    kind: "application",
+                    name: "lightship",
+                }],
+            },
             component: Component {
                 reference: image_purl.clone(),
                 name: image.name.clone(),
@@ -111,7 +123,10 @@ struct Component {
 
 impl Component {
     fn new(kind: &'static str) -> Self {
-        Self { kind, ..Self::default() }
+        Self {
+            kind,
+            ..Self::default()
+        }
     }
 }
 
@@ -147,7 +162,11 @@ struct Dependency {
 }
 
 fn operating_system(inventory: &Inventory) -> Component {
-    let (name, version) = inventory.image.distribution.split_once('-').unwrap_or(("debian", ""));
+    let (name, version) = inventory
+        .image
+        .distribution
+        .split_once('-')
+        .unwrap_or(("debian", ""));
     Component {
         reference: format!("os:{}", inventory.image.distribution),
         name: name.to_owned(),
@@ -158,7 +177,11 @@ fn operating_system(inventory: &Inventory) -> Component {
 
 fn component(package: &PackageFacts, inventory: &Inventory) -> Component {
     let purl = package_purl(package, inventory);
-    let source = purl::source(&package.source_name, &package.source_version, &inventory.image.distribution);
+    let source = purl::source(
+        &package.source_name,
+        &package.source_version,
+        &inventory.image.distribution,
+    );
     let ancestor = Component {
         // A source may have several packages here; references must be unique.
         reference: format!("{source}#{}", package.name),
@@ -173,21 +196,35 @@ fn component(package: &PackageFacts, inventory: &Inventory) -> Component {
         name: package.name.clone(),
         version: Some(package.version.clone()),
         description: package.summary.clone(),
-        hashes: vec![Hash { alg: "SHA-256", content: package.sha256.clone() }],
+        hashes: vec![Hash {
+            alg: "SHA-256",
+            content: package.sha256.clone(),
+        }],
         licenses: package
             .licences
             .iter()
-            .map(|licences| License { expression: licences.expression.clone() })
+            .map(|licences| License {
+                expression: licences.expression.clone(),
+            })
             .collect(),
-        components: package.files.iter().map(|file| file_component(&purl, file)).collect(),
-        pedigree: Some(Pedigree { ancestors: vec![ancestor] }),
+        components: package
+            .files
+            .iter()
+            .map(|file| file_component(&purl, file))
+            .collect(),
+        pedigree: Some(Pedigree {
+            ancestors: vec![ancestor],
+        }),
         purl: Some(purl),
         ..Component::new("library")
     }
 }
 
 fn file_component(owner: &str, file: &FileFacts) -> Component {
-    let hash = |alg, content: &str| Hash { alg, content: content.to_owned() };
+    let hash = |alg, content: &str| Hash {
+        alg,
+        content: content.to_owned(),
+    };
     Component {
         reference: format!("file:{owner}:{}", file.path),
         name: file.path.clone(),
@@ -197,7 +234,12 @@ fn file_component(owner: &str, file: &FileFacts) -> Component {
 }
 
 fn package_purl(package: &PackageFacts, inventory: &Inventory) -> String {
-    purl::binary(&package.name, &package.version, &package.architecture, &inventory.image.distribution)
+    purl::binary(
+        &package.name,
+        &package.version,
+        &package.architecture,
+        &inventory.image.distribution,
+    )
 }
 
 /// A UUID of version 8 (RFC 9562): the digest of what the document is about.

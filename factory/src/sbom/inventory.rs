@@ -128,7 +128,12 @@ pub struct Sha1Sums(Mutex<HashMap<[u8; 32], [u8; 20]>>);
 
 impl Sha1Sums {
     fn of(&self, content: &Content, opener: &dyn ContentOpener) -> io::Result<[u8; 20]> {
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&content.digest) {
+        if let Some(known) = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&content.digest)
+        {
             return Ok(*known);
         }
         let mut hash = Sha1::new();
@@ -141,7 +146,10 @@ impl Sha1Sums {
             }
         }
         let sum: [u8; 20] = hash.finalize().into();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(content.digest, sum);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(content.digest, sum);
         Ok(sum)
     }
 }
@@ -159,11 +167,21 @@ pub fn take_inventory(image: ImageFacts, source: &InventorySource<'_>) -> Result
     order.sort_by_key(|&index| source.packages.get(index).map(|package| package.name.clone()));
     let position_of: HashMap<usize, usize> = order.iter().copied().zip(0..).collect();
     for index in order {
-        let Some(package) = source.packages.get(index) else { continue };
+        let Some(package) = source.packages.get(index) else {
+            continue;
+        };
         let control = debian::control::Paragraph::parse(&package.control).ok();
-        let field = |name| control.as_ref().and_then(|control| control.field(name)).map(str::to_owned);
-        let mut depends_on: Vec<usize> =
-            dependencies.of(package).iter().filter_map(|index| position_of.get(index).copied()).collect();
+        let field = |name| {
+            control
+                .as_ref()
+                .and_then(|control| control.field(name))
+                .map(str::to_owned)
+        };
+        let mut depends_on: Vec<usize> = dependencies
+            .of(package)
+            .iter()
+            .filter_map(|index| position_of.get(index).copied())
+            .collect();
         depends_on.sort_unstable();
         packages.push(PackageFacts {
             name: package.name.clone(),
@@ -180,7 +198,11 @@ pub fn take_inventory(image: ImageFacts, source: &InventorySource<'_>) -> Result
             files: by_package.remove(&index).unwrap_or_default(),
         });
     }
-    Ok(Inventory { image, packages, files })
+    Ok(Inventory {
+        image,
+        packages,
+        files,
+    })
 }
 
 type FilesByPackage = HashMap<usize, Vec<FileFacts>>;
@@ -191,12 +213,21 @@ fn files(source: &InventorySource<'_>) -> Result<(FilesByPackage, Vec<FileFacts>
         if !matches!(node.kind, NodeKind::File(_) | NodeKind::Hardlink(_)) {
             continue;
         }
-        let Some(content) = source.tree.file(path) else { continue };
+        let Some(content) = source.tree.file(path) else {
+            continue;
+        };
         let sha1 = source
             .sha1_sums
             .of(content, source.opener)
-            .map_err(|error| InventoryError::Read { path: path.clone(), source: error })?;
-        let facts = FileFacts { path: path.to_string(), sha256: hex(&content.digest), sha1: hex(&sha1) };
+            .map_err(|error| InventoryError::Read {
+                path: path.clone(),
+                source: error,
+            })?;
+        let facts = FileFacts {
+            path: path.to_string(),
+            sha256: hex(&content.digest),
+            sha1: hex(&sha1),
+        };
         match source.tree.piece(node.piece).map(|piece| piece.kind) {
             Some(PieceKind::Package(index)) => by_package.entry(index).or_default().push(facts),
             _ => others.push(facts),
@@ -207,17 +238,29 @@ fn files(source: &InventorySource<'_>) -> Result<(FilesByPackage, Vec<FileFacts>
 
 /// What the package's copyright file says; its directory may be a link to another package's.
 fn licences(package: &str, source: &InventorySource<'_>) -> Result<Option<Licences>, InventoryError> {
-    let Ok(path) = EntryPath::parse(format!("usr/share/doc/{package}/copyright").as_bytes()) else { return Ok(None) };
-    let Ok(path) = source.tree.resolve(&path, crate::tree::Last::Follow) else { return Ok(None) };
-    let Some(content) = source.tree.file(&path) else { return Ok(None) };
+    let Ok(path) = EntryPath::parse(format!("usr/share/doc/{package}/copyright").as_bytes()) else {
+        return Ok(None);
+    };
+    let Ok(path) = source.tree.resolve(&path, crate::tree::Last::Follow) else {
+        return Ok(None);
+    };
+    let Some(content) = source.tree.file(&path) else {
+        return Ok(None);
+    };
     if content.size > COPYRIGHT_BYTES_MAX {
         return Ok(None);
     }
     let bytes = source
         .reader
         .read(content, COPYRIGHT_BYTES_MAX)
-        .map_err(|error| InventoryError::Read { path: path.clone(), source: error })?;
-    Ok(copyright::read(&bytes).map(|read| Licences { expression: read.expression, others: read.others }))
+        .map_err(|error| InventoryError::Read {
+            path: path.clone(),
+            source: error,
+        })?;
+    Ok(copyright::read(&bytes).map(|read| Licences {
+        expression: read.expression,
+        others: read.others,
+    }))
 }
 
 /// The largest copyright file that is read: several times Debian's largest.
@@ -233,9 +276,15 @@ impl Dependencies {
     fn new(packages: &[Arc<PackageContents>]) -> Self {
         let mut providers: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, package) in packages.iter().enumerate() {
-            providers.entry(package.name.clone()).or_default().insert(0, index);
+            providers
+                .entry(package.name.clone())
+                .or_default()
+                .insert(0, index);
             for provided in relations(package, "Provides") {
-                providers.entry(provided.name.to_string()).or_default().push(index);
+                providers
+                    .entry(provided.name.to_string())
+                    .or_default()
+                    .push(index);
             }
         }
         Self { providers }
@@ -246,7 +295,11 @@ impl Dependencies {
         let mut found = BTreeSet::new();
         for field in ["Pre-Depends", "Depends"] {
             for relation in relations(package, field) {
-                if let Some(index) = self.providers.get(relation.name.as_str()).and_then(|indexes| indexes.first()) {
+                if let Some(index) = self
+                    .providers
+                    .get(relation.name.as_str())
+                    .and_then(|indexes| indexes.first())
+                {
                     found.insert(*index);
                 }
             }
@@ -260,7 +313,11 @@ fn relations(package: &PackageContents, field: &str) -> Vec<Relation> {
     let relations = debian::control::Paragraph::parse(&package.control)
         .ok()
         .and_then(|control| control.field(field)?.parse::<Relations>().ok());
-    relations.into_iter().flat_map(|relations| relations.0).flat_map(|dependency| dependency.alternatives).collect()
+    relations
+        .into_iter()
+        .flat_map(|relations| relations.0)
+        .flat_map(|dependency| dependency.alternatives)
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -29,7 +29,11 @@ pub(super) fn all_of(expressions: &[String]) -> Option<String> {
         [one] => Some(one.clone()),
         many => {
             let inner = |text: &String| {
-                if text.contains(" OR ") { format!("({text})") } else { text.clone() }
+                if text.contains(" OR ") {
+                    format!("({text})")
+                } else {
+                    text.clone()
+                }
             };
             Some(many.iter().map(inner).collect::<Vec<_>>().join(" AND "))
         }
@@ -38,8 +42,14 @@ pub(super) fn all_of(expressions: &[String]) -> Option<String> {
 
 /// A comma before `and` or `or` binds weaker than both: `A or B, and C` is (A or B) and C.
 fn commas(text: &str, others: &mut Vec<OtherLicence>) -> String {
-    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    let [first, rest @ ..] = parts.as_slice() else { return text.to_owned() };
+    let parts: Vec<&str> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    let [first, rest @ ..] = parts.as_slice() else {
+        return text.to_owned();
+    };
     if rest.is_empty() {
         return words(first, others);
     }
@@ -50,7 +60,11 @@ fn commas(text: &str, others: &mut Vec<OtherLicence>) -> String {
             (_, Some(part)) => ("AND", part),
             _ => ("AND", *part),
         };
-        result = format!("{} {operator} {}", parenthesised(result), parenthesised(words(part, others)));
+        result = format!(
+            "{} {operator} {}",
+            parenthesised(result),
+            parenthesised(words(part, others))
+        );
     }
     result
 }
@@ -61,14 +75,22 @@ fn words(text: &str, others: &mut Vec<OtherLicence>) -> String {
         .into_iter()
         .map(|alternative| {
             let names = split_word(&alternative, &["and"]);
-            names.iter().map(|name| atom(name, others)).collect::<Vec<_>>().join(" AND ")
+            names
+                .iter()
+                .map(|name| atom(name, others))
+                .collect::<Vec<_>>()
+                .join(" AND ")
         })
         .collect();
     alternatives.join(" OR ")
 }
 
 fn parenthesised(text: String) -> String {
-    if text.contains(' ') { format!("({text})") } else { text }
+    if text.contains(' ') {
+        format!("({text})")
+    } else {
+        text
+    }
 }
 
 fn split_word(text: &str, separators: &[&str]) -> Vec<String> {
@@ -96,7 +118,10 @@ fn atom(name: &str, others: &mut Vec<OtherLicence>) -> String {
         return identifier;
     }
     let id = format!("LicenseRef-debian-{}", sanitised(name));
-    others.push(OtherLicence { id: id.clone(), name: name.to_owned() });
+    others.push(OtherLicence {
+        id: id.clone(),
+        name: name.to_owned(),
+    });
     id
 }
 
@@ -112,7 +137,11 @@ fn sanitised(name: &str) -> String {
         }
     }
     let text = text.trim_matches('-');
-    if text.is_empty() { "unnamed".to_owned() } else { text.to_owned() }
+    if text.is_empty() {
+        "unnamed".to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 fn identifier(name: &str) -> Option<String> {
@@ -163,7 +192,10 @@ fn gnu(lower: &str) -> Option<String> {
 fn exception_identifier(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let words = lower.trim_end_matches(" exception").trim();
-    EXCEPTIONS.iter().find(|(name, _)| *name == words).map(|(_, id)| *id)
+    EXCEPTIONS
+        .iter()
+        .find(|(name, _)| *name == words)
+        .map(|(_, id)| *id)
 }
 
 /// Short names, in lower case, and the identifiers of the same licences in SPDX's list.
@@ -260,13 +292,19 @@ mod tests {
         check("GFDL-NIV-1.3+", "GFDL-1.3-no-invariants-or-later");
         check("Expat", "MIT");
         check("BSD-3-clause", "BSD-3-Clause");
-        check("GPL-3+ with GCC-Runtime-Library exception", "GPL-3.0-or-later WITH GCC-exception-3.1");
+        check(
+            "GPL-3+ with GCC-Runtime-Library exception",
+            "GPL-3.0-or-later WITH GCC-exception-3.1",
+        );
     }
 
     #[test]
     fn operators_keep_their_precedence() {
         check("GPL-1+ or Artistic", "GPL-1.0-or-later OR Artistic-1.0-Perl");
-        check("GPL-2+ or Artistic-2.0, and BSD-3-clause", "(GPL-2.0-or-later OR Artistic-2.0) AND BSD-3-Clause");
+        check(
+            "GPL-2+ or Artistic-2.0, and BSD-3-clause",
+            "(GPL-2.0-or-later OR Artistic-2.0) AND BSD-3-Clause",
+        );
         check("Expat and ISC or Zlib", "MIT AND ISC OR Zlib");
         let all = [String::from("A OR B"), String::from("C")];
         assert_eq!(all_of(&all).unwrap(), "(A OR B) AND C");

@@ -3,7 +3,10 @@
 /// The package URL of a binary package of a release, e.g. `debian-13`.
 pub(super) fn binary(name: &str, version: &str, architecture: &str, distribution: &str) -> String {
     let (name, version, distribution) = (escape(name), escape(version), escape(distribution));
-    format!("pkg:deb/debian/{name}@{version}?arch={}&distro={distribution}", escape(architecture))
+    format!(
+        "pkg:deb/debian/{name}@{version}?arch={}&distro={distribution}",
+        escape(architecture)
+    )
 }
 
 /// The package URL of a source package.
@@ -13,7 +16,12 @@ pub(super) fn source(name: &str, version: &str, distribution: &str) -> String {
 
 /// The package URL of an image in no particular repository.
 pub(super) fn image(name: &str, digest: &str, architecture: &str) -> String {
-    format!("pkg:oci/{}@{}?arch={}", escape(&name.to_lowercase()), escape(digest), escape(architecture))
+    format!(
+        "pkg:oci/{}@{}?arch={}",
+        escape(&name.to_lowercase()),
+        escape(digest),
+        escape(architecture)
+    )
 }
 
 /// Percent-encodes everything but letters, digits, `.`, `-`, `_` and `~`.

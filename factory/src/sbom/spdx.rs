@@ -30,7 +30,10 @@ pub(super) fn document(inventory: &Inventory) -> Document {
             image.name,
             image.manifest_digest.replace(':', "-")
         ),
-        creation_info: CreationInfo { created: image.created.clone(), creators: vec!["Tool: lightship"] },
+        creation_info: CreationInfo {
+            created: image.created.clone(),
+            creators: vec!["Tool: lightship"],
+        },
         packages: builder.packages,
         files: builder.files,
         relationships: builder.relationships,
@@ -152,21 +155,29 @@ struct Builder {
 impl Builder {
     fn image(&mut self, inventory: &Inventory) {
         let image = &inventory.image;
-        let digest = image.manifest_digest.split_once(':').map(|(_, hex)| hex.to_owned());
+        let digest = image
+            .manifest_digest
+            .split_once(':')
+            .map(|(_, hex)| hex.to_owned());
         let purl = purl::image(&image.name, &image.manifest_digest, &image.architecture);
+        let analyzed = !inventory.files.is_empty();
         self.packages.push(Package {
             id: IMAGE.to_owned(),
             name: image.name.clone(),
             version_info: image.manifest_digest.clone(),
             supplier: None,
             download_location: NO_ASSERTION,
-            files_analyzed: false,
-            package_verification_code: None,
-            checksums: digest.into_iter().map(|value| checksum("SHA256", value)).collect(),
+            // A package whose files are listed counts as analysed, and one without files must not.
+            files_analyzed: analyzed,
+            package_verification_code: analyzed.then(|| verification_code(&inventory.files)),
+            checksums: digest
+                .into_iter()
+                .map(|value| checksum("SHA256", value))
+                .collect(),
             homepage: None,
             license_concluded: NO_ASSERTION,
             license_declared: NO_ASSERTION.to_owned(),
-            license_info_from_files: None,
+            license_info_from_files: analyzed.then(|| vec![NO_ASSERTION]),
             copyright_text: NO_ASSERTION,
             summary: None,
             external_refs: vec![external_purl(purl)],
@@ -182,11 +193,13 @@ impl Builder {
         let id = package_id(index, package);
         if let Some(licences) = &package.licences {
             for (other, text) in &licences.others {
-                self.extracted.entry(other.id.clone()).or_insert_with(|| Extracted {
-                    license_id: other.id.clone(),
-                    name: other.name.clone(),
-                    extracted_text: text.clone(),
-                });
+                self.extracted
+                    .entry(other.id.clone())
+                    .or_insert_with(|| Extracted {
+                        license_id: other.id.clone(),
+                        name: other.name.clone(),
+                        extracted_text: text.clone(),
+                    });
             }
         }
         let purl = purl::binary(
@@ -195,7 +208,10 @@ impl Builder {
             &package.architecture,
             &inventory.image.distribution,
         );
-        let declared = package.licences.as_ref().map_or(NO_ASSERTION, |licences| &licences.expression);
+        let declared = package
+            .licences
+            .as_ref()
+            .map_or(NO_ASSERTION, |licences| &licences.expression);
         let analyzed = !package.files.is_empty();
         self.packages.push(Package {
             id: id.clone(),
@@ -221,7 +237,11 @@ impl Builder {
                 self.relate(&id, "DEPENDS_ON", &package_id(position, other));
             }
         }
-        self.relate(&id, "GENERATED_FROM", &source_id(&package.source_name, &package.source_version));
+        self.relate(
+            &id,
+            "GENERATED_FROM",
+            &source_id(&package.source_name, &package.source_version),
+        );
         for file in &package.files {
             self.file(&id, file);
         }
@@ -249,7 +269,11 @@ impl Builder {
                 license_info_from_files: None,
                 copyright_text: NO_ASSERTION,
                 summary: None,
-                external_refs: vec![external_purl(purl::source(name, version, &inventory.image.distribution))],
+                external_refs: vec![external_purl(purl::source(
+                    name,
+                    version,
+                    &inventory.image.distribution,
+                ))],
                 primary_package_purpose: "SOURCE",
             });
         }
@@ -261,7 +285,10 @@ impl Builder {
         self.files.push(File {
             id,
             file_name: format!(".{}", file.path),
-            checksums: vec![checksum("SHA1", file.sha1.clone()), checksum("SHA256", file.sha256.clone())],
+            checksums: vec![
+                checksum("SHA1", file.sha1.clone()),
+                checksum("SHA256", file.sha256.clone()),
+            ],
             license_concluded: NO_ASSERTION,
             license_info_in_files: vec![NO_ASSERTION],
             copyright_text: NO_ASSERTION,
@@ -289,7 +316,10 @@ fn source_id(name: &str, version: &str) -> String {
 }
 
 fn sanitised(name: &str) -> String {
-    name.replace(|character: char| !character.is_ascii_alphanumeric() && character != '.', "-")
+    name.replace(
+        |character: char| !character.is_ascii_alphanumeric() && character != '.',
+        "-",
+    )
 }
 
 /// `Name <address>` becomes `Organization: Name (address)`.
@@ -297,7 +327,11 @@ fn supplier(maintainer: &str) -> String {
     match maintainer.split_once('<') {
         Some((name, address)) => {
             let name = name.trim().trim_matches('"').replace(['(', ')'], "");
-            format!("Organization: {} ({})", name, address.trim_end().trim_end_matches('>'))
+            format!(
+                "Organization: {} ({})",
+                name,
+                address.trim_end().trim_end_matches('>')
+            )
         }
         None => format!("Organization: {}", maintainer.trim()),
     }
@@ -314,9 +348,16 @@ fn verification_code(files: &[FileFacts]) -> VerificationCode {
 }
 
 fn checksum(algorithm: &'static str, checksum_value: String) -> Checksum {
-    Checksum { algorithm, checksum_value }
+    Checksum {
+        algorithm,
+        checksum_value,
+    }
 }
 
 fn external_purl(purl: String) -> ExternalRef {
-    ExternalRef { reference_category: "PACKAGE-MANAGER", reference_type: "purl", reference_locator: purl }
+    ExternalRef {
+        reference_category: "PACKAGE-MANAGER",
+        reference_type: "purl",
+        reference_locator: purl,
+    }
 }

@@ -5,6 +5,7 @@ use std::{fs, path::Path, sync::Arc, thread, time::Duration};
 use cache::{Cache, Shelf};
 use factory::{
     build::{BuildError, FailurePolicy, SbomPolicy, build},
+    contents::ContentsError,
     release::Architecture,
     specification::LayerPolicy,
 };
@@ -29,19 +30,32 @@ fn the_same_lock_gives_the_same_bytes_under_other_threads_and_caches() {
     assert_eq!(warm.layers.built, 0);
     assert_eq!(warm.layers.reused, first.layers.built);
     let digests = verified(&at("layout-1"));
-    assert_eq!(digests.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["small-latest", "small-other"]);
+    assert_eq!(
+        digests.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["small-latest", "small-other"]
+    );
     assert_eq!(verified(&at("layout-2")), digests);
     assert_eq!(verified(&at("layout-3")), digests);
-    assert_eq!(first.images.iter().map(|image| image.digest).collect::<Vec<_>>(), [digests[0].1, digests[1].1]);
+    assert_eq!(
+        first.images.iter().map(|image| image.digest).collect::<Vec<_>>(),
+        [digests[0].1, digests[1].1]
+    );
     assert_eq!(second.images, {
         let mut images = first.images.clone();
         for image in &mut images {
-            image.outputs = image.outputs.iter().map(|label| label.replace("layout-1", "layout-2")).collect();
+            image.outputs = image
+                .outputs
+                .iter()
+                .map(|label| label.replace("layout-1", "layout-2"))
+                .collect();
         }
         images
     });
     // Only the whole layout tells whether its own index depends on the order of events.
-    assert_eq!(fs::read(at("layout-1/index.json")).unwrap(), fs::read(at("layout-2/index.json")).unwrap());
+    assert_eq!(
+        fs::read(at("layout-1/index.json")).unwrap(),
+        fs::read(at("layout-2/index.json")).unwrap()
+    );
 }
 
 #[test]
@@ -49,12 +63,13 @@ fn a_small_image_has_the_digest_it_always_had() {
     let (place, mut shop) = (tempfile::tempdir().unwrap(), Shop::new());
     shop.plans.truncate(1);
     let layout = place.path().join("layout");
-    shop.build(&BOTH, &place.path().join("cache"), 2, &layout).unwrap();
+    shop.build(&BOTH, &place.path().join("cache"), 2, &layout)
+        .unwrap();
     // When this changes, every lock in the world builds other images: it needs a new emulation id, or
     // a new encoder id when the diff IDs are the same.
     assert_eq!(
         manifest(&layout, "latest").digest().to_string(),
-        "sha256:2a6d4e1fa33e1651aaa2c28cf5758a7d577430e838b30712bc289e1436046510"
+        "sha256:b14708a24eeb99030026fc001ea8060e7d991c6630e57d042d29f3edd82471e5"
     );
 }
 
@@ -62,15 +77,26 @@ fn a_small_image_has_the_digest_it_always_had() {
 fn directory_zone_locale_and_umask_of_a_process_change_nothing() {
     let place = tempfile::tempdir().unwrap();
     assert!(child::start(place.path()).wait().unwrap().success());
-    Shop::new().build(&ONE, &place.path().join("own-cache"), 2, &place.path().join("own")).unwrap();
-    assert_eq!(verified(&place.path().join("layout")), verified(&place.path().join("own")));
+    Shop::new()
+        .build(
+            &ONE,
+            &place.path().join("own-cache"),
+            2,
+            &place.path().join("own"),
+        )
+        .unwrap();
+    assert_eq!(
+        verified(&place.path().join("layout")),
+        verified(&place.path().join("own"))
+    );
 }
 
 #[test]
 fn a_killed_build_leaves_the_layout_valid_and_the_next_one_works() {
     let place = tempfile::tempdir().unwrap();
     let layout = place.path().join("layout");
-    let shop = Shop::of("lightship: 1\nname: old\nrelease: debian13\narchitectures: [amd64]\npackages: [beta]\n");
+    let shop =
+        Shop::of("lightship: 1\nname: old\nrelease: debian13\narchitectures: [amd64]\npackages: [beta]\n");
     let cache = tempfile::tempdir().unwrap();
     shop.build(&ONE, cache.path(), 2, &layout).unwrap();
     let old = verified(&layout);
@@ -109,7 +135,11 @@ fn damaged(shelf: Shelf, damage: fn(&Path)) {
     assert!(files > 0, "the shelf is empty");
     // Layers and images would hide what lies below them.
     match shelf {
-        Shelf::Packages => drop(cache.clean(&[Shelf::Images, Shelf::Layers, Shelf::Entries]).unwrap()),
+        Shelf::Packages => drop(
+            cache
+                .clean(&[Shelf::Images, Shelf::Layers, Shelf::Entries])
+                .unwrap(),
+        ),
         Shelf::Entries => drop(cache.clean(&[Shelf::Images]).unwrap()),
         _ => {}
     }
@@ -162,10 +192,15 @@ fn one_architecture_is_a_manifest_and_several_are_an_index() {
     shop.build(&BOTH, &at("cache"), 2, &at("both")).unwrap();
     // An image that is alone is tagged with its variant.
     let one = manifest(&at("one"), "latest");
-    let Parsed::Index(both) = manifest(&at("both"), "latest").parsed().clone() else { panic!("no index") };
+    let Parsed::Index(both) = manifest(&at("both"), "latest").parsed().clone() else {
+        panic!("no index")
+    };
     assert_eq!(both.manifests[0].digest, one.digest());
-    let platforms: Vec<String> =
-        both.manifests.iter().map(|one| one.platform.as_ref().unwrap().to_string()).collect();
+    let platforms: Vec<String> = both
+        .manifests
+        .iter()
+        .map(|one| one.platform.as_ref().unwrap().to_string())
+        .collect();
     assert_eq!(platforms, ["linux/amd64", "linux/arm64/v8"]);
     let image = one.image().unwrap();
     let config = ImageConfig::parse(&fs::read(blob_path(&at("one"), &image.config.digest)).unwrap()).unwrap();
@@ -186,7 +221,10 @@ fn another_date_changes_the_configuration_and_generated_layers_alone() {
     let layers = |layout: &Path| manifest(layout, "small-latest").image().unwrap().layers.clone();
     let (dated, usual) = (layers(&at("dated")), layers(&at("usual")));
     assert_eq!(dated[..2], usual[..2], "package layers keep the packages' times");
-    assert_ne!(manifest(&at("dated"), "small-latest").digest(), manifest(&at("usual"), "small-latest").digest());
+    assert_ne!(
+        manifest(&at("dated"), "small-latest").digest(),
+        manifest(&at("usual"), "small-latest").digest()
+    );
 }
 
 #[test]
@@ -213,12 +251,20 @@ fn a_package_that_cannot_be_had_fails_its_images_only() {
     lost.sha256 = "0".repeat(64);
     lock.packages.push(lost);
     let position = lock.packages.len() - 1;
-    lock.images[0].platforms.insert(Architecture::Amd64, vec![position]);
+    lock.images[0]
+        .platforms
+        .insert(Architecture::Amd64, vec![position]);
     let services = shop.services(&place.path().join("cache"), 2);
     request.options.failures = FailurePolicy::KeepGoing;
     let report = run(build(request, &services)).unwrap();
     assert_eq!(report.images.len(), 1);
-    assert_eq!((report.failures[0].name.as_str(), report.failures[0].variant.as_str()), ("small", "latest"));
+    assert_eq!(
+        (
+            report.failures[0].name.as_str(),
+            report.failures[0].variant.as_str()
+        ),
+        ("small", "latest")
+    );
     assert!(matches!(report.failures[0].error, BuildError::Fetch { .. }));
     assert_eq!(verified(&place.path().join("layout")).len(), 1);
 }
@@ -260,8 +306,14 @@ fn bills_of_materials_are_attached_or_written_and_always_the_same() {
         let bytes = fs::read(at("bills-1").join(name)).unwrap();
         assert_eq!(bytes, fs::read(at("bills-2").join(name)).unwrap());
         let text = String::from_utf8(bytes).unwrap();
-        assert!(text.contains("pkg:deb/debian/alpha@1%3A1.0-1?arch=amd64&distro=debian-13"), "{text}");
-        assert!(text.contains("GPL-2.0-or-later OR LicenseRef-debian-Odd"), "{text}");
+        assert!(
+            text.contains("pkg:deb/debian/alpha@1%3A1.0-1?arch=amd64&distro=debian-13"),
+            "{text}"
+        );
+        assert!(
+            text.contains("GPL-2.0-or-later OR LicenseRef-debian-Odd"),
+            "{text}"
+        );
         assert!(text.contains("beta-source"), "{text}");
     }
     let subject = manifest(&at("attached"), "small-latest").digest();
@@ -269,9 +321,73 @@ fn bills_of_materials_are_attached_or_written_and_always_the_same() {
         let source = crate::shop::location(&at("attached")).open_source().unwrap();
         source.referrers(&subject).await.unwrap()
     });
-    let mut types: Vec<String> = referrers.iter().map(|one| one.artifact_type.as_ref().unwrap().to_string()).collect();
+    let mut types: Vec<String> = referrers
+        .iter()
+        .map(|one| one.artifact_type.as_ref().unwrap().to_string())
+        .collect();
     types.sort();
     assert_eq!(types, ["application/spdx+json", "application/vnd.cyclonedx+json"]);
+}
+
+#[test]
+fn a_file_on_disk_that_changed_makes_another_image_and_an_unchanged_one_none() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let text = format!(
+        "lightship: 1\nname: own\nrelease: debian13\narchitectures: [amd64]\npackages: [beta]\nfiles:\n  - from: {}\n    path: /app/data\n",
+        at("data").display()
+    );
+    fs::write(at("data"), "one").unwrap();
+    let shop = Shop::of(&text);
+    let digest = |layout: &str| shop.build(&ONE, &at("cache"), 2, &at(layout)).unwrap().images[0].digest;
+    let first = digest("first");
+    assert_eq!(digest("again"), first);
+    fs::write(at("data"), "two").unwrap();
+    let second = digest("second");
+    assert_ne!(second, first);
+    fs::write(at("data"), "one").unwrap();
+    assert_eq!(digest("back"), first);
+    assert_eq!(verified(&at("back")), verified(&at("first")));
+}
+
+#[test]
+fn an_archive_of_the_user_is_verified_and_unpacked() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let mut tar = archive::tar::Writer::new(Vec::new());
+    let entry =
+        |path: &[u8], size| archive::tar::Entry::file(archive::EntryPath::parse(path).unwrap(), 0o755, size);
+    tar.append(&entry(b"node-1/bin/node", 4), &mut &b"node"[..])
+        .unwrap();
+    tar.append(&entry(b"node-1/README", 2), &mut &b"no"[..]).unwrap();
+    let mut bytes = Vec::new();
+    archive::Encoder::Gzip
+        .encode_member(&tar.finish().unwrap(), &mut bytes)
+        .unwrap();
+    fs::write(at("node.tar.gz"), &bytes).unwrap();
+    let text = |sha256: &str| {
+        format!(
+            "lightship: 1\nname: own\nrelease: debian13\narchitectures: [amd64]\npackages: [beta]\narchives:\n  - url: {}\n    sha256: {sha256}\n    strip: 1\n    select: [bin/node]\n    path: /nodejs\n",
+            at("node.tar.gz").display()
+        )
+    };
+    let shop = Shop::of(&text(&oci::Digest::sha256_of(&bytes).hex()));
+    shop.build(&ONE, &at("cache"), 2, &at("layout")).unwrap();
+    let layers = manifest(&at("layout"), "latest").image().unwrap().layers.clone();
+    let layer = fs::read(blob_path(&at("layout"), &layers.last().unwrap().digest)).unwrap();
+    let tar = archive::decode(archive::Codec::Gzip, &layer[..], 1 << 20);
+    let mut reader = archive::tar::Reader::new(tar, archive::tar::Limits::default());
+    let mut paths = Vec::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        paths.push(entry.path.to_string());
+    }
+    assert_eq!(paths, ["/nodejs", "/nodejs/bin", "/nodejs/bin/node"]);
+    let wrong = Shop::of(&text(&"0".repeat(64)));
+    let result = wrong.build(&ONE, &at("cache"), 2, &at("layout"));
+    assert!(
+        matches!(result, Err(BuildError::Contents(ContentsError::Damaged { .. }))),
+        "{result:?}"
+    );
 }
 
 #[test]

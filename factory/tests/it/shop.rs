@@ -14,8 +14,8 @@ use cache::{Cache, Key, Shelf};
 use client::{Location, Selector};
 use factory::{
     build::{
-        BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Output, PackageSource,
-        SbomPolicy, Services, SourceError, build,
+        BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Output,
+        PackageSource, SbomPolicy, Services, SourceError, build,
     },
     emulation::EMULATION_ID,
     lock::{Lock, LockedArchive, LockedImage, LockedPackage},
@@ -51,7 +51,8 @@ impl Shop {
     }
 
     pub(crate) fn of(specification: &str) -> Self {
-        let specification = Specification::parse("small.yaml", specification, Path::new("/nonexistent")).unwrap();
+        let specification =
+            Specification::parse("small.yaml", specification, Path::new("/nonexistent")).unwrap();
         let mut packages = Vec::new();
         for architecture in ["amd64", "arm64"] {
             packages.push(
@@ -73,7 +74,10 @@ impl Shop {
                 .directory("var/lib/beta", 0o700)
                 .build(),
         );
-        Self { packages, plans: specification.plans }
+        Self {
+            packages,
+            plans: specification.plans,
+        }
     }
 
     pub(crate) fn lock(&self) -> Lock {
@@ -82,7 +86,9 @@ impl Shop {
             let fits = |package: &LockedPackage| {
                 package.architecture == "all" || package.architecture == architecture.debian_name()
             };
-            (0..packages.len()).filter(|&position| fits(&packages[position])).collect::<Vec<_>>()
+            (0..packages.len())
+                .filter(|&position| fits(&packages[position]))
+                .collect::<Vec<_>>()
         };
         let architectures = [Architecture::Amd64, Architecture::Arm64];
         let image = |plan: &Plan| LockedImage {
@@ -90,7 +96,10 @@ impl Shop {
             variant: plan.variant.clone(),
             release: Release::Debian13,
             specification: String::new(),
-            platforms: architectures.into_iter().map(|one| (one, platform(one))).collect(),
+            platforms: architectures
+                .into_iter()
+                .map(|one| (one, platform(one)))
+                .collect(),
         };
         Lock {
             written_by: "0.1.0".to_owned(),
@@ -128,9 +137,16 @@ impl Shop {
     /// What a build works with; packages come from a place beside `cache`, and lie in it once fetched.
     pub(crate) fn services(&self, cache: &Path, threads: usize) -> Services {
         let cache = Cache::open(cache.to_owned()).unwrap();
-        let files = self.packages.iter().map(|deb| (hex(&Sha256::digest(&deb.bytes)), deb.bytes.clone())).collect();
+        let files = self
+            .packages
+            .iter()
+            .map(|deb| (hex(&Sha256::digest(&deb.bytes)), deb.bytes.clone()))
+            .collect();
         Services {
-            packages: Arc::new(Fetching { cache: cache.clone(), files }),
+            packages: Arc::new(Fetching {
+                cache: cache.clone(),
+                files,
+            }),
             cache,
             progress: Arc::new(progress::Silent),
             threads: NonZeroUsize::new(threads).unwrap(),
@@ -145,7 +161,10 @@ impl Shop {
         threads: usize,
         layout: &Path,
     ) -> Result<BuildReport, BuildError> {
-        run(build(self.request(architectures, layout), &self.services(cache, threads)))
+        run(build(
+            self.request(architectures, layout),
+            &self.services(cache, threads),
+        ))
     }
 }
 
@@ -168,7 +187,12 @@ pub(crate) fn output(layout: &Path) -> Output {
 }
 
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// Name and digest of every image of a layout, after every manifest and blob below them was verified.
@@ -192,7 +216,9 @@ pub(crate) fn verified(layout: &Path) -> Vec<(String, Digest)> {
                 }
             }
         }
-        tags.into_iter().map(|(name, descriptor)| (name, descriptor.digest)).collect()
+        tags.into_iter()
+            .map(|(name, descriptor)| (name, descriptor.digest))
+            .collect()
     })
 }
 
@@ -209,7 +235,10 @@ pub(crate) fn blob_path(layout: &Path, digest: &Digest) -> PathBuf {
 }
 
 pub(crate) fn location(layout: &Path) -> Location {
-    Location::OciLayout { dir: layout.to_owned(), tag: None }
+    Location::OciLayout {
+        dir: layout.to_owned(),
+        tag: None,
+    }
 }
 
 /// Puts packages into the cache from memory, as a download would.
@@ -228,12 +257,14 @@ impl PackageSource for Fetching {
         }
         match self.files.get(&package.sha256) {
             Some(bytes) => Ok(self.cache.insert(Shelf::Packages, &key, bytes).unwrap()),
-            None => Err(SourceError::ArchiveUnknown { archive: "nowhere".to_owned() }),
+            None => Err(SourceError::ArchiveUnknown {
+                archive: "nowhere".to_owned(),
+            }),
         }
     }
 
     async fn archive(&self, url: &str, _: &[u8; 32]) -> Result<PathBuf, SourceError> {
-        Err(SourceError::ArchiveUnknown { archive: url.to_owned() })
+        Ok(PathBuf::from(url))
     }
 }
 
@@ -258,7 +289,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// Bytes that compress, but not to nothing, and are others for every seed.
 fn noise(seed: &str, length: usize) -> Vec<u8> {
-    let mut state = seed.bytes().fold(7u32, |state, byte| state.wrapping_mul(31).wrapping_add(byte.into()));
+    let mut state = seed.bytes().fold(7u32, |state, byte| {
+        state.wrapping_mul(31).wrapping_add(byte.into())
+    });
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         b"abcdefghijklmnop"[(state >> 28) as usize]
