@@ -19,12 +19,13 @@ mod report_documents;
 mod report_text;
 mod run;
 mod suite;
+mod syntax;
 
 pub use command_runner::{CommandError, CommandOutput, CommandRequest, CommandRunner, NoCommands, Session};
 pub use file_checks::CONTENT_BYTES_MAX;
 pub use file_system::{FileKind, FileStatus, FileSystem};
 pub use image::ImageFacts;
-pub use parse::{FILE_BYTES_MAX, ParseError, TESTS_MAX, parse};
+pub use parse::{FILE_BYTES_MAX, TESTS_MAX, parse};
 pub use pattern::{PATTERN_BYTES_MAX, PROGRAM_BYTES_MAX, Pattern, PatternError, REPETITIONS_MAX};
 pub use report::{Outcome, Report, Status, TestKind, TestResult, Verdict};
 pub use report_documents::JSON_SCHEMA;
@@ -33,3 +34,4 @@ pub use suite::{
     BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue,
     LicenseTest, MetadataTest, RunOptions, Schema, Suite, Variable,
 };
+pub use syntax::ParseError;

@@ -1,7 +1,6 @@
 //! Reads structure test files: YAML (several documents too) and JSON.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::Error as YamlError;
 
 use super::document::{
     Command, Document, FileContent, FileExistence, License, Metadata, Pair, RunOptions as RawOptions,
@@ -12,28 +11,13 @@ use super::suite::{
     BindMount, CommandTest, ContentTest, ExecutableBy, ExistenceTest, ExpectedPair, ExpectedValue,
     LicenseTest, MetadataTest, RunOptions, Schema, Suite, Variable,
 };
+use super::syntax::{ParseError, documents};
 
 /// Largest file, in bytes.
 pub const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Most tests in one file.
 pub const TESTS_MAX: usize = 10_000;
-
-/// Why a file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}{}: {message}{}", place(.line, .column), hint(.help.as_deref()))]
-pub struct ParseError {
-    /// The file, as it was named.
-    pub file: String,
-    /// The line, from 1, when it is known.
-    pub line: Option<u64>,
-    /// The column in characters, from 1, when it is known.
-    pub column: Option<u64>,
-    /// What is wrong.
-    pub message: String,
-    /// What to write instead.
-    pub help: Option<String>,
-}
 
 /// Reads the file `name` with the content `text`; a name that ends in `.json` is JSON, any other YAML.
 ///
@@ -91,38 +75,6 @@ pub fn parse(name: &str, text: &[u8]) -> Result<Vec<Suite>, ParseError> {
     Ok(suites)
 }
 
-impl ParseError {
-    fn of(file: &str, message: String) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: None,
-            column: None,
-            message,
-            help: None,
-        }
-    }
-}
-
-fn place(line: &Option<u64>, column: &Option<u64>) -> String {
-    match (line, column) {
-        (Some(line), Some(column)) => format!(":{line}:{column}"),
-        (Some(line), None) => format!(":{line}"),
-        _ => String::new(),
-    }
-}
-
-fn hint(help: Option<&str>) -> String {
-    help.map_or_else(String::new, |help| format!(" ({help})"))
-}
-
-fn documents<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
-    if name.ends_with(".json") {
-        json(name, text)
-    } else {
-        yaml(name, text)
-    }
-}
-
 fn suites<W: DeserializeOwned + Into<Vec<String>>>(
     name: &str,
     text: &str,
@@ -156,83 +108,6 @@ fn with_shape_of_command(mut fault: ParseError, text: &str, schema: Schema) -> P
         fault.help = Some(help.to_owned());
     }
     fault
-}
-
-fn json<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
-    let document = serde_json::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(message.as_str(), |(message, _)| message)
-            .to_owned();
-        let help = message
-            .split('`')
-            .nth(1)
-            .filter(|_| message.starts_with("unknown field"))
-            .and_then(suggest);
-        ParseError {
-            line: u64::try_from(error.line()).ok(),
-            column: u64::try_from(error.column()).ok(),
-            help,
-            ..ParseError::of(name, message)
-        }
-    })?;
-    Ok(vec![document])
-}
-
-fn yaml<D: DeserializeOwned>(name: &str, text: &str) -> Result<Vec<D>, ParseError> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        budget: serde_saphyr::budget! {
-            max_documents: 256,
-            max_depth: 32,
-        },
-    };
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| yaml_fault(name, &error))
-}
-
-fn yaml_fault(name: &str, error: &YamlError) -> ParseError {
-    let (message, help) = match error.without_snippet() {
-        YamlError::SerdeUnknownField { field, .. } => (format!("unknown key `{field}`"), suggest(field)),
-        YamlError::DuplicateMappingKey { key: Some(key), .. } => {
-            (format!("the key `{key}` is there twice"), None)
-        }
-        error => (plain(&error.to_string()), None),
-    };
-    let location = error.location();
-    ParseError {
-        line: location.map(|location| location.line()),
-        column: location.map(|location| location.column()),
-        help,
-        ..ParseError::of(name, message)
-    }
-}
-
-/// A message of the YAML reader on one line and without the place, which we say ourselves.
-fn plain(message: &str) -> String {
-    let line = message.lines().next().unwrap_or(message);
-    let line = line.strip_prefix("error: ").unwrap_or(line);
-    let line = match line.split_once(": ") {
-        Some((place, rest)) if place.starts_with("line ") => rest,
-        _ => line,
-    };
-    line.rsplit_once(" at line ")
-        .map_or(line, |(line, _)| line)
-        .to_owned()
-}
-
-/// The known key nearest to `key`.
-fn suggest(key: &str) -> Option<String> {
-    KEYS.iter()
-        .map(|known| {
-            (
-                strsim::damerau_levenshtein(&key.to_lowercase(), &known.to_lowercase()),
-                known,
-            )
-        })
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-        .min()
-        .map(|(_, known)| format!("did you mean `{known}`?"))
 }
 
 fn suite<W: Into<Vec<String>>>(
@@ -515,59 +390,6 @@ fn patterns(list: Option<Vec<String>>) -> Result<Vec<Pattern>, PatternError> {
         .collect()
 }
 
-/// Every key that either version knows, for suggestions.
-const KEYS: [&str; 49] = [
-    "allocateTty",
-    "args",
-    "bindMounts",
-    "capabilities",
-    "cmd",
-    "command",
-    "commandTests",
-    "containerRunOptions",
-    "debian",
-    "entrypoint",
-    "env",
-    "envFile",
-    "envVars",
-    "excludedContents",
-    "excludedError",
-    "excludedOutput",
-    "exitCode",
-    "expectedContents",
-    "expectedError",
-    "expectedOutput",
-    "exposedPorts",
-    "fileContentTests",
-    "fileExistenceTests",
-    "files",
-    "gid",
-    "globalEnvVars",
-    "isExecutableBy",
-    "isRegex",
-    "key",
-    "labels",
-    "licenseTests",
-    "metadataTest",
-    "name",
-    "network",
-    "path",
-    "permissions",
-    "privileged",
-    "schemaVersion",
-    "setup",
-    "shouldExist",
-    "teardown",
-    "uid",
-    "unboundEnvVars",
-    "unexposedPorts",
-    "unmountedVolumes",
-    "user",
-    "value",
-    "volumes",
-    "workdir",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -647,7 +469,10 @@ schemaVersion: '2.0.0'
     fn reads_json() {
         let text = r#"{"schemaVersion": "2.0.0",
             "fileContentTests": [{"name": "a", "path": "/a", "expectedContents": ["x{"]}]}"#;
-        assert_eq!(parse("a.json", text.as_bytes()).unwrap()[0].content_tests.len(), 1);
+        assert_eq!(
+            parse("a.json", text.as_bytes()).unwrap()[0].content_tests.len(),
+            1
+        );
         let text = "{\"schemaVersion\": \"2.0.0\",\n \"fileContentTest\": []}";
         let error = parse("a.json", text.as_bytes()).unwrap_err();
         assert_eq!(
