@@ -239,3 +239,125 @@ impl Fields<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::{super::spool::SpoolWriter, *};
+
+    /// A shared object with nothing but its name: header, two program headers, dynamic section, strings.
+    fn shared_object(wide: bool, little: bool, soname: &str) -> Vec<u8> {
+        let mut out = Numbers {
+            bytes: MAGIC.to_vec(),
+            wide,
+            little,
+        };
+        let (header, segment, word) = if wide { (64, 56, 8) } else { (52, 32, 4) };
+        let dynamic = header + 2 * segment;
+        let strings = dynamic + 3 * 2 * word;
+        let size = strings + 1 + soname.len() as u64 + 1;
+        out.bytes
+            .extend([if wide { 2 } else { 1 }, if little { 1 } else { 2 }, 1]);
+        out.bytes.resize(16, 0);
+        out.numbers(2, &[3, 40]);
+        out.numbers(4, &[1]);
+        out.addresses(&[0, header, 0]);
+        out.numbers(4, &[0x0500_0400]);
+        out.numbers(2, &[header, segment, 2, 0, 0, 0]);
+        // The file lies at an address that is not its offset.
+        out.segment(PT_LOAD, 0, 0x1_0000, size);
+        out.segment(PT_DYNAMIC, dynamic, 0x1_0000 + dynamic, 6 * word);
+        out.addresses(&[DT_SONAME, 1, DT_STRTAB, 0x1_0000 + strings, DT_NULL, 0]);
+        out.bytes.push(0);
+        out.bytes.extend(soname.as_bytes());
+        out.bytes.push(0);
+        assert_eq!(out.bytes.len() as u64, size);
+        out.bytes
+    }
+
+    struct Numbers {
+        bytes: Vec<u8>,
+        wide: bool,
+        little: bool,
+    }
+
+    impl Numbers {
+        fn numbers(&mut self, width: usize, numbers: &[u64]) {
+            for number in numbers {
+                let (little, big) = (number.to_le_bytes(), number.to_be_bytes());
+                self.bytes.extend(if self.little {
+                    &little[..width]
+                } else {
+                    &big[8 - width..]
+                });
+            }
+        }
+
+        fn addresses(&mut self, numbers: &[u64]) {
+            self.numbers(if self.wide { 8 } else { 4 }, numbers);
+        }
+
+        fn segment(&mut self, kind: u32, offset: u64, address: u64, bytes: u64) {
+            self.numbers(4, &[kind.into()]);
+            if self.wide {
+                self.numbers(4, &[4]);
+            }
+            self.addresses(&[offset, address, address, bytes, bytes]);
+            if !self.wide {
+                self.numbers(4, &[4]);
+            }
+            self.addresses(&[8]);
+        }
+    }
+
+    /// The facts of `file`, which lies behind other content.
+    fn facts(file: &[u8]) -> Option<ElfFacts> {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = cache::Cache::open(directory.path().to_owned()).unwrap();
+        let mut spool = SpoolWriter::new(&cache);
+        spool.write_all(b"before").unwrap();
+        spool.write_all(file).unwrap();
+        ElfFacts::read(&spool.finish().unwrap(), 6, file.len() as u64)
+    }
+
+    #[test]
+    fn name_and_kind_are_read_in_every_width_and_byte_order() {
+        for (wide, little) in [(true, true), (true, false), (false, true), (false, false)] {
+            let expected = ElfFacts {
+                class: if wide { Class::Elf64 } else { Class::Elf32 },
+                little_endian: little,
+                object_type: 3,
+                machine: 40,
+                flags: 0x0500_0400,
+                soname: Some(b"libx.so.1".as_slice().into()),
+            };
+            assert_eq!(facts(&shared_object(wide, little, "libx.so.1")), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_or_changed_anywhere_is_no_error() {
+        let whole = shared_object(true, true, "libx.so.1");
+        for at in 0..whole.len() {
+            let cut = facts(&whole[..at]);
+            assert!(cut.is_none_or(|facts| facts.soname.is_none()), "cut at {at}");
+            let mut changed = whole.clone();
+            changed[at] ^= 0xff;
+            let _ = facts(&changed);
+        }
+        assert_eq!(facts(b"#!/bin/sh\n"), None);
+    }
+
+    #[test]
+    fn a_name_is_read_up_to_its_limit() {
+        let named = |length: usize| {
+            facts(&shared_object(true, true, &"x".repeat(length)))
+                .unwrap()
+                .soname
+        };
+        let max = usize::try_from(SONAME_BYTES_MAX).unwrap();
+        assert_eq!(named(max).unwrap().len(), max);
+        assert_eq!(named(max + 1), None);
+    }
+}

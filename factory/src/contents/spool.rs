@@ -131,3 +131,36 @@ impl Write for SpoolWriter<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_memory_and_what_does_not_read_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path().to_owned()).unwrap();
+        for length in [0, 1, MEMORY_BYTES_MAX, MEMORY_BYTES_MAX + 1, 5 * WRITE_BYTES + 7] {
+            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let mut writer = SpoolWriter::new(&cache);
+            for part in bytes.chunks(10_007) {
+                writer.write_all(part).unwrap();
+            }
+            let spool = writer.finish().unwrap();
+            assert_eq!(spool.length(), length as u64);
+            assert_eq!(
+                matches!(spool.place, Place::Memory(_)),
+                length <= MEMORY_BYTES_MAX
+            );
+            let mut read = vec![0; length];
+            spool.read_exact_at(&mut read, 0).unwrap();
+            assert!(read == bytes);
+            let mut beyond = [0; 2];
+            let error = spool
+                .read_exact_at(&mut beyond, (length as u64).saturating_sub(1))
+                .unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+            assert!(spool.read_exact_at(&mut beyond, u64::MAX - 1).is_err());
+        }
+    }
+}
