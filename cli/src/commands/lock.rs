@@ -115,13 +115,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
         Some(existing) => existing.updated(&resolved.lock),
         None => resolved.lock.clone(),
     };
-    let difference = match &task.existing {
-        Some(existing) if arguments.check => {
-            factory::locking::check(existing, &resolved.lock, &task.plans, &task.architectures)
-        }
-        Some(existing) => existing.difference(&newer),
-        None => Difference::default(),
-    };
+    let difference = task.difference(arguments.check, &resolved.lock, &newer);
     if !arguments.check {
         locks::write(&task.place, &newer, &workshop)?;
     }
@@ -173,6 +167,17 @@ impl Task {
             architectures,
             existing,
         })
+    }
+
+    /// What a check would change, or what the written lock changes.
+    fn difference(&self, check: bool, resolved: &Lock, newer: &Lock) -> Difference {
+        match &self.existing {
+            Some(existing) if check => {
+                factory::locking::check(existing, resolved, &self.plans, &self.architectures)
+            }
+            Some(existing) => existing.difference(newer),
+            None => Difference::default(),
+        }
     }
 
     /// The compressor of the lock that is there; an update brings a lock of another release to this one's ids.
