@@ -1,0 +1,80 @@
+//! What happened: written in the transaction it tells of.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use oci::{Digest, Tag};
+
+use crate::{PackagePath, RepositoryPath, StoreError};
+
+/// Who does something, as audit logs and tag histories show it: `user:ann`, `allUsers`, `lightship`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor(pub String);
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the order of all events; grows, with gaps.
+    pub sequence: u64,
+    /// When.
+    pub time: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// Where.
+    pub repository: RepositoryPath,
+    /// In which package, if in one.
+    pub package: Option<PackagePath>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// A repository was made.
+    RepositoryCreated,
+    /// Its settings changed.
+    RepositoryUpdated,
+    /// It was removed with all that was in it.
+    RepositoryDeleted,
+    /// A manifest was stored for the first time.
+    ManifestPut {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A manifest was removed, by a person or by a policy.
+    ManifestDeleted {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A tag was set.
+    TagSet {
+        /// Which.
+        tag: Tag,
+        /// What it named before.
+        from: Option<Digest>,
+        /// What it names now.
+        to: Digest,
+    },
+    /// A tag was removed.
+    TagDeleted {
+        /// Which.
+        tag: Tag,
+        /// What it named.
+        from: Digest,
+    },
+}
+
+/// Reads what happened. Nothing here writes: every other call does, in its own transaction.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// Events after `after`, oldest first, at most `limit`.
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// What a tag named, newest first, at most `limit`.
+    async fn tag_history(
+        &self,
+        package: &PackagePath,
+        tag: &Tag,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError>;
+}

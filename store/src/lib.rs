@@ -1,0 +1,38 @@
+//! Where a registry keeps things: [`BlobStore`] for bytes, [`MetadataStore`] for everything that is said of them.
+//!
+//! The two meet in one rule: *rows decide*. Bytes arrive as an upload, become an object under a [`StorageKey`] of its
+//! own, durable, and only then a row names the key. Nothing ever reads an object that no row names, so nobody sees a
+//! part; and an object that lost a race, or whose server died before the row, is garbage that collection takes.
+//! Blob bytes are stored once per digest; who may read one is a *link* of a package to it.
+//!
+//! No path and no SQL passes through the traits, and no answer depends on one process having made another: several
+//! servers over one store, on an object store and a shared database, are thinkable.
+//!
+//! Every call that writes takes the time as a value and says who writes ([`Actor`]); random bytes come from an
+//! [`Entropy`].
+
+mod entropy;
+mod error;
+mod resource;
+
+mod blobs;
+mod content;
+mod events;
+mod metadata;
+mod repositories;
+
+pub use blobs::{
+    Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
+};
+pub use content::{
+    Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery,
+    StoredManifest, TagMove, Version,
+};
+pub use entropy::Entropy;
+pub use error::StoreError;
+pub use events::{Actor, Event, EventKind, Events};
+pub use metadata::MetadataStore;
+pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
+pub use resource::{
+    LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, ResourceError,
+};

@@ -1,0 +1,160 @@
+//! Names of a registry's resources, in Artifact Registry's shape.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use oci::RepositoryName;
+
+/// Longest identifier of a project, location or repository.
+pub const RESOURCE_ID_BYTES_MAX: usize = 128;
+
+/// A text that does not name a resource.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResourceError {
+    /// An identifier has characters that it cannot have.
+    #[error("{kind} {text:?} is not lower-case letters, digits, \"-\" and, where allowed, \".\" and \":\"")]
+    Malformed {
+        /// `project`, `location` or `repository`.
+        kind: &'static str,
+        /// The text, cut if it is long.
+        text: String,
+    },
+    /// The whole is not `projects/P/locations/L/repositories/R`.
+    #[error("{text:?} is not of the form projects/PROJECT/locations/LOCATION/repositories/REPOSITORY")]
+    Path {
+        /// The text, cut if it is long.
+        text: String,
+    },
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $punctuation:pat) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ResourceError;
+
+            fn from_str(text: &str) -> Result<Self, ResourceError> {
+                let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+                let ends = text.bytes().next().is_some_and(alphanumeric) && text.bytes().last().is_some_and(alphanumeric);
+                let inner = text.bytes().all(|byte| alphanumeric(byte) || matches!(byte, $punctuation));
+                if text.len() > RESOURCE_ID_BYTES_MAX || !ends || !inner || text.contains("..") {
+                    return Err(ResourceError::Malformed { kind: $kind, text: shown(text) });
+                }
+                Ok(Self(text.to_owned()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// A project; one of a domain is `example.com:project`.
+    ProjectId, "project", b'-' | b'.' | b':' | b'_'
+);
+identifier!(
+    /// A location, such as `us` or `europe-west1`.
+    LocationId, "location", b'-'
+);
+identifier!(
+    /// A repository within project and location. Only those of Container Registry's hosts have dots.
+    RepositoryId, "repository", b'-' | b'.' | b'_'
+);
+
+/// `projects/P/locations/L/repositories/R`: cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepositoryPath(Arc<(ProjectId, LocationId, RepositoryId)>);
+
+impl RepositoryPath {
+    /// The repository of these three.
+    #[must_use]
+    pub fn new(project: ProjectId, location: LocationId, id: RepositoryId) -> RepositoryPath {
+        RepositoryPath(Arc::new((project, location, id)))
+    }
+
+    /// The project.
+    #[must_use]
+    pub fn project(&self) -> &ProjectId {
+        &self.0.0
+    }
+
+    /// The location.
+    #[must_use]
+    pub fn location(&self) -> &LocationId {
+        &self.0.1
+    }
+
+    /// The repository within them.
+    #[must_use]
+    pub fn id(&self) -> &RepositoryId {
+        &self.0.2
+    }
+}
+
+impl FromStr for RepositoryPath {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<RepositoryPath, ResourceError> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let ["projects", project, "locations", location, "repositories", id] = parts[..] else {
+            return Err(ResourceError::Path { text: shown(text) });
+        };
+        Ok(RepositoryPath::new(
+            project.parse()?,
+            location.parse()?,
+            id.parse()?,
+        ))
+    }
+}
+
+impl fmt::Display for RepositoryPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (project, location, id) = &*self.0;
+        write!(
+            formatter,
+            "projects/{project}/locations/{location}/repositories/{id}"
+        )
+    }
+}
+
+impl fmt::Debug for RepositoryPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RepositoryPath({self})")
+    }
+}
+
+/// A package: an image name within a repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackagePath {
+    /// The repository.
+    pub repository: RepositoryPath,
+    /// The name in it, such as `distroless/cc-debian13`.
+    pub name: RepositoryName,
+}
+
+impl fmt::Display for PackagePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/packages/{}", self.repository, self.name)
+    }
+}
+
+fn shown(text: &str) -> String {
+    const SHOWN_CHARACTERS_MAX: usize = 80;
+    text.chars().take(SHOWN_CHARACTERS_MAX).collect()
+}
