@@ -148,7 +148,6 @@ pub(crate) fn kind(error: &BuildError) -> Kind {
         BuildError::NotLocked { .. }
         | BuildError::UnknownId(_)
         | BuildError::LockedPackage { .. }
-        | BuildError::NoDate
         | BuildError::Tree { .. }
         | BuildError::Emulate { .. } => Kind::Usage,
         BuildError::Contents(_)

@@ -25,9 +25,19 @@ pub fn text(name: &str) -> Option<&'static str> {
 pub fn specification(name: &str) -> Result<Specification, SpecificationError> {
     let text = text(name).ok_or_else(|| SpecificationError::UnknownImage {
         name: name.to_owned(),
-        suggestion: suggestion(name, names()),
+        suggestion: newest_of_family(name).or_else(|| suggestion(name, names())),
     })?;
     Specification::parse(&format!("catalogue:{name}"), text, Path::new(""))
+}
+
+/// Who writes `cc` means the newest release's.
+fn newest_of_family(family: &str) -> Option<&'static str> {
+    names()
+        .filter(|name| {
+            name.strip_prefix(family)
+                .is_some_and(|rest| rest.starts_with("-debian"))
+        })
+        .last()
 }
 
 macro_rules! entries {
@@ -55,3 +65,31 @@ static ENTRIES: &[(&str, &str)] = entries! {
     "java25-debian13",
     "nodejs20-debian13",
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suggested(name: &str) -> Option<&'static str> {
+        match specification(name) {
+            Err(SpecificationError::UnknownImage { suggestion, .. }) => suggestion,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_family_without_a_release_means_the_newest() {
+        assert_eq!(suggested("cc"), Some("cc-debian13"));
+        assert_eq!(suggested("java17"), Some("java17-debian12"));
+        assert_eq!(suggested("pyton3-debian13"), Some("python3-debian13"));
+        assert_eq!(suggested("something-else"), None);
+    }
+
+    #[test]
+    fn every_name_has_a_specification_of_that_name() {
+        for name in names() {
+            let specification = specification(name).unwrap();
+            assert!(specification.plans.iter().all(|plan| plan.name == name), "{name}");
+        }
+    }
+}

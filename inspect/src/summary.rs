@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use client::{INDEX_DEPTH_MAX, Source};
-use oci::{Descriptor, Digest, History, ImageConfig, ImageManifest, Manifest, Parsed, Platform};
+use oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, Parsed, Platform};
 use serde::Serialize;
 
 use crate::ImageView;
@@ -90,6 +90,9 @@ pub struct LayerSummary {
     pub unpacked_bytes: Option<u64>,
     /// How it came to be, if the image says so.
     pub created_by: Option<String>,
+    /// What the image says of it besides: of an image built here, the packages in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// What the layers of an image hold.
@@ -284,10 +287,19 @@ impl PlatformSummary {
         write_map(out, "annotation  ", &self.annotations)?;
         self.config.write_text(out)?;
         for (number, layer) in self.layers.iter().enumerate() {
-            let created_by = layer.created_by.as_deref().unwrap_or("-");
+            let said: Vec<&str> = [&layer.created_by, &layer.comment]
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .collect();
+            let said = if said.is_empty() {
+                "-".to_owned()
+            } else {
+                said.join(": ")
+            };
             writeln!(
                 out,
-                "layer {number:<5} {:>11} bytes  {created_by}",
+                "layer {number:<5} {:>11} bytes  {said}",
                 layer.compressed_bytes
             )?;
         }
@@ -428,20 +440,19 @@ async fn referrers(source: &dyn Source, digest: &Digest) -> Result<Vec<ReferrerS
 fn layers(image: &ImageManifest, config: &ImageConfig) -> Vec<LayerSummary> {
     let mut history = config.history.iter().filter(|step| !step.empty_layer);
     let mut diff_ids = config.rootfs.diff_ids.iter();
-    let layer = |descriptor: &Descriptor| LayerSummary {
-        digest: descriptor.digest.to_string(),
-        media_type: descriptor.media_type.to_string(),
-        diff_id: diff_ids.next().map(Digest::to_string),
-        compressed_bytes: descriptor.size,
-        unpacked_bytes: None,
-        created_by: history.next().and_then(said),
+    let layer = |descriptor: &Descriptor| {
+        let step = history.next();
+        LayerSummary {
+            digest: descriptor.digest.to_string(),
+            media_type: descriptor.media_type.to_string(),
+            diff_id: diff_ids.next().map(Digest::to_string),
+            compressed_bytes: descriptor.size,
+            unpacked_bytes: None,
+            created_by: step.and_then(|step| step.created_by.clone()),
+            comment: step.and_then(|step| step.comment.clone()),
+        }
     };
     image.layers.iter().map(layer).collect()
-}
-
-/// What a step of the history says of itself.
-fn said(step: &History) -> Option<String> {
-    step.created_by.clone().or_else(|| step.comment.clone())
 }
 
 fn write_map(out: &mut dyn fmt::Write, title: &str, map: &BTreeMap<String, String>) -> fmt::Result {

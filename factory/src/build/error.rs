@@ -35,9 +35,6 @@ pub enum BuildError {
         /// The package.
         package: String,
     },
-    /// There is nothing to take a date from.
-    #[error("the lock has no archive, and so no date")]
-    NoDate,
     /// A package or archive cannot be had.
     #[error("cannot fetch {name}")]
     Fetch {

@@ -41,7 +41,12 @@ impl<'s> Run<'s> {
     pub(super) fn new(request: BuildRequest, services: &'s Services) -> Result<Self, BuildError> {
         let lock = &request.lock;
         lock.check_ids()?;
-        let date = request.options.date.or(lock.date()).ok_or(BuildError::NoDate)?;
+        // Without a package there is no archive in the lock, and nothing that a date could be taken from.
+        let date = request
+            .options
+            .date
+            .or(lock.date())
+            .unwrap_or(Timestamp::UNIX_EPOCH);
         let images = request.images.iter().map(|_| ImageState::Pending).collect();
         Ok(Self {
             request,

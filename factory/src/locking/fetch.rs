@@ -256,6 +256,10 @@ impl Sources {
         };
         let mut described: BTreeMap<&str, &UserRepository> = BTreeMap::new();
         for plan in request.plans.iter() {
+            // An image of the user's own files alone needs no archive, and so no network.
+            if plan.roots.is_empty() {
+                continue;
+            }
             if let Entry::Vacant(entry) = sources.releases.entry(plan.release) {
                 entry.insert(debian_suites(plan.release, request)?);
             }

@@ -223,3 +223,16 @@ async fn a_check_counts_only_what_was_asked_for() {
         (2, 1, 0)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_without_packages_needs_no_archive() {
+    let world = World::new(TestArchive::builder().build());
+    let text = "lightship: 1\nfiles: [{path: /app, text: x}]\narchitectures: [amd64, s390x]\n";
+    let outcome = lock(&world.request(text, Failures::Stop), &world.locking())
+        .await
+        .expect("is locked");
+    let lock = outcome.locked.lock;
+    assert_eq!((lock.archives.len(), lock.packages.len()), (0, 0));
+    assert_eq!(lock.images[0].platforms.len(), 2);
+    assert!(outcome.locked.notes.is_empty(), "{:?}", outcome.locked.notes);
+}

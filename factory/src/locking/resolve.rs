@@ -351,9 +351,12 @@ impl Suites {
         debian.chain(own).collect()
     }
 
-    /// Whether the main suite of a plan's release was read for an architecture. The other suites may
-    /// lack it.
+    /// Whether a plan can be resolved for an architecture: the main suite of its release was read for it (the
+    /// other suites may lack it), or the plan wants no packages.
     fn has(&self, plan: &Plan, architecture: Architecture) -> bool {
+        if plan.roots.is_empty() {
+            return true;
+        }
         let main = self.releases.get(&plan.release).and_then(|suites| suites.first());
         main.is_some_and(|main| main.indexes.contains_key(&architecture))
     }

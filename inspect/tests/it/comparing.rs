@@ -49,7 +49,8 @@ fn config(user: &str, path: &str) -> ImageConfig {
         },
         history: vec![
             History {
-                created_by: Some("package a".to_owned()),
+                created_by: Some("lightship".to_owned()),
+                comment: Some("a".to_owned()),
                 ..History::default()
             },
             History {
@@ -161,17 +162,17 @@ async fn a_summary_tells_what_there_is() {
     let mut text = String::new();
     summary.write_text(&mut text).unwrap();
     insta::assert_snapshot!(text, @r#"
-digest      sha256:6dab4c1e1a918bf2a5f56a6a1a37a270a59b2d7efdb22a19c155ee083b001895
+digest      sha256:70c0778ad2a678d5933426afe9debca5d1f38565ab4fd0695ad0af337d2d10de
 media type  application/vnd.oci.image.manifest.v1+json
 
 platform    linux/amd64
-manifest    sha256:6dab4c1e1a918bf2a5f56a6a1a37a270a59b2d7efdb22a19c155ee083b001895
+manifest    sha256:70c0778ad2a678d5933426afe9debca5d1f38565ab4fd0695ad0af337d2d10de
 size        7168 bytes, 7168 unpacked
 contents    files 3, directories 5, packages 1
 user        65532
 env         PATH=/bin
 env         A=1
-layer 0            5120 bytes  package a
+layer 0            5120 bytes  lightship: a
 layer 1            2048 bytes  files
 package     a 1
 "#);
