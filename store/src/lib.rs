@@ -21,6 +21,10 @@ mod events;
 mod metadata;
 mod repositories;
 
+mod directory;
+mod files;
+mod sqlite;
+
 pub use blobs::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
 };
@@ -28,11 +32,14 @@ pub use content::{
     Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery,
     StoredManifest, TagMove, Version,
 };
+pub use directory::DataDirectory;
 pub use entropy::Entropy;
 pub use error::StoreError;
 pub use events::{Actor, Event, EventKind, Events};
+pub use files::FileBlobStore;
 pub use metadata::MetadataStore;
 pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
 pub use resource::{
     LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, ResourceError,
 };
+pub use sqlite::SqliteMetadata;

@@ -60,7 +60,7 @@ const NEVER_REACH: [(&str, &str); 4] = [
 ];
 
 /// Outside crates that only one room (and the test kit) may name, so that each can be replaced in one place.
-const ROOM_OF: [(&str, &[&str]); 13] = [
+const ROOM_OF: [(&str, &[&str]); 14] = [
     ("reqwest", &["transport"]),
     ("rustls", &["transport"]),
     ("pgp", &["debian", "testkit"]),
@@ -72,6 +72,7 @@ const ROOM_OF: [(&str, &[&str]); 13] = [
     ("flate2", &["archive"]),
     ("object", &["factory"]),
     ("nix", &["inspect"]),
+    ("rusqlite", &["store"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
 ];

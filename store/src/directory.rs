@@ -1,0 +1,159 @@
+//! A data directory: both embedded stores, and the lock that keeps other processes out.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::{FileBlobStore, SqliteMetadata, StoreError};
+
+/// The format of the directory as a whole. The database has one of its own.
+const FORMAT: u32 = 1;
+
+const FORMAT_BYTES_MAX: u64 = 64;
+
+/// A data directory in use by this process, until it is dropped.
+///
+/// ```text
+/// format           what the directory is, and its format
+/// lock             held while a process uses it
+/// metadata.sqlite  everything that is said of the blobs
+/// uploads/         unfinished
+/// objects/         whole and durable
+/// ```
+#[derive(Debug)]
+pub struct DataDirectory {
+    blobs: FileBlobStore,
+    metadata: SqliteMetadata,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Opens the directory, or makes a new one in an empty or missing place. Does not look at what is stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another process has it, [`StoreError::Newer`] when a newer release wrote it,
+    /// [`StoreError::Damaged`] when it is a directory of something else.
+    pub fn open(path: &Path) -> Result<DataDirectory, StoreError> {
+        let failed = |source| StoreError::io("open the data directory", source);
+        fs::create_dir_all(path).map_err(failed)?;
+        let lock = take_lock(path)?;
+        check_format(path)?;
+        let stores = DataDirectory {
+            blobs: FileBlobStore::open(path.to_owned())?,
+            metadata: SqliteMetadata::open(&path.join("metadata.sqlite"))?,
+            _lock: lock,
+        };
+        File::open(path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(failed)?;
+        Ok(stores)
+    }
+
+    /// Where its bytes are.
+    #[must_use]
+    pub fn blobs(&self) -> &FileBlobStore {
+        &self.blobs
+    }
+
+    /// Where everything else is.
+    #[must_use]
+    pub fn metadata(&self) -> &SqliteMetadata {
+        &self.metadata
+    }
+}
+
+fn take_lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |source| StoreError::io("lock the data directory", source);
+    let entries = fs::read_dir(path).map_err(failed)?.count();
+    if entries > 0 && !path.join(FORMAT_FILE).exists() && !path.join(LOCK_FILE).exists() {
+        return Err(StoreError::Damaged {
+            what: format!(
+                "{} is not empty and not a data directory of lightship",
+                path.display()
+            ),
+        });
+    }
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.join(LOCK_FILE))
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Reads the format, or writes it where there is none yet.
+fn check_format(path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::io("read the format of the data directory", source);
+    let file = path.join(FORMAT_FILE);
+    let mut text = String::new();
+    match File::open(&file) {
+        Ok(open) => open
+            .take(FORMAT_BYTES_MAX)
+            .read_to_string(&mut text)
+            .map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let temporary = path.join("format.new");
+            let mut new = File::create(&temporary).map_err(failed)?;
+            writeln!(new, "{FORMAT_NAME} {FORMAT}").map_err(failed)?;
+            new.sync_all().map_err(failed)?;
+            return fs::rename(&temporary, &file).map_err(failed);
+        }
+        Err(source) => return Err(failed(source)),
+    };
+    let found = text
+        .strip_prefix(FORMAT_NAME)
+        .and_then(|number| number.trim().parse::<u32>().ok())
+        .ok_or_else(|| StoreError::Damaged {
+            what: file.display().to_string(),
+        })?;
+    if found > FORMAT {
+        return Err(StoreError::Newer { found, known: FORMAT });
+    }
+    Ok(())
+}
+
+const FORMAT_FILE: &str = "format";
+const FORMAT_NAME: &str = "lightship-data";
+const LOCK_FILE: &str = "lock";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_user_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data");
+        let open = DataDirectory::open(&path).unwrap();
+        assert!(matches!(DataDirectory::open(&path), Err(StoreError::Locked)));
+        drop(open);
+        DataDirectory::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("thesis.tex"), "precious").unwrap();
+        assert!(matches!(
+            DataDirectory::open(directory.path()),
+            Err(StoreError::Damaged { .. })
+        ));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(DataDirectory::open(directory.path()).unwrap());
+        fs::write(directory.path().join(FORMAT_FILE), "lightship-data 2\n").unwrap();
+        assert!(matches!(
+            DataDirectory::open(directory.path()),
+            Err(StoreError::Newer { found: 2, known: 1 })
+        ));
+    }
+}

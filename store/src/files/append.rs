@@ -1,0 +1,133 @@
+//! Writing to the end of an upload.
+
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+
+use super::disk::Growing;
+use super::{Shared, missing, run_blocking, upload_path};
+use crate::{Append, StoreError, UploadKey};
+
+/// Bytes that are gathered before they are written.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// The only writer of one upload.
+pub(super) struct FileAppend {
+    file: Option<Box<dyn Growing>>,
+    waiting: BytesMut,
+    length: u64,
+    _turn: Turn,
+}
+
+/// Nobody else appends to the upload while this is there.
+struct Turn {
+    store: Arc<Shared>,
+    upload: UploadKey,
+}
+
+impl FileAppend {
+    /// Blocks for a moment.
+    pub(super) fn open(store: Arc<Shared>, upload: UploadKey, offset: u64) -> Result<FileAppend, StoreError> {
+        const ACTION: &str = "open an upload";
+        let path = upload_path(&upload);
+        let turn = Turn::take(store, upload)?;
+        let disk = &turn.store.disk;
+        let length = disk
+            .length(&path)
+            .map_err(|source| StoreError::io(ACTION, source))?;
+        let length = length.ok_or_else(|| missing("the upload"))?;
+        if length != offset {
+            return Err(StoreError::Offset {
+                expected: offset,
+                actual: length,
+            });
+        }
+        let file = disk
+            .append(&path)
+            .map_err(|source| StoreError::io(ACTION, source))?;
+        Ok(FileAppend {
+            file: Some(file),
+            waiting: BytesMut::new(),
+            length,
+            _turn: turn,
+        })
+    }
+
+    /// Writes what waits.
+    async fn write_out(&mut self) -> Result<(), StoreError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let Some(mut file) = self.file.take() else {
+            return Err(missing("the upload"));
+        };
+        let piece = self.waiting.split().freeze();
+        let count = piece.len() as u64;
+        // After an error the file is gone from here: what came until then is in it, and nothing follows.
+        self.file = Some(
+            run_blocking(move || {
+                file.write(&piece)
+                    .map_err(|source| StoreError::io("write an upload", source))?;
+                Ok(file)
+            })
+            .await?,
+        );
+        self.length += count;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Append for FileAppend {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        if self.file.is_none() {
+            return Err(missing("the upload"));
+        }
+        self.waiting.extend_from_slice(&bytes);
+        if self.waiting.len() >= PIECE_BYTES {
+            self.write_out().await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<u64, StoreError> {
+        self.write_out().await?;
+        let file = self.file.take().ok_or_else(|| missing("the upload"))?;
+        let actual = file
+            .length()
+            .map_err(|source| StoreError::io("look at an upload", source))?;
+        if actual != self.length {
+            return Err(StoreError::Offset {
+                expected: self.length,
+                actual,
+            });
+        }
+        Ok(actual)
+    }
+}
+
+impl Turn {
+    fn take(store: Arc<Shared>, upload: UploadKey) -> Result<Turn, StoreError> {
+        let free = store
+            .growing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(upload.clone());
+        if free {
+            Ok(Turn { store, upload })
+        } else {
+            Err(StoreError::Busy)
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.store
+            .growing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.upload);
+    }
+}

@@ -1,0 +1,90 @@
+//! Metadata in one SQLite file.
+//!
+//! One writer thread with group commit ([`writer`]), and read-only connections beside it, which see the last committed
+//! state and wait for nobody (write-ahead log).
+
+mod blobs;
+mod connection;
+mod content;
+mod events;
+mod manifests;
+mod repositories;
+mod schema;
+mod tags;
+mod values;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::StoreError;
+use connection::Readers;
+use writer::Writer;
+
+/// Keeps metadata in a file that no other process writes to.
+#[derive(Clone)]
+pub struct SqliteMetadata {
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+}
+
+impl SqliteMetadata {
+    /// Opens or makes the file. A format of an older release is brought up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] when a newer release wrote it; when it cannot be opened or is no such file.
+    pub fn open(path: &Path) -> Result<SqliteMetadata, StoreError> {
+        let mut connection = connection::open_writing(path)?;
+        schema::bring_up_to_date(&mut connection)?;
+        Ok(SqliteMetadata {
+            writer: Arc::new(Writer::start(connection)?),
+            readers: Arc::new(Readers::of(path)),
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = Arc::clone(&self.readers);
+        crate::files::run_blocking(move || readers.with(work)).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(work).await
+    }
+}
+
+impl fmt::Debug for SqliteMetadata {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SqliteMetadata").finish_non_exhaustive()
+    }
+}
+
+/// What the database said, in our words.
+fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full {
+            action,
+            source: std::io::ErrorKind::StorageFull.into(),
+        },
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            StoreError::Damaged {
+                what: format!("the database: {error}"),
+            }
+        }
+        _ => StoreError::Database {
+            action,
+            reason: error.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! What packages hold: each call of the trait, and where its work is done.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use oci::{Digest, RepositoryName, Tag};
+
+use super::manifests::Place;
+use super::repositories::{Names, package_names};
+use super::values::{package_id, repository_id};
+use super::{SqliteMetadata, blobs, manifests, tags};
+use crate::{
+    Actor, Blob, Committed, Content, NewManifest, PackagePath, PutRefusal, ReferrerQuery, RepositoryPath,
+    StoreError, StoredManifest, TagMove, Version,
+};
+
+#[async_trait]
+impl Content for SqliteMetadata {
+    async fn blob(&self, package: &PackagePath, digest: &Digest) -> Result<Option<Blob>, StoreError> {
+        let (package, digest) = (package.clone(), *digest);
+        self.read(move |connection| blobs::blob(connection, &package, &digest))
+            .await
+    }
+
+    async fn touch_blob(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (package, digest) = (package.clone(), *digest);
+        self.write(move |connection| blobs::touch(connection, &package, &digest, now))
+            .await
+    }
+
+    async fn commit_blob(
+        &self,
+        package: &PackagePath,
+        blob: &Blob,
+        _: &Actor,
+    ) -> Result<Committed, StoreError> {
+        let (package, blob) = (package.clone(), blob.clone());
+        self.write(move |connection| blobs::commit(connection, &package, &blob))
+            .await
+    }
+
+    async fn mount_blob(
+        &self,
+        package: &PackagePath,
+        from: &PackagePath,
+        digest: &Digest,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (package, from, digest) = (package.clone(), from.clone(), *digest);
+        self.write(move |connection| blobs::mount(connection, (&package, &from), &digest, now))
+            .await
+    }
+
+    async fn packages_with_blob(
+        &self,
+        digest: &Digest,
+        after: Option<&PackagePath>,
+        limit: usize,
+    ) -> Result<Vec<PackagePath>, StoreError> {
+        let (digest, after) = (*digest, after.cloned());
+        self.read(move |connection| blobs::packages_with(connection, &digest, after.as_ref(), limit))
+            .await
+    }
+
+    async fn unlink_blob(&self, package: &PackagePath, digest: &Digest) -> Result<bool, StoreError> {
+        let (package, digest) = (package.clone(), *digest);
+        self.write(move |connection| blobs::unlink(connection, &package, &digest))
+            .await
+    }
+
+    async fn put_manifest(
+        &self,
+        package: &PackagePath,
+        manifest: &NewManifest,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<(), PutRefusal>, StoreError> {
+        let (package, manifest, actor) = (package.clone(), manifest.clone(), actor.clone());
+        self.write(move |connection| manifests::put(connection, &package, &manifest, (&actor, now)))
+            .await
+    }
+
+    async fn manifest(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+    ) -> Result<Option<StoredManifest>, StoreError> {
+        let (package, digest) = (package.clone(), *digest);
+        self.read(move |connection| manifests::by_digest(connection, &package, &digest))
+            .await
+    }
+
+    async fn tagged(&self, package: &PackagePath, tag: &Tag) -> Result<Option<StoredManifest>, StoreError> {
+        let (package, tag) = (package.clone(), tag.clone());
+        self.read(move |connection| manifests::by_tag(connection, &package, &tag))
+            .await
+    }
+
+    async fn move_tag(
+        &self,
+        package: &PackagePath,
+        tag_move: &TagMove,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<(), PutRefusal>, StoreError> {
+        let (package, tag_move, actor) = (package.clone(), tag_move.clone(), actor.clone());
+        self.write(move |connection| {
+            let Some(id) = package_id(connection, &package)? else {
+                return Ok(Err(PutRefusal::ManifestUnknown { digest: tag_move.to }));
+            };
+            let place = Place {
+                id,
+                package: &package,
+                actor: &actor,
+                now,
+            };
+            tags::move_to(connection, &place, &tag_move)
+        })
+        .await
+    }
+
+    async fn delete_tag(
+        &self,
+        package: &PackagePath,
+        tag: &Tag,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, PutRefusal>, StoreError> {
+        let (package, tag, actor) = (package.clone(), tag.clone(), actor.clone());
+        self.write(move |connection| {
+            let Some(id) = package_id(connection, &package)? else {
+                return Ok(Ok(false));
+            };
+            let place = Place {
+                id,
+                package: &package,
+                actor: &actor,
+                now,
+            };
+            tags::delete(connection, &place, &tag)
+        })
+        .await
+    }
+
+    async fn delete_manifest(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, PutRefusal>, StoreError> {
+        let (package, digest, actor) = (package.clone(), *digest, actor.clone());
+        self.write(move |connection| {
+            let Some(id) = package_id(connection, &package)? else {
+                return Ok(Ok(false));
+            };
+            let place = Place {
+                id,
+                package: &package,
+                actor: &actor,
+                now,
+            };
+            manifests::delete(connection, &place, &digest)
+        })
+        .await
+    }
+
+    async fn tags(
+        &self,
+        package: &PackagePath,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Vec<Tag>>, StoreError> {
+        let (package, after) = (package.clone(), after.unwrap_or_default().to_owned());
+        self.read(move |connection| tags::list(connection, &package, &after, limit))
+            .await
+    }
+
+    async fn referrers(
+        &self,
+        package: &PackagePath,
+        query: &ReferrerQuery<'_>,
+    ) -> Result<Vec<StoredManifest>, StoreError> {
+        let (package, subject, after) = (package.clone(), *query.subject, query.after.copied());
+        let (artifact_type, limit) = (query.artifact_type.map(str::to_owned), query.limit);
+        self.read(move |connection| {
+            let query = ReferrerQuery {
+                subject: &subject,
+                artifact_type: artifact_type.as_deref(),
+                after: after.as_ref(),
+                limit,
+            };
+            manifests::referrers(connection, &package, &query)
+        })
+        .await
+    }
+
+    async fn versions(
+        &self,
+        package: &PackagePath,
+        after: Option<&Digest>,
+        limit: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        let (package, after) = (package.clone(), after.copied());
+        self.read(move |connection| manifests::versions(connection, &package, after.as_ref(), limit))
+            .await
+    }
+
+    async fn parents(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let (package, digest) = (package.clone(), *digest);
+        self.read(move |connection| manifests::parents(connection, &package, &digest, limit))
+            .await
+    }
+
+    async fn packages_below(
+        &self,
+        repository: &RepositoryPath,
+        prefix: Option<&RepositoryName>,
+        after: Option<&RepositoryName>,
+        limit: usize,
+    ) -> Result<Vec<RepositoryName>, StoreError> {
+        let (repository, below) = (repository.clone(), prefix.map(ToString::to_string));
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        self.read(move |connection| {
+            let Some(id) = repository_id(connection, &repository)? else {
+                return Ok(Vec::new());
+            };
+            package_names(
+                connection,
+                &Names {
+                    repository: id,
+                    after,
+                    below,
+                    limit,
+                },
+            )
+        })
+        .await
+    }
+}

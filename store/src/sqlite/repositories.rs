@@ -1,0 +1,302 @@
+//! Repositories, and the names of packages in them.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use oci::RepositoryName;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::events::{self, Told};
+use super::values::{
+    from_immutable_tags, from_size, from_time, immutable_tags, limit as column_limit, parsed, repository_id,
+    size, time,
+};
+use super::{SqliteMetadata, failed};
+use crate::{
+    Actor, EventKind, Format, Mode, ProjectId, Repositories, Repository, RepositoryPath, RepositoryRefusal,
+    StoreError,
+};
+
+const COLUMNS: &str =
+    "path, format, mode, description, labels, immutable_tags, quota_bytes, created, updated";
+
+#[async_trait]
+impl Repositories for SqliteMetadata {
+    async fn create_repository(
+        &self,
+        repository: &Repository,
+        actor: &Actor,
+    ) -> Result<Result<(), RepositoryRefusal>, StoreError> {
+        let (repository, actor) = (repository.clone(), actor.clone());
+        self.write(move |connection| create(connection, &repository, &actor))
+            .await
+    }
+
+    async fn repository(&self, path: &RepositoryPath) -> Result<Option<Repository>, StoreError> {
+        let path = path.clone();
+        self.read(move |connection| {
+            let found = connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM repository WHERE path = ?1"))
+                .and_then(|mut statement| statement.query_row([path.to_string()], columns).optional())
+                .map_err(failed("look up a repository"))?;
+            found.map(from_columns).transpose()
+        })
+        .await
+    }
+
+    async fn repositories(
+        &self,
+        project: Option<&ProjectId>,
+        after: Option<&RepositoryPath>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        let project = project.map(ToString::to_string);
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        self.read(move |connection| {
+            let sql = match project {
+                Some(_) => {
+                    format!("SELECT {COLUMNS} FROM repository WHERE path > ?1 AND project = ?3 ORDER BY path LIMIT ?2")
+                }
+                None => format!("SELECT {COLUMNS} FROM repository WHERE path > ?1 AND ?3 IS NULL ORDER BY path LIMIT ?2"),
+            };
+            let rows = connection
+                .prepare_cached(&sql)
+                .and_then(|mut statement| {
+                    statement
+                        .query_map(params![after, column_limit(limit), project], columns)?
+                        .collect::<Result<Vec<_>, _>>()
+                })
+                .map_err(failed("list repositories"))?;
+            rows.into_iter().map(from_columns).collect()
+        })
+        .await
+    }
+
+    async fn update_repository(
+        &self,
+        repository: &Repository,
+        actor: &Actor,
+    ) -> Result<Result<(), RepositoryRefusal>, StoreError> {
+        let (repository, actor) = (repository.clone(), actor.clone());
+        self.write(move |connection| update(connection, &repository, &actor))
+            .await
+    }
+
+    async fn delete_repository(
+        &self,
+        path: &RepositoryPath,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<(), RepositoryRefusal>, StoreError> {
+        let (path, actor) = (path.clone(), actor.clone());
+        self.write(move |connection| {
+            let deleted = connection
+                .execute("DELETE FROM repository WHERE path = ?1", [path.to_string()])
+                .map_err(failed("delete a repository"))?;
+            if deleted == 0 {
+                return Ok(Err(RepositoryRefusal::Unknown { path }));
+            }
+            events::tell(
+                connection,
+                &Told::of_repository(&path, &actor, now),
+                &EventKind::RepositoryDeleted,
+            )?;
+            Ok(Ok(()))
+        })
+        .await
+    }
+
+    async fn packages(
+        &self,
+        repository: &RepositoryPath,
+        after: Option<&RepositoryName>,
+        limit: usize,
+    ) -> Result<Vec<RepositoryName>, StoreError> {
+        let repository = repository.clone();
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        self.read(move |connection| {
+            let Some(id) = repository_id(connection, &repository)? else {
+                return Ok(Vec::new());
+            };
+            package_names(
+                connection,
+                &Names {
+                    repository: id,
+                    after,
+                    below: None,
+                    limit,
+                },
+            )
+        })
+        .await
+    }
+}
+
+/// Which names of packages are asked for.
+pub(super) struct Names {
+    pub(super) repository: i64,
+    pub(super) after: String,
+    /// Only those below this name.
+    pub(super) below: Option<String>,
+    pub(super) limit: usize,
+}
+
+pub(super) fn package_names(
+    connection: &Connection,
+    names: &Names,
+) -> Result<Vec<RepositoryName>, StoreError> {
+    // `0` follows `/`, so that everything below a name lies between the two.
+    let (from, to) = match &names.below {
+        Some(below) => (format!("{below}/"), format!("{below}0")),
+        None => (String::new(), "~".to_owned()),
+    };
+    let rows: Vec<String> = connection
+        .prepare_cached(
+            "SELECT name FROM package WHERE repository = ?1 AND name > ?2 AND name >= ?3 AND name < ?4
+               AND EXISTS (SELECT 1 FROM manifest WHERE manifest.package = package.id)
+             ORDER BY name LIMIT ?5",
+        )
+        .and_then(|mut statement| {
+            let limit = column_limit(names.limit);
+            statement
+                .query_map(params![names.repository, names.after, from, to, limit], |row| {
+                    row.get(0)
+                })?
+                .collect()
+        })
+        .map_err(failed("list packages"))?;
+    rows.iter()
+        .map(|name| parsed("the name of a package", name))
+        .collect()
+}
+
+fn create(
+    connection: &Connection,
+    repository: &Repository,
+    actor: &Actor,
+) -> Result<Result<(), RepositoryRefusal>, StoreError> {
+    let path = &repository.path;
+    if repository_id(connection, path)?.is_some() {
+        return Ok(Err(RepositoryRefusal::Exists { path: path.clone() }));
+    }
+    connection
+        .execute(
+            "INSERT INTO repository
+             (path, project, format, mode, description, labels, immutable_tags, quota_bytes, created, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                path.to_string(),
+                path.project().as_str(),
+                format_name(repository.format),
+                mode_name(repository.mode),
+                repository.description,
+                labels(&repository.labels),
+                immutable_tags(&repository.immutable_tags),
+                repository.quota_bytes.map(size),
+                time(repository.created),
+                time(repository.updated),
+            ],
+        )
+        .map_err(failed("make a repository"))?;
+    let told = Told::of_repository(path, actor, repository.created);
+    events::tell(connection, &told, &EventKind::RepositoryCreated)?;
+    Ok(Ok(()))
+}
+
+fn update(
+    connection: &Connection,
+    repository: &Repository,
+    actor: &Actor,
+) -> Result<Result<(), RepositoryRefusal>, StoreError> {
+    let path = &repository.path;
+    let changed = connection
+        .execute(
+            "UPDATE repository SET description = ?2, labels = ?3, immutable_tags = ?4, quota_bytes = ?5, updated = ?6
+             WHERE path = ?1",
+            params![
+                path.to_string(),
+                repository.description,
+                labels(&repository.labels),
+                immutable_tags(&repository.immutable_tags),
+                repository.quota_bytes.map(size),
+                time(repository.updated),
+            ],
+        )
+        .map_err(failed("update a repository"))?;
+    if changed == 0 {
+        return Ok(Err(RepositoryRefusal::Unknown { path: path.clone() }));
+    }
+    let told = Told::of_repository(path, actor, repository.updated);
+    events::tell(connection, &told, &EventKind::RepositoryUpdated)?;
+    Ok(Ok(()))
+}
+
+/// A row of [`COLUMNS`].
+struct Columns {
+    path: String,
+    format: String,
+    mode: String,
+    description: String,
+    labels: String,
+    immutable_tags: String,
+    quota_bytes: Option<i64>,
+    created: i64,
+    updated: i64,
+}
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok(Columns {
+        path: row.get(0)?,
+        format: row.get(1)?,
+        mode: row.get(2)?,
+        description: row.get(3)?,
+        labels: row.get(4)?,
+        immutable_tags: row.get(5)?,
+        quota_bytes: row.get(6)?,
+        created: row.get(7)?,
+        updated: row.get(8)?,
+    })
+}
+
+fn from_columns(columns: Columns) -> Result<Repository, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged {
+        what: format!("{what} of {}", columns.path),
+    };
+    Ok(Repository {
+        path: parsed("a repository", &columns.path)?,
+        format: match columns.format.as_str() {
+            "docker" => Format::Docker,
+            _ => return Err(damaged("the format")),
+        },
+        mode: match columns.mode.as_str() {
+            "standard" => Mode::Standard,
+            _ => return Err(damaged("the mode")),
+        },
+        labels: serde_json::from_str(&columns.labels).map_err(|_| damaged("the labels"))?,
+        immutable_tags: from_immutable_tags(&columns.immutable_tags)?,
+        quota_bytes: columns.quota_bytes.map(from_size).transpose()?,
+        created: from_time(columns.created)?,
+        updated: from_time(columns.updated)?,
+        description: columns.description,
+    })
+}
+
+fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Docker => "docker",
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Standard => "standard",
+    }
+}
+
+fn labels(labels: &BTreeMap<String, String>) -> String {
+    let object = labels
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into()));
+    serde_json::Value::Object(object.collect()).to_string()
+}

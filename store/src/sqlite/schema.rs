@@ -1,0 +1,120 @@
+//! The tables, and how an older file becomes a current one.
+//!
+//! Times are microseconds since 1970, digests `ALGORITHM:HEX`. One shape for SQLite and for a shared database: no
+//! trigger, nothing that only SQLite has but `WITHOUT ROWID`.
+
+use rusqlite::Connection;
+
+use super::failed;
+use crate::StoreError;
+
+/// The format that this program writes, kept in the file's `user_version`. Step N brings format N to N + 1.
+const STEPS: [&str; 1] = [FIRST];
+
+const FIRST: &str = "
+CREATE TABLE repository (
+    id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    project TEXT NOT NULL,
+    format TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    description TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    immutable_tags TEXT NOT NULL,
+    quota_bytes INTEGER,
+    linked_bytes INTEGER NOT NULL DEFAULT 0,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL
+) STRICT;
+CREATE INDEX repository_by_project ON repository (project, path);
+
+CREATE TABLE package (
+    id INTEGER PRIMARY KEY,
+    repository INTEGER NOT NULL REFERENCES repository ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    UNIQUE (repository, name)
+) STRICT;
+
+-- Bytes, once per digest, and the object that holds them.
+CREATE TABLE blob (
+    digest TEXT PRIMARY KEY,
+    storage_key TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who may read a blob.
+CREATE TABLE link (
+    package INTEGER NOT NULL REFERENCES package ON DELETE CASCADE,
+    digest TEXT NOT NULL REFERENCES blob,
+    PRIMARY KEY (package, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX link_by_digest ON link (digest, package);
+
+CREATE TABLE manifest (
+    id INTEGER PRIMARY KEY,
+    package INTEGER NOT NULL REFERENCES package ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    artifact_type TEXT,
+    subject TEXT,
+    size_bytes INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    UNIQUE (package, digest)
+) STRICT;
+CREATE INDEX manifest_by_subject ON manifest (package, subject, digest) WHERE subject IS NOT NULL;
+
+-- What a manifest names: 'blob' or 'child'.
+CREATE TABLE reference (
+    manifest INTEGER NOT NULL REFERENCES manifest ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    PRIMARY KEY (manifest, digest, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reference_by_digest ON reference (digest, manifest);
+
+CREATE TABLE tag (
+    package INTEGER NOT NULL REFERENCES package ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    manifest INTEGER NOT NULL REFERENCES manifest ON DELETE CASCADE,
+    updated INTEGER NOT NULL,
+    PRIMARY KEY (package, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_by_manifest ON tag (manifest, name);
+
+-- Names and not numbers, since what it tells of may be gone.
+CREATE TABLE event (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    package TEXT,
+    tag TEXT,
+    from_digest TEXT,
+    to_digest TEXT
+) STRICT;
+CREATE INDEX event_by_tag ON event (repository, package, tag, sequence) WHERE tag IS NOT NULL;
+";
+
+/// Makes the tables, or the steps that an older file lacks, in one transaction.
+pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
+    let error = failed("bring the database up to date");
+    let transaction = connection.transaction().map_err(&error)?;
+    let found: u32 = transaction
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(&error)?;
+    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for step in STEPS.iter().skip(found as usize) {
+        transaction.execute_batch(step).map_err(&error)?;
+    }
+    transaction
+        .pragma_update(None, "user_version", known)
+        .map_err(&error)?;
+    transaction.commit().map_err(&error)
+}

@@ -1,0 +1,142 @@
+//! Tags: names of manifests within a package.
+
+use oci::{Digest, Tag};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failed;
+use super::manifests::{Place, row_of};
+use super::values::{from_immutable_tags, limit as column_limit, package_id, parsed, time};
+use crate::{EventKind, PackagePath, PutRefusal, StoreError, TagMove};
+
+/// Whether a tag is set, immutable, and names something else than `to`.
+pub(super) fn is_fixed(
+    connection: &Connection,
+    place: &Place<'_>,
+    tag: &Tag,
+    to: Option<&Digest>,
+) -> Result<bool, StoreError> {
+    if named(connection, place.id, tag)?.is_none_or(|now| Some(&now) == to) {
+        return Ok(false);
+    }
+    let patterns: String = connection
+        .prepare_cached("SELECT immutable_tags FROM repository WHERE path = ?1")
+        .and_then(|mut statement| {
+            statement.query_row([place.package.repository.to_string()], |row| row.get(0))
+        })
+        .map_err(failed("look up immutable tags"))?;
+    Ok(from_immutable_tags(&patterns)?.contains(tag.as_str()))
+}
+
+/// Sets a tag on the manifest in row `to.0`; an event is written only when that changes something.
+pub(super) fn set(
+    connection: &Connection,
+    place: &Place<'_>,
+    tag: &Tag,
+    to: (i64, &Digest),
+) -> Result<(), StoreError> {
+    let from = named(connection, place.id, tag)?;
+    if from.as_ref() == Some(to.1) {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO tag (package, name, manifest, updated) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (package, name) DO UPDATE SET manifest = excluded.manifest, updated = excluded.updated",
+        )
+        .and_then(|mut statement| statement.execute(params![place.id, tag.as_str(), to.0, time(place.now)]))
+        .map_err(failed("set a tag"))?;
+    let (tag, to) = (tag.clone(), *to.1);
+    place.tell(connection, &EventKind::TagSet { tag, from, to })
+}
+
+pub(super) fn move_to(
+    connection: &Connection,
+    place: &Place<'_>,
+    tag_move: &TagMove,
+) -> Result<Result<(), PutRefusal>, StoreError> {
+    let TagMove { tag, to } = tag_move;
+    let Some(row) = row_of(connection, place.id, to)? else {
+        return Ok(Err(PutRefusal::ManifestUnknown { digest: *to }));
+    };
+    if is_fixed(connection, place, tag, Some(to))? {
+        return Ok(Err(PutRefusal::TagImmutable { tag: tag.clone() }));
+    }
+    set(connection, place, tag, (row, to))?;
+    connection
+        .prepare_cached("UPDATE manifest SET updated = max(updated, ?2) WHERE id = ?1")
+        .and_then(|mut statement| statement.execute(params![row, time(place.now)]))
+        .map_err(failed("set a tag"))?;
+    Ok(Ok(()))
+}
+
+pub(super) fn delete(
+    connection: &Connection,
+    place: &Place<'_>,
+    tag: &Tag,
+) -> Result<Result<bool, PutRefusal>, StoreError> {
+    let Some(from) = named(connection, place.id, tag)? else {
+        return Ok(Ok(false));
+    };
+    if is_fixed(connection, place, tag, None)? {
+        return Ok(Err(PutRefusal::TagImmutable { tag: tag.clone() }));
+    }
+    connection
+        .prepare_cached("DELETE FROM tag WHERE package = ?1 AND name = ?2")
+        .and_then(|mut statement| statement.execute(params![place.id, tag.as_str()]))
+        .map_err(failed("delete a tag"))?;
+    place.tell(
+        connection,
+        &EventKind::TagDeleted {
+            tag: tag.clone(),
+            from,
+        },
+    )?;
+    Ok(Ok(true))
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    package: &PackagePath,
+    after: &str,
+    limit: usize,
+) -> Result<Option<Vec<Tag>>, StoreError> {
+    let Some(id) = package_id(connection, package)? else {
+        return Ok(None);
+    };
+    let rows: Vec<String> = connection
+        .prepare_cached("SELECT name FROM tag WHERE package = ?1 AND name > ?2 ORDER BY name LIMIT ?3")
+        .and_then(|mut statement| {
+            statement
+                .query_map(params![id, after, column_limit(limit)], |row| row.get(0))?
+                .collect()
+        })
+        .map_err(failed("list tags"))?;
+    rows.iter()
+        .map(|tag| parsed("a tag", tag))
+        .collect::<Result<Vec<_>, _>>()
+        .map(Some)
+}
+
+pub(super) fn of_manifest(connection: &Connection, manifest: i64) -> Result<Vec<Tag>, StoreError> {
+    let rows: Vec<String> = connection
+        .prepare_cached("SELECT name FROM tag WHERE manifest = ?1 ORDER BY name")
+        .and_then(|mut statement| statement.query_map([manifest], |row| row.get(0))?.collect())
+        .map_err(failed("list the tags of a manifest"))?;
+    rows.iter().map(|tag| parsed("a tag", tag)).collect()
+}
+
+/// What a tag names.
+fn named(connection: &Connection, package: i64, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+    let digest: Option<String> = connection
+        .prepare_cached(
+            "SELECT manifest.digest FROM tag JOIN manifest ON manifest.id = tag.manifest
+             WHERE tag.package = ?1 AND tag.name = ?2",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![package, tag.as_str()], |row| row.get(0))
+                .optional()
+        })
+        .map_err(failed("look up a tag"))?;
+    digest.map(|digest| parsed("a digest", &digest)).transpose()
+}
