@@ -11,7 +11,7 @@ use crate::{Findings, steps};
 
 /// The rooms from the ground up, each with the rooms it may stand on directly. `testkit` is for tests
 /// alone and may be named only as a dev-dependency.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("oci", &[]),
     ("archive", &[]),
     ("progress", &[]),
@@ -33,6 +33,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ),
     ("inspect", &["archive", "client", "oci", "progress"]),
     ("store", &["oci"]),
+    ("registry", &["oci", "store"]),
     (
         "cli",
         &[
