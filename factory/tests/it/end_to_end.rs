@@ -42,7 +42,7 @@ pub(crate) struct Outcome {
 
 /// Locks against the mirror, which [`Signer::Archive`] must have signed, and builds what was locked.
 pub(crate) async fn lock_and_build(wish: Wish, server: &TestServer) -> Result<Outcome, Box<dyn Error>> {
-    let cache = Cache::open(wish.cache)?;
+    let cache = Cache::open(wish.cache.clone())?;
     let progress = Arc::new(progress::Silent);
     // A day after the date of test archives.
     let now: Timestamp = "2026-01-02T00:00:00Z".parse()?;
@@ -71,31 +71,7 @@ pub(crate) async fn lock_and_build(wish: Wish, server: &TestServer) -> Result<Ou
         progress: progress.clone(),
     };
     let locked = lock(&request, &locking).await?.locked.lock;
-    let image = |plan| ImageRequest {
-        plan,
-        architectures: wish.architectures.clone(),
-        form: Form::of(wish.architectures.len()),
-    };
-    let location = Location::OciLayout {
-        dir: wish.layout,
-        tag: None,
-    };
-    let request = BuildRequest {
-        images: wish.plans.into_iter().map(image).collect(),
-        lock: Arc::new(locked.clone()),
-        outputs: vec![Output {
-            sink: Arc::from(location.open_sink()?),
-            label: location.to_string(),
-            tag: None,
-        }],
-        options: BuildOptions {
-            layers: None,
-            encoder: Encoder::Gzip,
-            sbom: SbomPolicy::None,
-            date: None,
-            failures: FailurePolicy::Stop,
-        },
-    };
+    let request = build_request(wish, Arc::new(locked.clone()))?;
     let services = Services {
         packages: Arc::new(ArchivePackages {
             archives,
@@ -108,4 +84,32 @@ pub(crate) async fn lock_and_build(wish: Wish, server: &TestServer) -> Result<Ou
     };
     let report = build(request, &services).await?;
     Ok(Outcome { lock: locked, report })
+}
+
+fn build_request(wish: Wish, lock: Arc<Lock>) -> Result<BuildRequest, Box<dyn Error>> {
+    let image = |plan| ImageRequest {
+        plan,
+        architectures: wish.architectures.clone(),
+        form: Form::of(wish.architectures.len()),
+    };
+    let location = Location::OciLayout {
+        dir: wish.layout,
+        tag: None,
+    };
+    Ok(BuildRequest {
+        images: wish.plans.into_iter().map(image).collect(),
+        lock,
+        outputs: vec![Output {
+            sink: Arc::from(location.open_sink()?),
+            label: location.to_string(),
+            tag: None,
+        }],
+        options: BuildOptions {
+            layers: None,
+            encoder: Encoder::Gzip,
+            sbom: SbomPolicy::None,
+            date: None,
+            failures: FailurePolicy::Stop,
+        },
+    })
 }
