@@ -8,7 +8,7 @@
 #
 # This is for architectures whose signed indexes the mirror does not serve: `lightship` refuses those, and rightly. The
 # packages here are TEST MATERIAL ONLY. They come over plain HTTP from the mirror that this machine's APT sources name,
-# and nothing vouches for them: their SHA-256 is compared with an index that does not match any signature, which finds
+# and nothing vouches for them: their SHA-256 is compared with an index whose signature is not checked, which finds
 # broken downloads and nothing else. Where the pool lacks what the index says, an older file from the pool is taken
 # as it is. Never ship an image that this makes.
 #
