@@ -21,6 +21,7 @@ mod error;
 mod guard;
 mod housekeeping;
 mod key;
+mod tag;
 mod writer;
 
 use std::fs::{self, File};
@@ -101,10 +102,29 @@ impl Cache {
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: PathBuf) -> Result<Cache, CacheError> {
+        let ours = tag::may_be_ours(&root);
         let temporary = root.join(TEMPORARY);
         fs::create_dir_all(&temporary)
             .map_err(|source| CacheError::io("create directory", &temporary, source))?;
+        if ours {
+            tag::write(&root)?;
+        }
         Ok(Cache { root })
+    }
+
+    /// The cache at `root` if there is one; nothing is made.
+    ///
+    /// # Errors
+    /// When something is there that no cache made: it must not be cleaned.
+    pub fn find(root: PathBuf) -> Result<Option<Cache>, CacheError> {
+        match tag::look(&root)? {
+            tag::Found::Nothing => Ok(None),
+            tag::Found::Cache => Ok(Some(Cache { root })),
+            tag::Found::SomethingElse => Err(CacheError::NotACache {
+                path: root,
+                tag: tag::NAME,
+            }),
+        }
     }
 
     /// The directory of the cache.

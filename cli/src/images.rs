@@ -17,7 +17,18 @@ pub(crate) fn open_source(location: &Location) -> Result<Box<dyn Source>, Failur
 
 /// Opens a place for images.
 pub(crate) fn open_sink(location: &Location) -> Result<Box<dyn Sink>, Failure> {
-    location.open_sink().map_err(|error| unopened(location, error))
+    location.open_sink().map_err(|error| {
+        let kind = kind_of_unopened(&error);
+        Failure::new(kind, format!("cannot write to {location}"), error)
+    })
+}
+
+/// Refuses a medium that this release does not write to, so that nobody waits for work that comes to nothing.
+pub(crate) fn check_medium(location: &Location) -> Result<(), Failure> {
+    match location {
+        Location::Registry(_) | Location::RegistryPrefix { .. } => open_sink(location).map(drop),
+        Location::OciLayout { .. } | Location::OciArchive { .. } | Location::DockerArchive { .. } => Ok(()),
+    }
 }
 
 /// The manifest or index that `location` means.
@@ -39,7 +50,24 @@ pub(crate) fn unread(location: &Location, error: SourceError) -> Failure {
 }
 
 fn unopened(location: &Location, error: OpenError) -> Failure {
-    Failure::new(Kind::Usage, format!("cannot open {location}"), error)
+    Failure::new(kind_of_unopened(&error), format!("cannot read {location}"), error)
+}
+
+/// A path that leads nowhere was written wrongly; a disk that is full, failing or closed to us is something outside.
+fn kind_of_unopened(error: &OpenError) -> Kind {
+    use std::io::ErrorKind;
+    match error {
+        OpenError::Io { source, .. } => match source.kind() {
+            ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+            | ErrorKind::Other => Kind::Usage,
+            _ => Kind::Outside,
+        },
+        _ => Kind::Usage,
+    }
 }
 
 /// Opens the image of `location` for `platform`, else this machine's.

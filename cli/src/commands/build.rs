@@ -113,7 +113,10 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     match arguments.format.format {
         Format::Json => output::json(&build_report::document(&report.built, started.elapsed()))?,
         Format::Text => {
-            output::data(build_report::text(&report.built, !arguments.output.is_empty()).as_bytes())?
+            output::data(build_report::text(&report.built).as_bytes())?;
+            if arguments.output.is_empty() && !report.built.images.is_empty() {
+                workshop.note("nothing was written; name a target, such as -o oci:DIR");
+            }
         }
     }
     if failed {
@@ -182,7 +185,7 @@ impl Wish {
         let outputs = arguments
             .output
             .iter()
-            .map(open_output)
+            .map(|location| open_output(location, &self.images))
             .collect::<Result<Vec<_>, _>>()?;
         let packages = packages::source(
             workshop,
@@ -257,8 +260,8 @@ fn check_outputs(outputs: &[Location], images: &[ImageRequest]) -> Result<(), Fa
             ))
             .hint("leave the tag away to have them tagged NAME-VARIANT"));
         }
-        let is_docker = matches!(output, Location::DockerArchive { .. });
-        if is_docker && images.iter().any(|image| image.architectures.len() > 1) {
+        images::check_medium(output)?;
+        if output.takes_one_platform() && images.iter().any(|image| image.architectures.len() > 1) {
             return Err(
                 Failure::usage(format!("{output} takes one platform, and several were asked for"))
                     .hint("name one with --arch, or write an oci-archive"),
@@ -268,12 +271,19 @@ fn check_outputs(outputs: &[Location], images: &[ImageRequest]) -> Result<(), Fa
     Ok(())
 }
 
-fn open_output(location: &Location) -> Result<Output, Failure> {
+fn open_output(location: &Location, images: &[ImageRequest]) -> Result<Output, Failure> {
     let sink = images::open_sink(location)?;
+    // `docker load` takes the name for that of a repository: a bare variant would become `latest:latest`.
+    let of_image = match (location, images) {
+        (Location::DockerArchive { .. }, [image]) => {
+            Some(format!("{}:{}", image.plan.name, image.plan.variant))
+        }
+        _ => None,
+    };
     Ok(Output {
         sink: sink.into(),
         label: location.to_string(),
-        tag: location.name(),
+        tag: location.name().or(of_image),
     })
 }
 
