@@ -74,6 +74,7 @@ pub(crate) enum Command {
     Diff(commands::diff::Arguments),
     Test(commands::test::Arguments),
     Copy(commands::copy::Arguments),
+    Serve(commands::serve::Arguments),
     Cache(commands::cache::Arguments),
     Completions(commands::completions::Arguments),
     #[command(hide = true)]

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub(crate) const LIGHTSHIP_DEBIAN_MIRROR: &str = "LIGHTSHIP_DEBIAN_MIRROR";
 /// Where caches live, by the XDG base directory specification.
 pub(crate) const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// Where data lives, by the same specification.
+pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 /// The user's home directory; `$HOME/.cache` is the cache when `XDG_CACHE_HOME` is not set.
 pub(crate) const HOME: &str = "HOME";
 /// Any value but the empty one turns colours off: <https://no-color.org>.
@@ -25,6 +27,7 @@ pub(crate) const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
 pub(crate) struct Environment {
     pub(crate) debian_mirror: Option<String>,
     pub(crate) cache_home: Option<PathBuf>,
+    pub(crate) data_home: Option<PathBuf>,
     pub(crate) home: Option<PathBuf>,
     pub(crate) no_color: bool,
     pub(crate) source_date_epoch: Option<String>,
@@ -38,10 +41,8 @@ impl Environment {
         let first = |names: &[&str]| names.iter().find_map(|name| text(name));
         Environment {
             debian_mirror: text(LIGHTSHIP_DEBIAN_MIRROR),
-            // The specification tells to ignore a relative path.
-            cache_home: value(XDG_CACHE_HOME)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute()),
+            cache_home: absolute(XDG_CACHE_HOME),
+            data_home: absolute(XDG_DATA_HOME),
             home: value(HOME).map(PathBuf::from),
             no_color: value(NO_COLOR).is_some(),
             source_date_epoch: text(SOURCE_DATE_EPOCH),
@@ -59,6 +60,11 @@ impl Environment {
 )]
 fn value(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// A directory of the XDG specification, which tells to ignore a relative path.
+fn absolute(name: &str) -> Option<PathBuf> {
+    value(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 fn text(name: &str) -> Option<String> {

@@ -45,6 +45,8 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "inspect",
             "oci",
             "progress",
+            "registry",
+            "store",
             "transport",
         ],
     ),

@@ -11,6 +11,7 @@ pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod lock;
 pub(crate) mod ls;
+pub(crate) mod serve;
 pub(crate) mod test;
 
 use crate::arguments::Command;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Test(arguments) => test::run(&arguments, settings),
         Command::Copy(arguments) => copy::run(&arguments, settings),
+        Command::Serve(arguments) => serve::run(&arguments, settings),
         Command::Cache(arguments) => cache::run(&arguments, settings),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
