@@ -133,7 +133,13 @@ async fn put(
         }
     };
     let subject = manifest.subject().map(|subject| subject.digest);
-    let new = new_manifest(&manifest, digest, bytes, tags, registry.options().sparse_indexes);
+    let new = new_manifest(
+        &manifest,
+        digest,
+        bytes,
+        tags,
+        registry.options().sparse_manifests,
+    );
     let stored = registry
         .metadata()
         .put_manifest(package, &new, &call.principal.actor(), registry.now())
@@ -173,7 +179,14 @@ fn new_manifest(
                 .iter()
                 .filter(|layer| !layer.media_type.is_nondistributable());
             for blob in std::iter::once(&image.config).chain(layers) {
-                name(blob.digest, store::Reference::Blob);
+                name(
+                    blob.digest,
+                    if sparse {
+                        store::Reference::SparseBlob
+                    } else {
+                        store::Reference::Blob
+                    },
+                );
                 size_bytes = size_bytes.saturating_add(blob.size);
             }
         }
@@ -194,7 +207,12 @@ fn new_manifest(
         digest,
         bytes,
         media_type: manifest.media_type().clone(),
-        artifact_type: manifest.artifact_type().map(ToString::to_string),
+        // Spec: distribution-spec "Listing Referrers": of an image without one, the type of its configuration.
+        artifact_type: match manifest.parsed() {
+            Parsed::Image(image) => Some(image.artifact_type.as_ref().unwrap_or(&image.config.media_type)),
+            Parsed::Index(index) => index.artifact_type.as_ref(),
+        }
+        .map(ToString::to_string),
         subject: manifest.subject().map(|subject| subject.digest),
         references,
         size_bytes,

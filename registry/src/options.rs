@@ -45,8 +45,8 @@ pub struct Options {
     pub routes: HostRoutes,
     /// Who may write without a credential.
     pub writes: Writes,
-    /// Whether an index may name manifests that are not there.
-    pub sparse_indexes: bool,
+    /// Whether a manifest may name blobs and manifests that are not there. Naming them gives no access to them.
+    pub sparse_manifests: bool,
     /// How long a blob that nobody links or asks for is kept. A client that was told of a blob has this long to name it
     /// in a manifest.
     pub grace: Duration,

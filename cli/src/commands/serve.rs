@@ -39,9 +39,9 @@ pub(crate) struct Arguments {
     /// Let everybody who reaches the address push and delete
     #[arg(long)]
     anonymous_writes: bool,
-    /// Refuse indexes that name manifests which are not there
+    /// Take manifests that name blobs or manifests which are not there
     #[arg(long)]
-    no_sparse_indexes: bool,
+    sparse_manifests: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -94,7 +94,7 @@ fn registry_of(
         } else {
             Writes::ThisMachine
         },
-        sparse_indexes: !arguments.no_sparse_indexes,
+        sparse_manifests: arguments.sparse_manifests,
         grace: GRACE,
         limits: Limits::default(),
     };
