@@ -66,6 +66,9 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
     let told = refusal.told();
     let detail = match refusal {
         Refusal::Digest(error) => Value::from(error.to_string()),
+        Refusal::Manifest(error) => {
+            std::error::Error::source(error).map_or(Value::Null, |cause| cause.to_string().into())
+        }
         _ => Value::Null,
     };
     let document = serde_json::json!({
