@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oci::{Descriptor, Digest, Manifest, Parsed};
 use progress::{Progress, Task, Work};
 
 use crate::bounded::{self, Step};
+use crate::companion;
 use crate::{Sink, SinkError, Source, SourceError};
 
 /// How deep indexes may lie within indexes, and referrers upon referrers.
@@ -96,7 +98,7 @@ pub async fn copy(
     progress: &dyn Progress,
 ) -> Result<Copied, CopyError> {
     let plan = Plan::make(source, descriptor, options.referrers).await?;
-    let missing = plan.missing_blobs(sink).await?;
+    let missing = plan.missing_blobs(sink, options.blobs_at_once.get()).await?;
     let copied = Copied {
         digest: descriptor.digest,
         manifests: plan.manifests.len(),
@@ -114,11 +116,11 @@ pub async fn copy(
 
     // A subject stands before its referrers, and gets its name after them.
     let referrers_follow = plan.manifests.len() > plan.root + 1;
-    for (position, manifest) in plan.manifests.iter().enumerate() {
+    for (position, (manifest, own_name)) in plan.manifests.iter().enumerate() {
         let name = name.filter(|_| position == plan.root && !referrers_follow);
-        sink.put_manifest(manifest, name).await?;
+        sink.put_manifest(manifest, name.or(own_name.as_deref())).await?;
     }
-    if let (true, Some(root)) = (referrers_follow && name.is_some(), plan.manifests.get(plan.root)) {
+    if let (true, Some((root, _))) = (referrers_follow && name.is_some(), plan.manifests.get(plan.root)) {
         sink.put_manifest(root, name).await?;
     }
     Ok(copied)
@@ -137,8 +139,9 @@ async fn copy_blob(
 
 /// Everything that one copy puts.
 struct Plan {
-    /// In the order to put them: children before their index, the root, then referrers.
-    manifests: Vec<Manifest>,
+    /// In the order to put them: children before their index, the root, then referrers. Some have a
+    /// name that they must keep.
+    manifests: Vec<(Manifest, Option<String>)>,
     /// Position of the manifest that was asked for.
     root: usize,
     blobs: BTreeMap<Digest, Descriptor>,
@@ -149,6 +152,7 @@ struct Walk<'s> {
     source: &'s dyn Source,
     /// With the depth of each.
     manifests: Vec<(Manifest, Digest, usize)>,
+    kept_tags: BTreeMap<Digest, String>,
     seen: BTreeSet<Digest>,
     bytes: usize,
     blobs: BTreeMap<Digest, Descriptor>,
@@ -164,6 +168,7 @@ impl Plan {
         let mut walk = Walk {
             source,
             manifests: Vec::new(),
+            kept_tags: BTreeMap::new(),
             seen: BTreeSet::new(),
             bytes: 0,
             blobs: BTreeMap::new(),
@@ -176,6 +181,9 @@ impl Plan {
             while let Some((_, digest, depth)) = walk.manifests.get(position) {
                 let (digest, depth) = (*digest, *depth);
                 for referrer in source.referrers(&digest).await? {
+                    if let Some(tag) = companion::kept_tag(&referrer) {
+                        walk.kept_tags.insert(referrer.digest, tag.to_owned());
+                    }
                     walk.follow(referrer, depth + 1).await?;
                 }
                 position += 1;
@@ -185,21 +193,32 @@ impl Plan {
             manifests: walk
                 .manifests
                 .into_iter()
-                .map(|(manifest, ..)| manifest)
+                .map(|(manifest, digest, _)| (manifest, walk.kept_tags.remove(&digest)))
                 .collect(),
             root,
             blobs: walk.blobs,
         })
     }
 
-    async fn missing_blobs(&self, sink: &dyn Sink) -> Result<Vec<&Descriptor>, SinkError> {
-        let mut missing = Vec::new();
-        for blob in self.blobs.values() {
-            if !sink.has_blob(blob).await? {
-                missing.push(blob);
-            }
-        }
-        Ok(missing)
+    async fn missing_blobs(&self, sink: &dyn Sink, at_once: usize) -> Result<Vec<&Descriptor>, SinkError> {
+        let missing: Vec<AtomicBool> = self.blobs.iter().map(|_| AtomicBool::new(false)).collect();
+        let steps = self
+            .blobs
+            .values()
+            .zip(&missing)
+            .map(|(blob, is_missing)| {
+                Box::pin(async move {
+                    is_missing.store(!sink.has_blob(blob).await?, Ordering::Relaxed);
+                    Ok(())
+                }) as Step<'_, SinkError>
+            })
+            .collect();
+        bounded::run(steps, at_once).await?;
+        let blobs = self.blobs.values().zip(&missing);
+        Ok(blobs
+            .filter(|(_, is_missing)| is_missing.load(Ordering::Relaxed))
+            .map(|(blob, _)| blob)
+            .collect())
     }
 }
 

@@ -253,6 +253,12 @@ impl Response {
         self.header("content-length")?.trim().parse().ok()
     }
 
+    /// How long the server asks to wait before the next attempt.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        asked_delay(self.inner.headers())
+    }
+
     /// Where a partial answer (206) begins, and how long the whole is where that is told.
     #[must_use]
     pub fn content_range(&self) -> Option<(u64, Option<u64>)> {

@@ -43,6 +43,22 @@ impl Url {
         Url(joined)
     }
 
+    /// The same URL with a slash at its end, where a protocol asks for one.
+    #[must_use]
+    pub fn with_slash(&self) -> Url {
+        let mut directory = self.0.clone();
+        if let Ok(mut segments) = directory.path_segments_mut() {
+            segments.pop_if_empty().push("");
+        }
+        Url(directory)
+    }
+
+    /// The query, escaped as in the URL.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.0.query()
+    }
+
     /// The same URL with one more parameter in its query.
     #[must_use]
     pub fn with_parameter(&self, name: &str, value: &str) -> Url {
@@ -206,6 +222,8 @@ mod tests {
             assert!(!resolved(other).is_same_origin(&url), "{other}");
         }
         assert!(url.resolve("ftp://a/").is_err());
+        assert_eq!(resolved("/u").with_slash().to_string(), "http://a:5000/u/");
+        assert_eq!(resolved("/u/").with_slash().to_string(), "http://a:5000/u/");
         assert_eq!(
             resolved("/u?s=1")
                 .with_parameter("digest", "sha256:a")
