@@ -7,25 +7,30 @@ use serde::Serialize;
 
 use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Outcome};
+use crate::images::Media;
 use crate::progress_display::ProgressDisplay;
+use crate::registry_options::RegistryOptions;
 use crate::settings::Settings;
 use crate::{images, output, runtime};
 
 /// Copy an image from one place to another, byte for byte
 ///
-/// Indexes come with all their platforms, and what refers to the image (SBOMs, signatures) comes along.
+/// Indexes come with all their platforms, and what refers to the image (SBOMs, signatures, cosign's tags) comes along.
+/// Only what the target lacks is sent; within one registry, layers are mounted and not sent at all.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]
     image: Location,
     /// Where to: the same forms; the tag stays the same when none is given
     target: Location,
-    /// Copy every tag of IMAGE's place
+    /// Copy every tag of IMAGE's place; TARGET is then a layout, an archive, or a repository without a tag
     #[arg(long)]
     all_tags: bool,
     /// Leave out what refers to the image
     #[arg(long)]
     no_referrers: bool,
+    #[command(flatten)]
+    registry: RegistryOptions,
     #[command(flatten)]
     format: FormatOption,
 }
@@ -47,7 +52,8 @@ struct Copied {
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
-    if arguments.all_tags && !arguments.target.takes_several() {
+    let is_repository = |place: &Location| matches!(place, Location::Registry(_)) && place.name().is_none();
+    if arguments.all_tags && !arguments.target.takes_several() && !is_repository(&arguments.target) {
         return Err(Failure::usage(format!(
             "{} takes one image, and --all-tags may be several",
             arguments.target
@@ -73,8 +79,9 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
 }
 
 async fn copy(arguments: &Arguments, settings: &Settings) -> Result<Report, Failure> {
-    let source = images::open_source(&arguments.image)?;
-    let sink = images::open_sink(&arguments.target)?;
+    let media = Media::new(&arguments.registry, settings);
+    let source = media.open_source(&arguments.image)?;
+    let sink = media.open_sink(&arguments.target)?;
     let mut copied = Vec::new();
     for (tag, descriptor) in wanted(arguments, source.as_ref()).await? {
         copied.push(
@@ -104,7 +111,8 @@ async fn copy_one(
     (tag, descriptor): (Option<String>, &Descriptor),
 ) -> Result<Copied, Failure> {
     let display = ProgressDisplay::new(settings);
-    let referrers = if arguments.no_referrers {
+    // A docker archive holds images only.
+    let referrers = if arguments.no_referrers || arguments.target.takes_one_platform() {
         Referrers::Skip
     } else {
         Referrers::Include
