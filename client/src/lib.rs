@@ -48,6 +48,7 @@ mod spool;
 mod tar_index;
 
 pub use blob::{BlobRead, BlobReader, RangeReader};
+pub use companion::TagKind;
 pub use copy::{
     Copied, CopyError, CopyOptions, INDEX_DEPTH_MAX, MANIFESTS_BYTES_MAX, MANIFESTS_MAX, Referrers, copy,
 };

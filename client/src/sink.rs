@@ -33,6 +33,15 @@ pub trait Sink: Send + Sync {
     /// When that cannot be found out.
     async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, SinkError>;
 
+    /// Whether a manifest is there, and with it everything that it names: then nothing of it need be put
+    /// again. A medium that cannot tell cheaply says no.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn has_manifest(&self, _digest: &Digest) -> Result<bool, SinkError> {
+        Ok(false)
+    }
+
     /// Writes a blob; does nothing if it is there.
     ///
     /// # Errors
@@ -143,6 +152,17 @@ pub enum SinkError {
         /// The archive.
         path: PathBuf,
     },
+}
+
+impl SinkError {
+    /// Whether the same may succeed when the content is read again from its start: the connection broke,
+    /// or the registry lost the upload.
+    pub(crate) fn is_interruption(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_transient() || matches!(error.status(), Some(401 | 404)),
+            _ => false,
+        }
+    }
 }
 
 impl From<RegistryError> for SinkError {

@@ -1,7 +1,7 @@
 //! `lightship copy`: an image from one place to another, as it is.
 
 use clap::Args;
-use client::{CopyOptions, Location, Referrers, Sink, Source};
+use client::{CopyOptions, Location, Referrers, Sink, Source, TagKind};
 use oci::Descriptor;
 use serde::Serialize;
 
@@ -148,8 +148,15 @@ async fn wanted(
         let tags = source.tags().await;
         let tags =
             tags.map_err(|error| Failure::outside(format!("cannot list {}", arguments.image), error))?;
+        let wanted = |tag: &str| match TagKind::of(tag) {
+            TagKind::Image => true,
+            // Referrers are listed anew where they go.
+            TagKind::Referrers => false,
+            TagKind::Companion => !arguments.no_referrers,
+        };
         return Ok(tags
             .into_iter()
+            .filter(|(tag, _)| wanted(tag))
             .map(|(tag, descriptor)| (Some(tag), descriptor))
             .collect());
     }

@@ -225,6 +225,11 @@ impl Sink for RegistrySink {
         Ok(is_there)
     }
 
+    async fn has_manifest(&self, digest: &Digest) -> Result<bool, SinkError> {
+        let head = self.repository.head_manifest(&digest.to_string()).await?;
+        Ok(head.is_some_and(|head| head.digest == Some(*digest)))
+    }
+
     async fn put_blob(&self, descriptor: &Descriptor, content: BlobRead) -> Result<(), SinkError> {
         let mut content = Content::new(content);
         let mut way = Way::Patch;
