@@ -89,8 +89,10 @@ async fn an_image_goes_there_and_back_with_everything() {
     for has_referrers in [true, false] {
         let registry = FakeRegistry::start();
         registry.state().has_referrers = has_referrers;
-        let mut memory = Memory::default();
-        memory.streams = has_referrers;
+        let mut memory = Memory {
+            streams: has_referrers,
+            ..Memory::default()
+        };
         let amd64 = memory.image("amd64", &[b"shared", b"amd64"]);
         let arm64 = memory.image("arm64", &[b"shared", b"arm64"]);
         let index = memory.index(vec![amd64.clone(), arm64]);
@@ -254,8 +256,10 @@ async fn an_upload_that_breaks_off_is_begun_anew() {
         .unwrap();
     assert_eq!((registry.log("POST").len(), registry.log("PATCH").len()), (3, 3));
     // A stream cannot be read again by the sink, but the copy can open it again.
-    let mut memory = Memory::default();
-    memory.streams = true;
+    let mut memory = Memory {
+        streams: true,
+        ..Memory::default()
+    };
     let image = memory.image("amd64", &[b"1"]);
     registry.fault("PATCH", Fault::Drop(1));
     copy(&memory, &image, &*sink(&registry, "b"), Some("x")).await;
@@ -311,10 +315,7 @@ async fn credentials_go_to_nobody_else() {
     );
     let source = registries.open_source(&place(&registry, "a")).unwrap();
     assert_eq!(blob_bytes(&*source, &blob()).await, BLOB);
-    assert_eq!(
-        registry.log("GET /v2/a/blobs/")[0].ends_with(&format!("auth=Basic {AUTH}")),
-        true
-    );
+    assert!(registry.log("GET /v2/a/blobs/")[0].ends_with(&format!("auth=Basic {AUTH}")));
     assert_eq!(other.log(""), ["GET /storage?signature=s"]);
     // An upload that goes on elsewhere.
     registry.state().uploads_at = Some(format!("http://{}", other.host()));
