@@ -110,7 +110,7 @@ impl Failure {
         for cause in self.causes() {
             output::talk(&format!("  caused by: {}", cause.replace('\n', "\n    ")));
         }
-        let hints: Vec<String> = self.hints.iter().cloned().chain(self.login_hint()).collect();
+        let hints: Vec<String> = self.hints.iter().cloned().chain(self.registry_hint()).collect();
         if !hints.is_empty() {
             output::talk("");
         }
@@ -120,10 +120,16 @@ impl Failure {
         ExitCode::from(self.kind.status())
     }
 
-    /// What helps when a registry wants credentials.
-    fn login_hint(&self) -> Option<String> {
-        let cause = self.cause.as_deref().filter(|_| self.suggests_login)? as &(dyn Error + 'static);
-        let host = RegistryError::within(cause)?.login_host()?;
+    /// What helps when a registry wants credentials, or no TLS.
+    fn registry_hint(&self) -> Option<String> {
+        let cause = self.cause.as_deref()? as &(dyn Error + 'static);
+        let error = RegistryError::within(cause)?;
+        if error.is_not_tls() {
+            return Some(
+                "it does not speak TLS; if that is meant to be so, say --plain-http HOST".to_owned(),
+            );
+        }
+        let host = error.login_host().filter(|_| self.suggests_login)?;
         Some(format!("run `lightship login {host}`"))
     }
 

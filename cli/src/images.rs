@@ -77,6 +77,17 @@ fn is_on_registry(location: &Location) -> bool {
     matches!(location, Location::Registry(_) | Location::RegistryPrefix { .. })
 }
 
+/// A digest follows from what is written, so nobody can ask for one.
+pub(crate) fn check_target(target: &Location) -> Result<(), Failure> {
+    match target {
+        Location::Registry(reference) if reference.digest().is_some() => Err(Failure::usage(format!(
+            "{target} cannot be written to: it names a digest"
+        ))
+        .hint("name a tag")),
+        _ => Ok(()),
+    }
+}
+
 /// The manifest or index that `location` means.
 pub(crate) async fn resolve(source: &dyn Source, location: &Location) -> Result<Descriptor, Failure> {
     source

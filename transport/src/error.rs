@@ -109,6 +109,23 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether TLS was spoken to a server that does not speak it.
+    pub fn is_not_tls(&self) -> bool {
+        let FetchError::NoAnswer { source, .. } = self else {
+            return false;
+        };
+        let mut next = std::error::Error::source(source);
+        while let Some(cause) = next {
+            let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let tls = within.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            if matches!(tls, Some(rustls::Error::InvalidMessage(_))) {
+                return true;
+            }
+            next = cause.source();
+        }
+        false
+    }
+
     /// Whether the server has no such file (404, 410, or no file on disk).
     pub fn is_missing(&self) -> bool {
         match self {

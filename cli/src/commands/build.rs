@@ -28,7 +28,7 @@ use crate::registry_options::RegistryOptions;
 use crate::selection::{self, Architectures, LockPlace, MissingLock};
 use crate::settings::Settings;
 use crate::workshop::Workshop;
-use crate::{output, packages, runtime};
+use crate::{images, output, packages, runtime};
 
 /// Build images from Debian packages
 ///
@@ -278,17 +278,21 @@ fn options(arguments: &Arguments, settings: &Settings) -> Result<BuildOptions, F
 }
 
 /// A target with a tag takes one image, and a docker archive one platform; said before any work.
-fn check_outputs(outputs: &[Location], images: &[ImageRequest]) -> Result<(), Failure> {
+fn check_outputs(outputs: &[Location], images_asked: &[ImageRequest]) -> Result<(), Failure> {
     for output in outputs {
-        if images.len() > 1 && !output.takes_several() {
+        images::check_target(output)?;
+        if images_asked.len() > 1 && !output.takes_several() {
             return Err(Failure::usage(format!(
                 "{output} takes one image, and {} were asked for",
-                images.len()
+                images_asked.len()
             ))
-            .hint("leave the tag away to have them tagged NAME-VARIANT"));
+            .hint(match output {
+                Location::Registry(_) => "write HOST/PREFIX/ to have them at PREFIX/NAME:VARIANT",
+                _ => "leave the tag away to have them tagged NAME-VARIANT",
+            }));
         }
         let is_docker = matches!(output, Location::DockerArchive { .. });
-        if is_docker && images.iter().any(|image| image.architectures.len() > 1) {
+        if is_docker && images_asked.iter().any(|image| image.architectures.len() > 1) {
             return Err(
                 Failure::usage(format!("{output} takes one platform, and several were asked for"))
                     .hint("name one with --arch, or write an oci-archive"),

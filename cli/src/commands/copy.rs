@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
             arguments.target
         )));
     }
+    images::check_target(&arguments.target)?;
     let report = runtime::block_on(copy(arguments, settings))??;
     match arguments.format.format {
         Format::Json => output::json(&report)?,
@@ -162,5 +163,10 @@ async fn wanted(
     }
     let descriptor = images::resolve(source, &arguments.image).await?;
     let name = arguments.target.name().or_else(|| arguments.image.name());
+    // Where registries have a name, everybody takes this one for granted.
+    let is_named =
+        |place: &Location| matches!(place, Location::Registry(reference) if reference.digest().is_none());
+    let needs_name = is_named(&arguments.image) || is_named(&arguments.target);
+    let name = name.or_else(|| needs_name.then(|| "latest".to_owned()));
     Ok(vec![(name, descriptor)])
 }

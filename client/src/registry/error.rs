@@ -98,6 +98,12 @@ impl RegistryError {
         }
     }
 
+    /// Whether the registry was spoken to with TLS and does not speak it.
+    #[must_use]
+    pub fn is_not_tls(&self) -> bool {
+        matches!(self, Self::Transport { source, .. } if source.is_not_tls())
+    }
+
     /// The HTTP status that the registry refused with.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

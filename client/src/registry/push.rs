@@ -66,26 +66,28 @@ impl RegistrySink {
     }
 
     /// Opens an upload; nothing when the registry had the blob in another repository, and has it here now.
-    async fn open_upload(&self, digest: &Digest) -> Result<Option<Url>, Failure> {
+    async fn open_upload(&self, attempted: &str, digest: &Digest) -> Result<Option<Url>, Failure> {
         let repository = &self.repository;
-        let attempted = format!("push blob {digest} to {}", repository.shown());
-        let mut url = repository.url("blobs/uploads").with_slash();
-        let mut scope = repository.scope.clone();
+        let url = repository.url("blobs/uploads").with_slash();
         if let Some(from) = self.mountable(digest) {
             let from = repository.registry.endpoint.api_name(&from);
-            url = url
-                .with_parameter("mount", &digest.to_string())
-                .with_parameter("from", &from);
-            scope = Scope::mount(&repository.api_name, &from);
+            let scope = Scope::mount(&repository.api_name, &from);
+            let parameters = url.with_parameter("mount", &digest.to_string());
+            let mount = Request::new(Method::Post, parameters.with_parameter("from", &from));
+            match repository.send_as(attempted, &scope, mount).await {
+                Ok(response) if response.status() == 201 => return Ok(None),
+                Ok(response) if response.status() == 202 => {
+                    return location(attempted, &response).map(Some).map_err(Failure::of);
+                }
+                // Whoever may not read there may still write here.
+                Ok(_) | Err(_) => {}
+            }
         }
-        let response = repository
-            .send_as(&attempted, &scope, Request::new(Method::Post, url))
-            .await;
+        let response = repository.send(attempted, Request::new(Method::Post, url)).await;
         let response = response.map_err(Failure::of)?;
         match response.status() {
-            201 => Ok(None),
-            202 => location(&attempted, &response).map(Some).map_err(Failure::of),
-            _ => Err(Failure::refused(&attempted, response).await),
+            202 => location(attempted, &response).map(Some).map_err(Failure::of),
+            _ => Err(Failure::refused(attempted, response).await),
         }
     }
 
@@ -96,10 +98,10 @@ impl RegistrySink {
 
     async fn upload(&self, descriptor: &Descriptor, content: BlobRead, way: Way) -> Result<(), Failure> {
         let digest = descriptor.digest;
-        let Some(upload) = self.open_upload(&digest).await? else {
+        let attempted = format!("push blob {digest} to {}", self.repository.shown());
+        let Some(upload) = self.open_upload(&attempted, &digest).await? else {
             return Ok(());
         };
-        let attempted = format!("push blob {digest} to {}", self.repository.shown());
         let (body, sent) = start_sending(descriptor, content);
         let (method, target) = match way {
             Way::Patch => (Method::Patch, upload.clone()),

@@ -96,7 +96,7 @@ impl Registry {
     }
 
     /// Sends a request with what the registry is known to want. When it answers 401, what it asks for is shown, once,
-    /// if the body can be sent again. Nothing is shown to another server, where uploads may lead.
+    /// if the body can be sent again; else the 401 is the answer. Nothing is shown to another server, where uploads may lead.
     pub(crate) async fn send(
         &self,
         errand: Errand<'_>,
@@ -111,8 +111,12 @@ impl Registry {
             return Ok(response);
         }
         let wanted = self.answer_challenge(errand, &response, shown.as_ref()).await?;
-        let (Some(mut again), Some(header)) = (again, wanted) else {
+        let Some(header) = wanted else {
             return Err(self.login_error(errand, shown.is_some(), response).await);
+        };
+        let Some(mut again) = again else {
+            // Whoever has the content sends it again, with the header that is known now.
+            return Ok(response);
         };
         again.authorization = Some(header);
         let response = self.exchange(errand, again).await?;

@@ -266,6 +266,35 @@ async fn an_upload_that_breaks_off_is_begun_anew() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_token_ends_is_begun_with_another() {
+    let registry = FakeRegistry::start();
+    registry.state().wants = Wants::AnonymousBearer;
+    let challenge = format!("Bearer realm=\"http://{}/token\"", registry.host());
+    let ended = Answer::new(401).header("WWW-Authenticate", &challenge);
+    registry.fault("PATCH", Fault::Answer(ended));
+    let content = BlobRead::Bytes(BLOB.to_vec());
+    sink(&registry, "a").put_blob(&blob(), content).await.unwrap();
+    assert_eq!(registry.log("GET /token").len(), 2);
+}
+
+#[tokio::test]
+async fn a_mount_that_is_refused_is_no_failure() {
+    let registry = FakeRegistry::start();
+    let registries = registries();
+    let content = || BlobRead::Bytes(BLOB.to_vec());
+    let open = |name: &str| registries.open_sink(&place(&registry, name)).unwrap();
+    open("a").put_blob(&blob(), content()).await.unwrap();
+    registry.fault("POST", Fault::Answer(Answer::new(403)));
+    open("b").put_blob(&blob(), content()).await.unwrap();
+    let posts = registry.log("POST /v2/b/");
+    assert!(
+        posts[0].ends_with(&format!("?mount={}&from=a", blob().digest)),
+        "{posts:?}"
+    );
+    assert_eq!(registry.log("PATCH").len(), 2);
+}
+
+#[tokio::test]
 async fn a_completion_whose_answer_is_lost_is_looked_for() {
     let registry = FakeRegistry::start();
     hold(&registry, "a");
