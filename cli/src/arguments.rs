@@ -18,7 +18,7 @@ const EXIT_STATUS: &str = "Exit status:
   0    done
   1    the thing asked about is not so (a test failed, images differ, a lock is out of date)
   2    wrong usage or a bad input file
-  3    something outside failed (network, mirror, disk)
+  3    something outside failed (network, mirror, registry, disk)
   255  a bug in lightship";
 
 /// Options that every command takes.
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Test(commands::test::Arguments),
     Copy(commands::copy::Arguments),
     Serve(commands::serve::Arguments),
+    Login(commands::login::Arguments),
+    Logout(commands::logout::Arguments),
     Cache(commands::cache::Arguments),
     Completions(commands::completions::Arguments),
     #[command(hide = true)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use transport::Proxies;
 
 use crate::arguments::{Global, ProgressMode};
 use crate::environment::Environment;
@@ -83,6 +84,16 @@ impl Settings {
                 Failure::usage("no data directory is known: neither XDG_DATA_HOME nor HOME is set")
                     .hint("name one with --data DIR")
             })
+    }
+
+    /// What the environment says of proxies.
+    pub(crate) fn proxies(&self) -> Proxies {
+        Proxies {
+            http: self.environment.http_proxy.clone(),
+            https: self.environment.https_proxy.clone(),
+            no_proxy: self.environment.no_proxy.clone(),
+            ..Proxies::default()
+        }
     }
 
     /// The date that SOURCE_DATE_EPOCH asks for, in seconds since 1970.

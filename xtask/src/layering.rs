@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("cache", &[]),
     ("transport", &["progress"]),
     ("debian", &["archive", "cache", "progress", "transport"]),
-    ("client", &["archive", "oci", "progress"]),
+    ("client", &["archive", "oci", "progress", "transport"]),
     (
         "factory",
         &[

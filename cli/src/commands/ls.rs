@@ -10,12 +10,15 @@ use serde::Serialize;
 
 use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Outcome};
+use crate::images::Media;
+use crate::registry_options::RegistryOptions;
+use crate::settings::Settings;
 use crate::{images, output, runtime};
 
 /// List the files of an image, without unpacking it
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]
     image: Location,
     /// A file or directory in it
     #[arg(default_value = "/")]
@@ -29,6 +32,8 @@ pub(crate) struct Arguments {
     /// Which platform of the image, such as arm64 or linux/arm/v7 [default: this machine's]
     #[arg(long)]
     platform: Option<Platform>,
+    #[command(flatten)]
+    registry: RegistryOptions,
     #[command(flatten)]
     format: FormatOption,
 }
@@ -56,9 +61,10 @@ struct File {
     sha256: Option<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let path = images::path_inside(&arguments.path)?;
-    let view = runtime::block_on(images::open_view(&arguments.image, arguments.platform.as_ref()))??;
+    let media = Media::new(&arguments.registry, settings);
+    let view = runtime::block_on(media.open_view(&arguments.image, arguments.platform.as_ref()))??;
     let files = select(&view, &path, arguments)?;
     match arguments.format.format {
         Format::Json => output::json(&Report {
