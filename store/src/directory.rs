@@ -43,9 +43,13 @@ impl DataDirectory {
             metadata: SqliteMetadata::open(&path.join("metadata.sqlite"))?,
             _lock: lock,
         };
-        File::open(path)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed)?;
+        // What is in it must not vanish with its own name, if it was made just now.
+        let absolute = std::path::absolute(path).map_err(failed)?;
+        for directory in absolute.ancestors().take(2) {
+            File::open(directory)
+                .and_then(|directory| directory.sync_all())
+                .map_err(failed)?;
+        }
         Ok(stores)
     }
 
