@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failed;
 use super::values::{
-    from_size, from_time, limit as column_limit, package_id, package_id_or_new, parsed, size, time,
+    forget_if_empty, from_size, from_time, limit as column_limit, package_id, package_id_or_new, parsed,
+    size, time,
 };
 use crate::{Blob, Committed, PackagePath, StoreError};
 
@@ -70,6 +71,7 @@ pub(super) fn commit(
         return Ok(Committed::RepositoryUnknown);
     };
     if let Some(quota_bytes) = exceeded_quota(connection, id, &blob.digest, blob.size)? {
+        forget_if_empty(connection, id)?;
         return Ok(Committed::OverQuota { quota_bytes });
     }
     let kept = connection
@@ -111,6 +113,7 @@ pub(super) fn mount(
         .map_err(failed("look up a blob"))?;
     // The client then uploads the blob, and is told there why that cannot be.
     if exceeded_quota(connection, id, digest, from_size(bytes)?)?.is_some() {
+        forget_if_empty(connection, id)?;
         return Ok(false);
     }
     link(connection, id, digest)?;
