@@ -170,13 +170,18 @@ pub(super) fn delete(
     for tag in named {
         place.tell(connection, &EventKind::TagDeleted { tag, from: *digest })?;
     }
-    // References and tags go with it.
+    remove_row(connection, row)?;
+    place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
+    Ok(Ok(true))
+}
+
+/// References and tags go with it.
+pub(super) fn remove_row(connection: &Connection, row: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached("DELETE FROM manifest WHERE id = ?1")
         .and_then(|mut statement| statement.execute([row]))
-        .map_err(failed("delete a manifest"))?;
-    place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
-    Ok(Ok(true))
+        .map(drop)
+        .map_err(failed("delete a manifest"))
 }
 
 const STORED: &str = "manifest.digest, manifest.media_type, manifest.artifact_type, manifest.bytes";
