@@ -42,7 +42,11 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     async fn read_upload(&self, upload: &UploadKey) -> Result<BlobContent, StoreError>;
 
     /// Makes the upload durable and then an object under `key`. Bytes and name survive a loss of power once this is
-    /// answered. The upload is gone after it.
+    /// answered. The upload is gone after it, and the object's age counts from here.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none, [`StoreError::Busy`] when somebody appends to it at this moment. After
+    /// a failure to make it durable the upload is gone as well: nothing can tell what of it would last.
     async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError>;
 
     /// Removes an upload; says whether there was one.
@@ -239,7 +243,7 @@ pub struct ObjectAge<K> {
     pub key: K,
     /// Its size, in bytes.
     pub size: u64,
-    /// Time since it was last written, by the store's own clock.
+    /// Time since it was last written, an object since it was sealed, by the store's own clock.
     pub idle: Duration,
 }
 

@@ -131,7 +131,7 @@ pub struct Version {
     pub size_bytes: u64,
     /// When it was first stored.
     pub created: Timestamp,
-    /// When it was last stored, or a tag last set on it.
+    /// When it was last stored, or a tag last set on it or taken from it.
     pub updated: Timestamp,
     /// Its tags, in bytewise order.
     pub tags: Vec<Tag>,

@@ -35,6 +35,7 @@ impl DataDirectory {
     /// [`StoreError::Damaged`] when it is a directory of something else.
     pub fn open(path: &Path) -> Result<DataDirectory, StoreError> {
         let failed = |source| StoreError::io("open the data directory", source);
+        let is_new = !path.exists();
         fs::create_dir_all(path).map_err(failed)?;
         let lock = take_lock(path)?;
         check_format(path)?;
@@ -43,9 +44,13 @@ impl DataDirectory {
             metadata: SqliteMetadata::open(&path.join("metadata.sqlite"))?,
             _lock: lock,
         };
-        File::open(path)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed)?;
+        // What is in it must not vanish with its own name, if it was made just now.
+        let absolute = std::path::absolute(path).map_err(failed)?;
+        for directory in absolute.ancestors().take(if is_new { 2 } else { 1 }) {
+            File::open(directory)
+                .and_then(|directory| directory.sync_all())
+                .map_err(failed)?;
+        }
         Ok(stores)
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{Append, BlobContent, BlobStore, ByteRange, ObjectAge, StorageKey, StoreError, UploadKey};
-use append::FileAppend;
+use append::{FileAppend, Turn};
 pub(crate) use disk::{Disk, RealDisk};
 
 /// Keeps blobs in a directory that no other process writes to.
@@ -29,6 +29,9 @@ pub(crate) struct Shared {
     disk: Box<dyn Disk>,
     /// Uploads that somebody appends to.
     growing: Mutex<HashSet<UploadKey>>,
+    /// Directories whose names this process has made durable. One that is merely there may have been made by a process
+    /// that was killed before it synced.
+    durable: Mutex<HashSet<PathBuf>>,
 }
 
 impl FileBlobStore {
@@ -46,9 +49,12 @@ impl FileBlobStore {
                 .and_then(|()| disk.sync_directory(Path::new("")))
                 .map_err(|source| StoreError::io("make the directories of the store", source))?;
         }
-        let growing = Mutex::default();
         Ok(FileBlobStore {
-            shared: Arc::new(Shared { disk, growing }),
+            shared: Arc::new(Shared {
+                disk,
+                growing: Mutex::default(),
+                durable: Mutex::default(),
+            }),
         })
     }
 
@@ -119,8 +125,13 @@ impl BlobStore for FileBlobStore {
     }
 
     async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError> {
-        let (from, to) = (upload_path(upload), object_path(key)?);
-        self.blocking(move |shared| shared.seal(&from, &to)).await
+        let (upload, to, store) = (upload.clone(), object_path(key)?, Arc::clone(&self.shared));
+        self.blocking(move |shared| {
+            let from = upload_path(&upload);
+            let _turn = Turn::take(store, upload)?;
+            shared.seal(&from, &to)
+        })
+        .await
     }
 
     async fn abort(&self, upload: &UploadKey) -> Result<bool, StoreError> {
@@ -198,7 +209,8 @@ impl Shared {
     fn seal(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
         const ACTION: &str = "make an object durable";
         let failed = |source| StoreError::io(ACTION, source);
-        if let Err(error) = self.disk.sync(from) {
+        // The grace time of an object begins here, however long ago its last byte came.
+        if let Err(error) = self.disk.renew(from).and_then(|()| self.disk.sync(from)) {
             if error.kind() == io::ErrorKind::NotFound {
                 return Err(missing("the upload"));
             }
@@ -206,17 +218,24 @@ impl Shared {
             return Err(failed(error));
         }
         let directory = to.parent().unwrap_or(Path::new(OBJECTS));
-        for (child, parent) in [
-            (directory.parent().unwrap_or(directory), Path::new(OBJECTS)),
-            (directory, directory.parent().unwrap_or(directory)),
-        ] {
-            if !self.disk.has_directory(child).map_err(failed)? {
-                self.disk.make_directory(child).map_err(failed)?;
-                self.disk.sync_directory(parent).map_err(failed)?;
-            }
-        }
+        let of_algorithm = directory.parent().unwrap_or(directory);
+        self.make_durable(of_algorithm, Path::new(OBJECTS))
+            .map_err(failed)?;
+        self.make_durable(directory, of_algorithm).map_err(failed)?;
         self.disk.rename(from, to).map_err(failed)?;
         self.disk.sync_directory(directory).map_err(failed)
+    }
+
+    /// Makes a directory whose name survives a loss of power.
+    fn make_durable(&self, directory: &Path, parent: &Path) -> io::Result<()> {
+        let durable = || self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if durable().contains(directory) {
+            return Ok(());
+        }
+        self.disk.make_directory(directory)?;
+        self.disk.sync_directory(parent)?;
+        durable().insert(directory.to_owned());
+        Ok(())
     }
 
     fn objects(

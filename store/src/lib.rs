@@ -16,10 +16,12 @@ mod error;
 mod resource;
 
 mod blobs;
+mod collection;
 mod content;
 mod events;
 mod metadata;
 mod repositories;
+mod scrub;
 
 mod directory;
 mod files;
@@ -27,6 +29,9 @@ mod sqlite;
 
 pub use blobs::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
+};
+pub use collection::{
+    Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk, collect,
 };
 pub use content::{
     Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery,
@@ -42,4 +47,5 @@ pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, Re
 pub use resource::{
     LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, ResourceError,
 };
+pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubReport, scrub};
 pub use sqlite::SqliteMetadata;

@@ -4,14 +4,17 @@
 //! state and wait for nobody (write-ahead log).
 
 mod blobs;
+mod collection;
 mod connection;
 mod content;
 mod events;
+mod inspection;
 mod manifests;
 mod repositories;
 mod schema;
 mod tags;
 mod values;
+mod walk;
 mod writer;
 
 use std::fmt;

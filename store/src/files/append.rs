@@ -14,14 +14,20 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// The only writer of one upload.
 pub(super) struct FileAppend {
-    file: Option<Box<dyn Growing>>,
+    open: Option<Open>,
     waiting: BytesMut,
     length: u64,
+}
+
+/// The file, and the turn that goes where it goes: a write that is still under way when its append was dropped keeps
+/// everybody else away, and so nothing follows bytes that somebody else has hashed.
+struct Open {
+    file: Box<dyn Growing>,
     _turn: Turn,
 }
 
-/// Nobody else appends to the upload while this is there.
-struct Turn {
+/// Nobody else appends to the upload, or seals it, while this is there.
+pub(super) struct Turn {
     store: Arc<Shared>,
     upload: UploadKey,
 }
@@ -47,10 +53,9 @@ impl FileAppend {
             .append(&path)
             .map_err(|source| StoreError::io(ACTION, source))?;
         Ok(FileAppend {
-            file: Some(file),
+            open: Some(Open { file, _turn: turn }),
             waiting: BytesMut::new(),
             length,
-            _turn: turn,
         })
     }
 
@@ -59,17 +64,18 @@ impl FileAppend {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let Some(mut file) = self.file.take() else {
+        let Some(mut open) = self.open.take() else {
             return Err(missing("the upload"));
         };
         let piece = self.waiting.split().freeze();
         let count = piece.len() as u64;
         // After an error the file is gone from here: what came until then is in it, and nothing follows.
-        self.file = Some(
+        self.open = Some(
             run_blocking(move || {
-                file.write(&piece)
+                open.file
+                    .write(&piece)
                     .map_err(|source| StoreError::io("write an upload", source))?;
-                Ok(file)
+                Ok(open)
             })
             .await?,
         );
@@ -81,7 +87,7 @@ impl FileAppend {
 #[async_trait]
 impl Append for FileAppend {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        if self.file.is_none() {
+        if self.open.is_none() {
             return Err(missing("the upload"));
         }
         self.waiting.extend_from_slice(&bytes);
@@ -93,8 +99,9 @@ impl Append for FileAppend {
 
     async fn finish(mut self: Box<Self>) -> Result<u64, StoreError> {
         self.write_out().await?;
-        let file = self.file.take().ok_or_else(|| missing("the upload"))?;
-        let actual = file
+        let open = self.open.take().ok_or_else(|| missing("the upload"))?;
+        let actual = open
+            .file
             .length()
             .map_err(|source| StoreError::io("look at an upload", source))?;
         if actual != self.length {
@@ -108,7 +115,7 @@ impl Append for FileAppend {
 }
 
 impl Turn {
-    fn take(store: Arc<Shared>, upload: UploadKey) -> Result<Turn, StoreError> {
+    pub(super) fn take(store: Arc<Shared>, upload: UploadKey) -> Result<Turn, StoreError> {
         let free = store
             .growing
             .lock()

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{BlobContent, ByteRange};
 
@@ -19,14 +19,14 @@ pub(crate) trait Disk: Send + Sync {
     fn length(&self, path: &Path) -> io::Result<Option<u64>>;
     /// Time since a file was last written; none when there is none.
     fn idle(&self, path: &Path) -> io::Result<Option<Duration>>;
+    /// Makes a file count as written just now.
+    fn renew(&self, path: &Path) -> io::Result<()>;
     /// Makes the bytes of a file durable.
     fn sync(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes a directory; one that is there is no error.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
-    /// Whether a directory is there.
-    fn has_directory(&self, path: &Path) -> io::Result<bool>;
     /// Gives a file another name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file; says whether there was one.
@@ -107,6 +107,15 @@ impl Disk for RealDisk {
         Ok(Some(metadata.modified()?.elapsed().unwrap_or_default()))
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a file's age is told by the disk's own clock, and so is when it begins"
+    )]
+    fn renew(&self, path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.at(path))?;
+        file.set_modified(SystemTime::now())
+    }
+
     fn sync(&self, path: &Path) -> io::Result<()> {
         File::open(self.at(path))?.sync_all()
     }
@@ -120,10 +129,6 @@ impl Disk for RealDisk {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             made => made,
         }
-    }
-
-    fn has_directory(&self, path: &Path) -> io::Result<bool> {
-        Ok(found(fs::symlink_metadata(self.at(path)))?.is_some_and(|metadata| metadata.is_dir()))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -6,9 +6,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failed;
 use super::values::{
-    from_size, from_time, limit as column_limit, package_id, package_id_or_new, parsed, size, time,
+    forget_if_empty, from_size, from_time, limit as column_limit, package_id, package_id_or_new, parsed,
+    size, time,
 };
-use crate::{Blob, Committed, PackagePath, StoreError};
+use super::walk::Part;
+use crate::{Blob, Committed, PackagePath, Page, StoreError};
 
 pub(super) fn blob(
     connection: &Connection,
@@ -44,6 +46,39 @@ pub(super) fn blob(
     found.map(blob).transpose()
 }
 
+/// A part of a walk over rows of: digest, key, size, last seen, whether it is asked for.
+pub(super) fn page(
+    connection: &Connection,
+    sql: &str,
+    values: &[&dyn rusqlite::ToSql],
+    part: &Part,
+) -> Result<Page<Blob>, StoreError> {
+    let rows: Vec<(String, String, i64, i64, bool)> = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            statement
+                .query_map(values, |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                })?
+                .collect()
+        })
+        .map_err(failed("walk over the blobs"))?;
+    let next = part.next(rows.len(), rows.last().map(|row| (0, row.0.as_str())));
+    let items = rows
+        .iter()
+        .filter(|row| row.4)
+        .map(|(digest, key, bytes, last_seen, _)| {
+            Ok(Blob {
+                digest: parsed("a digest", digest)?,
+                size: from_size(*bytes)?,
+                key: key.parse()?,
+                last_seen: from_time(*last_seen)?,
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(Page { items, next })
+}
+
 pub(super) fn touch(
     connection: &Connection,
     package: &PackagePath,
@@ -70,6 +105,7 @@ pub(super) fn commit(
         return Ok(Committed::RepositoryUnknown);
     };
     if let Some(quota_bytes) = exceeded_quota(connection, id, &blob.digest, blob.size)? {
+        forget_if_empty(connection, id)?;
         return Ok(Committed::OverQuota { quota_bytes });
     }
     let kept = connection
@@ -111,6 +147,7 @@ pub(super) fn mount(
         .map_err(failed("look up a blob"))?;
     // The client then uploads the blob, and is told there why that cannot be.
     if exceeded_quota(connection, id, digest, from_size(bytes)?)?.is_some() {
+        forget_if_empty(connection, id)?;
         return Ok(false);
     }
     link(connection, id, digest)?;

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::events::{self, Told};
 use super::tags;
 use super::values::{
-    from_size, from_time, limit as column_limit, media_type, package_id, package_id_or_new, parsed, size,
-    time,
+    forget_if_empty, from_size, from_time, limit as column_limit, media_type, package_id, package_id_or_new,
+    parsed, size, time,
 };
 use super::{blobs, failed};
 use crate::{
@@ -51,13 +51,9 @@ pub(super) fn put(
         actor,
         now,
     };
-    if let Some(refusal) = missing_reference(connection, id, manifest)? {
+    if let Some(refusal) = refusal(connection, &place, manifest)? {
+        forget_if_empty(connection, id)?;
         return Ok(Err(refusal));
-    }
-    for tag in &manifest.tags {
-        if tags::is_fixed(connection, &place, tag, Some(&manifest.digest))? {
-            return Ok(Err(PutRefusal::TagImmutable { tag: tag.clone() }));
-        }
     }
     let row = match row_of(connection, id, &manifest.digest)? {
         Some(row) => row,
@@ -73,11 +69,12 @@ pub(super) fn put(
     Ok(Ok(()))
 }
 
-fn missing_reference(
+fn refusal(
     connection: &Connection,
-    package: i64,
+    place: &Place<'_>,
     manifest: &NewManifest,
 ) -> Result<Option<PutRefusal>, StoreError> {
+    let package = place.id;
     for reference in &manifest.references {
         let digest = reference.digest;
         let refusal = match reference.kind {
@@ -90,6 +87,11 @@ fn missing_reference(
             _ => continue,
         };
         return Ok(Some(refusal));
+    }
+    for tag in &manifest.tags {
+        if tags::is_fixed(connection, place, tag, Some(&manifest.digest))? {
+            return Ok(Some(PutRefusal::TagImmutable { tag: tag.clone() }));
+        }
     }
     Ok(None)
 }
@@ -122,9 +124,12 @@ fn insert(connection: &Connection, place: &Place<'_>, manifest: &NewManifest) ->
         };
         connection
             .prepare_cached(
-                "INSERT INTO reference (manifest, digest, kind) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                "INSERT INTO reference (manifest, digest, kind, package) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO NOTHING",
             )
-            .and_then(|mut statement| statement.execute(params![row, reference.digest.to_string(), kind]))
+            .and_then(|mut statement| {
+                statement.execute(params![row, reference.digest.to_string(), kind, place.id])
+            })
             .map_err(failed("store what a manifest names"))?;
     }
     let digest = manifest.digest;
@@ -165,13 +170,18 @@ pub(super) fn delete(
     for tag in named {
         place.tell(connection, &EventKind::TagDeleted { tag, from: *digest })?;
     }
-    // References and tags go with it.
+    remove_row(connection, row)?;
+    place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
+    Ok(Ok(true))
+}
+
+/// References and tags go with it.
+pub(super) fn remove_row(connection: &Connection, row: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached("DELETE FROM manifest WHERE id = ?1")
         .and_then(|mut statement| statement.execute([row]))
-        .map_err(failed("delete a manifest"))?;
-    place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
-    Ok(Ok(true))
+        .map(drop)
+        .map_err(failed("delete a manifest"))
 }
 
 const STORED: &str = "manifest.digest, manifest.media_type, manifest.artifact_type, manifest.bytes";
@@ -264,7 +274,7 @@ pub(super) fn parents(
     let rows: Vec<String> = connection
         .prepare_cached(
             "SELECT manifest.digest FROM reference JOIN manifest ON manifest.id = reference.manifest
-             WHERE reference.digest = ?2 AND reference.kind = 'child' AND manifest.package = ?1
+             WHERE reference.digest = ?2 AND reference.package = ?1 AND reference.kind = 'child'
              UNION SELECT digest FROM manifest WHERE package = ?1 AND subject = ?2
              ORDER BY 1 LIMIT ?3",
         )

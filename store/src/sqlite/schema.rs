@@ -66,14 +66,16 @@ CREATE TABLE manifest (
 ) STRICT;
 CREATE INDEX manifest_by_subject ON manifest (package, subject, digest) WHERE subject IS NOT NULL;
 
--- What a manifest names: 'blob' or 'child'.
+-- What a manifest names: 'blob' or 'child'. The package is the manifest's: a look from the digest's side then reads
+-- rows of one package alone, however many others share a layer.
 CREATE TABLE reference (
     manifest INTEGER NOT NULL REFERENCES manifest ON DELETE CASCADE,
     digest TEXT NOT NULL,
     kind TEXT NOT NULL,
+    package INTEGER NOT NULL,
     PRIMARY KEY (manifest, digest, kind)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX reference_by_digest ON reference (digest, manifest);
+CREATE INDEX reference_by_digest ON reference (digest, package, kind);
 
 CREATE TABLE tag (
     package INTEGER NOT NULL REFERENCES package ON DELETE CASCADE,

@@ -38,6 +38,7 @@ pub(super) fn set(
     if from.as_ref() == Some(to.1) {
         return Ok(());
     }
+    leave(connection, place, tag)?;
     connection
         .prepare_cached(
             "INSERT INTO tag (package, name, manifest, updated) VALUES (?1, ?2, ?3, ?4)
@@ -80,6 +81,7 @@ pub(super) fn delete(
     if is_fixed(connection, place, tag, None)? {
         return Ok(Err(PutRefusal::TagImmutable { tag: tag.clone() }));
     }
+    leave(connection, place, tag)?;
     connection
         .prepare_cached("DELETE FROM tag WHERE package = ?1 AND name = ?2")
         .and_then(|mut statement| statement.execute(params![place.id, tag.as_str()]))
@@ -123,6 +125,18 @@ pub(super) fn of_manifest(connection: &Connection, manifest: i64) -> Result<Vec<
         .and_then(|mut statement| statement.query_map([manifest], |row| row.get(0))?.collect())
         .map_err(failed("list the tags of a manifest"))?;
     rows.iter().map(|tag| parsed("a tag", tag)).collect()
+}
+
+/// Notes when a manifest loses a tag: a policy for untagged ones counts from there.
+fn leave(connection: &Connection, place: &Place<'_>, tag: &Tag) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE manifest SET updated = max(updated, ?3)
+             WHERE id = (SELECT manifest FROM tag WHERE package = ?1 AND name = ?2)",
+        )
+        .and_then(|mut statement| statement.execute(params![place.id, tag.as_str(), time(place.now)]))
+        .map(drop)
+        .map_err(failed("set a tag"))
 }
 
 /// What a tag names.

@@ -217,6 +217,8 @@ async fn a_manifest_names_only_what_its_own_package_has() {
         Err(PutRefusal::BlobUnknown { digest: layer.digest })
     );
     assert_eq!(world.store.manifest(&b, &image.digest).await.unwrap(), None);
+    // Nobody sees a package where a push was refused.
+    assert_eq!(world.store.tags(&b, None, 9).await.unwrap(), None);
     assert_eq!(world.put(&a, &image).await, Ok(()));
     let index = |kind| manifest("index", &[(image.digest, kind)], &["all"]);
     assert_eq!(

@@ -117,3 +117,15 @@ pub(super) fn package_id_or_new(
         })
         .map_err(failed("make a package"))
 }
+
+/// Removes the row of a package if it holds nothing, and says how many that were, so that nobody sees a package where a push was refused.
+pub(super) fn forget_if_empty(connection: &Connection, package: i64) -> Result<usize, StoreError> {
+    connection
+        .prepare_cached(
+            "DELETE FROM package WHERE id = ?1
+               AND NOT EXISTS (SELECT 1 FROM link WHERE package = ?1)
+               AND NOT EXISTS (SELECT 1 FROM manifest WHERE package = ?1)",
+        )
+        .and_then(|mut statement| statement.execute([package]))
+        .map_err(failed("forget an empty package"))
+}

@@ -53,7 +53,11 @@ impl Writer {
             let result = in_savepoint(connection, work);
             Box::new(move |committed| {
                 // Whoever asked may have gone away; the work stays done.
-                let _ = told.send(committed.and(result));
+                let _ = told.send(match (committed, result) {
+                    // The call that found the disk full ended the transaction, and says more than the commit.
+                    (Err(_), Err(full @ StoreError::Full { .. })) => Err(full),
+                    (committed, result) => committed.and(result),
+                });
             })
         });
         match self.queue.as_ref().map(|queue| queue.try_send(job)) {
@@ -92,7 +96,8 @@ fn work_off(connection: &Connection, jobs: &Receiver<Job>) {
             continue;
         }
         let mut answers = vec![first(connection)];
-        while answers.len() < GROUP_MAX {
+        // Where the transaction has ended early, the commit fails, and every call of the group hears of it.
+        while answers.len() < GROUP_MAX && !connection.is_autocommit() {
             let Ok(next) = jobs.try_recv() else { break };
             answers.push(next(connection));
         }
@@ -134,10 +139,15 @@ fn in_savepoint<T>(
     // A panic would take every later write with it; what one call did wrong is its own trouble.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(connection)));
     let result = result.unwrap_or_else(|_| Err(stopped()));
-    if result.is_err() {
+    if let Err(error) = result {
+        // A full disk ends the whole transaction at once; then there is nothing left to roll back to.
+        if connection.is_autocommit() {
+            return Err(error);
+        }
         connection
-            .execute_batch("ROLLBACK TO call")
+            .execute_batch("ROLLBACK TO call; RELEASE call")
             .map_err(failed("roll back"))?;
+        return Err(error);
     }
     connection.execute_batch("RELEASE call").map_err(failed("end"))?;
     result
