@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 
-/// Builds distroless container base images from Debian packages, and looks inside images.
+/// Builds distroless container base images from Debian packages, looks inside images, and serves them.
 #[derive(Debug, Parser)]
 #[command(name = "lightship", version, propagate_version = true, max_term_width = 100, after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
@@ -65,6 +65,7 @@ pub(crate) struct FormatOption {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Up(commands::up::Arguments),
     Catalogue(commands::catalogue::Arguments),
     Lock(commands::lock::Arguments),
     Build(commands::build::Arguments),

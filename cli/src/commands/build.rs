@@ -81,6 +81,29 @@ pub(crate) struct Arguments {
     format: FormatOption,
 }
 
+impl Arguments {
+    /// All variants of catalogue images for this machine's architecture, into a registry.
+    pub(crate) fn publishing(images: Vec<String>, target: Location, archive: ArchiveOptions) -> Arguments {
+        Arguments {
+            images,
+            output: vec![target],
+            arch: "host".to_owned(),
+            variant: "all".to_owned(),
+            locked: false,
+            keep_going: false,
+            archive,
+            layers: None,
+            compression: None,
+            sbom: None,
+            jobs: None,
+            registry: RegistryOptions {
+                plain_http: Vec::new(),
+            },
+            format: FormatOption { format: Format::Text },
+        }
+    }
+}
+
 const EXAMPLES: &str = "Examples:
   lightship build cc-debian13 -o oci:out
   lightship build ./my-image.yaml --arch amd64,arm64 -o oci-archive:my-image.tar

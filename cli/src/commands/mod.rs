@@ -15,6 +15,7 @@ pub(crate) mod logout;
 pub(crate) mod ls;
 pub(crate) mod serve;
 pub(crate) mod test;
+pub(crate) mod up;
 
 use crate::arguments::Command;
 use crate::failure::{Failure, Outcome};
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Diff(arguments) => diff::run(&arguments, settings),
         Command::Test(arguments) => test::run(&arguments, settings),
         Command::Copy(arguments) => copy::run(&arguments, settings),
+        Command::Up(arguments) => up::run(arguments, settings),
         Command::Serve(arguments) => serve::run(&arguments, settings),
         Command::Login(arguments) => login::run(&arguments, settings),
         Command::Logout(arguments) => logout::run(&arguments, settings),

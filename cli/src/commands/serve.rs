@@ -30,6 +30,14 @@ const GRACE: Duration = Duration::from_secs(24 * 3600);
 /// clients on this machine, by a loopback name and without a proxy, may push and delete. SIGTERM ends it cleanly.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+/// Where and for whom a registry is served.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerOptions {
     /// Address and port to listen on; port 0 is any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
     listen: SocketAddr,
@@ -45,14 +53,28 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    run_with(&arguments.server, settings, |_| ())
+}
+
+/// Serves, and runs `beside` on a thread of its own once the address is known. It may be broken off at any moment: the
+/// end of the server is the end of the program.
+pub(crate) fn run_with(
+    arguments: &ServerOptions,
+    settings: &Settings,
+    beside: impl FnOnce(SocketAddr) + Send + 'static,
+) -> Result<Outcome, Failure> {
     let path = settings.data_directory(arguments.data.as_deref())?;
     let directory = DataDirectory::open(&path).map_err(|error| cannot_open(&path, error))?;
     let registry = registry_of(&directory, arguments, settings)?;
-    runtime::block_on(serve(registry, arguments.listen))??;
+    runtime::block_on(serve(registry, arguments.listen, beside))??;
     Ok(Outcome::Done)
 }
 
-async fn serve(registry: Registry, address: SocketAddr) -> Result<(), Failure> {
+async fn serve(
+    registry: Registry,
+    address: SocketAddr,
+    beside: impl FnOnce(SocketAddr) + Send + 'static,
+) -> Result<(), Failure> {
     let cannot_listen = |error: std::io::Error| {
         let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
         let failure = Failure::outside(format!("cannot listen on {address}"), error);
@@ -67,6 +89,8 @@ async fn serve(registry: Registry, address: SocketAddr) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot_hear)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_hear)?;
     output::talk(&format!("lightship serves http://{address}"));
+    // Connections wait in the listener until they are taken below.
+    std::thread::spawn(move || beside(address));
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -80,7 +104,7 @@ async fn serve(registry: Registry, address: SocketAddr) -> Result<(), Failure> {
 
 fn registry_of(
     directory: &DataDirectory,
-    arguments: &Arguments,
+    arguments: &ServerOptions,
     settings: &Settings,
 ) -> Result<Registry, Failure> {
     let routes = DEFAULT_REPOSITORY

@@ -122,6 +122,7 @@ fn keys_of_inspect() {
     .platforms[].contents.unpacked_bytes
     .platforms[].digest
     .platforms[].layers
+    .platforms[].layers[].comment
     .platforms[].layers[].compressed_bytes
     .platforms[].layers[].created_by
     .platforms[].layers[].diff_id

@@ -94,7 +94,13 @@ fn a_damaged_lock_is_refused_and_left_as_it_is() {
 #[test]
 fn a_target_that_cannot_be_is_refused_before_any_work() {
     let place = Place::with_specification();
-    for target in ["localhost:5000/tiny", "oci:out:no tag", "oci:", "out", "dir:out"] {
+    for target in [
+        "localhost:5000/tiny@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "oci:out:no tag",
+        "oci:",
+        "out",
+        "dir:out",
+    ] {
         fails(&place, 2, &["build", "tiny.yaml", "-o", target]);
     }
     fails(

@@ -11,12 +11,13 @@ fn the_help_lists_every_command_and_every_exit_status() {
     let ran = Place::empty().run(&["-h"]);
     assert_eq!(ran.status, Some(0));
     insta::assert_snapshot!(ran.stdout, @r"
-    Builds distroless container base images from Debian packages, and looks inside
-    images
+    Builds distroless container base images from Debian packages, looks inside
+    images, and serves them
 
     Usage: lightship [OPTIONS] <COMMAND>
 
     Commands:
+      up           Build the default images, serve and publish them
       catalogue    List the images that can be built by name
       lock         Resolve images to exact packages and write lightship.lock
       build        Build images from Debian packages
@@ -29,6 +30,10 @@ fn the_help_lists_every_command_and_every_exit_status() {
       test         Run container-structure-test files (schema 1.0.0 and 2.0.0)
                    against an image; exit 1 when a test fails
       copy         Copy an image from one place to another, byte for byte
+      serve        Serve a registry from a data directory
+      login        Keep a user name and password for a registry, where docker keeps
+                   them
+      logout       Forget the user name and password for a registry
       cache        Show or clean the cache of packages, indexes, layers and images
       completions  Print the completions of a shell
       help         Print this message or the help of the given subcommand(s)
@@ -48,7 +53,7 @@ fn the_help_lists_every_command_and_every_exit_status() {
       1    the thing asked about is not so (a test failed, images differ, a lock is
       out of date)
       2    wrong usage or a bad input file
-      3    something outside failed (network, mirror, disk)
+      3    something outside failed (network, mirror, registry, disk)
       255  a bug in lightship
     ");
 }
