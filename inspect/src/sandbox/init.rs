@@ -46,6 +46,9 @@ pub fn init(arguments: &[String]) -> u8 {
 }
 
 fn first_stage() -> io::Result<()> {
+    // What is sent to the caller's process group (an interrupt at the terminal, say) must not end the one that ends
+    // the command when the caller is gone.
+    setsid()?;
     let mut control = channel()?;
     if let Err(fault) = leave_namespaces() {
         return send(&mut control, &Message::Fault(fault));
@@ -139,16 +142,15 @@ fn second_stage() -> io::Result<()> {
     let Some(task) = receive::<Task>(&control)? else {
         return Ok(());
     };
-    let Err(fault) = become_command(&task) else {
+    let Err(fault) = become_command(&task, &control) else {
         return Ok(());
     };
     send(&mut control, &Message::Fault(fault))
 }
 
 /// Comes back without a fault only when there is no command to become.
-fn become_command(task: &Task) -> Result<(), Fault> {
-    // No terminal to write into behind the caller's back.
-    setsid().map_err(|error| Fault::machine("leaving the terminal", error))?;
+fn become_command(task: &Task, control: &UnixStream) -> Result<(), Fault> {
+    setsid().map_err(|error| Fault::machine("leaving the session", error))?;
     sethostname("lightship").map_err(|error| Fault::machine("naming the host", error))?;
     umask(Mode::from_bits_truncate(0o022));
     root::enter(task)?;
@@ -163,9 +165,24 @@ fn become_command(task: &Task) -> Result<(), Fault> {
     let workdir = directory_inside(Path::new("/"), Path::new(&task.workdir))?;
     limit_resources().map_err(|error| Fault::machine("limiting resources", error))?;
     assume(&who, task.identities)?;
+    // The kernel forgets the first wish when the user changes.
+    die_with_supervisor(control).map_err(|error| Fault::machine("binding the command to us", error))?;
     std::env::set_current_dir(&workdir)
         .map_err(|error| Fault::image(format!("the working directory {}: {error}", workdir.display())))?;
     Err(execute(task, &who, emulate))
+}
+
+/// Asks for the end of this process when the first stage ends, which may have been just now.
+fn die_with_supervisor(control: &UnixStream) -> io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    control.set_nonblocking(true)?;
+    let mut channel = control;
+    let gone = matches!(io::Read::read(&mut channel, &mut [0]), Ok(0));
+    control.set_nonblocking(false)?;
+    if gone {
+        return Err(ErrorKind::BrokenPipe.into());
+    }
+    Ok(())
 }
 
 fn limit_resources() -> nix::Result<()> {
