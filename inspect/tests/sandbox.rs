@@ -60,7 +60,7 @@ fn run_checks(who: &str) {
         println!("not run as {who}: no static busybox on this machine");
         return;
     };
-    let checks: [(&str, Check); 14] = [
+    let checks: [(&str, Check); 15] = [
         ("a_command_prints_and_exits", a_command_prints_and_exits),
         ("the_host_is_out_of_sight", the_host_is_out_of_sight),
         (
@@ -82,6 +82,10 @@ fn run_checks(who: &str) {
         (
             "a_command_of_another_user_does_not_outlive_the_callers_group",
             a_command_of_another_user_does_not_outlive_the_callers_group,
+        ),
+        (
+            "what_the_caller_has_open_is_closed",
+            what_the_caller_has_open_is_closed,
         ),
         ("output_is_kept_up_to_its_limit", output_is_kept_up_to_its_limit),
         ("signals_become_exit_codes", signals_become_exit_codes),
@@ -245,6 +249,19 @@ fn a_command_of_another_user_does_not_outlive_the_callers_group(fixture: &Fixtur
     nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
     caller.wait().unwrap();
     assert!(until(false), "the command runs on");
+}
+
+fn what_the_caller_has_open_is_closed(fixture: &Fixture) {
+    let directory = fs::File::open("/").unwrap();
+    // A copy, and unlike everything that Rust opens it is inherited.
+    let inherited = nix::unistd::dup(&directory).unwrap();
+    let output = fixture.run(
+        "",
+        &["sh", "-c", "ls -l /proc/1/fd | grep -v pipe: | grep -c -v null"],
+    );
+    drop(inherited);
+    // The line of the total alone.
+    assert_eq!(text(&output), "1\n");
 }
 
 fn output_is_kept_up_to_its_limit(fixture: &Fixture) {

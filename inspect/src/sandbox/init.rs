@@ -49,6 +49,7 @@ fn first_stage() -> io::Result<()> {
     // What is sent to the caller's process group (an interrupt at the terminal, say) must not end the one that ends
     // the command when the caller is gone.
     setsid()?;
+    close_inherited()?;
     let mut control = channel()?;
     if let Err(fault) = leave_namespaces() {
         return send(&mut control, &Message::Fault(fault));
@@ -63,6 +64,27 @@ fn first_stage() -> io::Result<()> {
         Err(error) => Message::Fault(Fault::machine("starting the command", error)),
     };
     send(&mut control, &message)
+}
+
+/// Closes whatever the caller's caller left open: with a directory of the host among them, the command could walk out.
+fn close_inherited() -> io::Result<()> {
+    let numbers = fs::read_dir("/proc/self/fd")?
+        .map(|entry| {
+            Ok(entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok()))
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    for number in numbers
+        .into_iter()
+        .flatten()
+        .filter(|number| *number > STANDARD_ERROR)
+    {
+        // The one that the directory was read by is closed already.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
 }
 
 fn leave_namespaces() -> Result<(), Fault> {
@@ -292,6 +314,7 @@ fn channel() -> io::Result<UnixStream> {
 
 const SECOND_STAGE: &str = "second-stage";
 const BROKEN: u8 = 255;
+const STANDARD_ERROR: i32 = 2;
 /// How long a command's end may go unnoticed.
 const STEP: Duration = Duration::from_millis(5);
 /// What container engines use when an image has none.
