@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::ImageView;
 use crate::packages::{Package, PackagesError, packages};
 use crate::view::{FileKind, ViewError, config_of};
+use crate::visible;
 
 /// Most platforms of an image that are described.
 pub const PLATFORMS_MAX: usize = 1_000;
@@ -258,7 +259,7 @@ impl PlatformSummary {
     }
 
     fn write_text(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        writeln!(out, "platform    {}", self.platform)?;
+        writeln!(out, "platform    {}", visible(&self.platform.to_string()))?;
         writeln!(out, "manifest    {}", self.digest)?;
         match &self.contents {
             Some(contents) => {
@@ -284,7 +285,7 @@ impl PlatformSummary {
         write_map(out, "annotation  ", &self.annotations)?;
         self.config.write_text(out)?;
         for (number, layer) in self.layers.iter().enumerate() {
-            let created_by = layer.created_by.as_deref().unwrap_or("-");
+            let created_by = visible(layer.created_by.as_deref().unwrap_or("-"));
             writeln!(
                 out,
                 "layer {number:<5} {:>11} bytes  {created_by}",
@@ -293,7 +294,8 @@ impl PlatformSummary {
         }
         let packages = self.contents.iter().flat_map(|contents| &contents.packages);
         for package in packages {
-            writeln!(out, "package     {} {}", package.name, package.version)?;
+            let (name, version) = (visible(&package.name), visible(&package.version));
+            writeln!(out, "package     {name} {version}")?;
         }
         Ok(())
     }
@@ -328,7 +330,7 @@ impl ConfigSummary {
         ];
         for (title, value) in lines {
             if let Some(value) = value {
-                writeln!(out, "{title}{value}")?;
+                writeln!(out, "{title}{}", visible(&value))?;
             }
         }
         for (title, values) in [
@@ -337,7 +339,7 @@ impl ConfigSummary {
             ("volume      ", &self.volumes),
         ] {
             for value in values {
-                writeln!(out, "{title}{value}")?;
+                writeln!(out, "{title}{}", visible(value))?;
             }
         }
         write_map(out, "label       ", &self.labels)
@@ -446,7 +448,7 @@ fn said(step: &History) -> Option<String> {
 
 fn write_map(out: &mut dyn fmt::Write, title: &str, map: &BTreeMap<String, String>) -> fmt::Result {
     for (name, value) in map {
-        writeln!(out, "{title}{name}={value}")?;
+        writeln!(out, "{title}{}={}", visible(name), visible(value))?;
     }
     Ok(())
 }
