@@ -1,6 +1,6 @@
 //! How much the cache holds, and making it smaller.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -28,6 +28,25 @@ pub struct Freed {
 
 /// Shelf, shard, file: nothing of ours is deeper.
 const DEPTH_MAX: u32 = 4;
+
+/// Locks the directory of temporary files for as long as the result lives, having emptied it if nobody else has.
+pub(crate) fn enter(temporary: &Path) -> io::Result<File> {
+    let presence = File::open(temporary)?;
+    match presence.try_lock() {
+        Ok(()) => remove_files(temporary),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    presence.lock_shared()?;
+    Ok(presence)
+}
+
+/// What cannot be removed takes room and does no other harm.
+fn remove_files(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let _ = fs::remove_file(entry.path());
+    }
+}
 
 pub(crate) fn usage(root: &Path) -> Result<Vec<ShelfUsage>, CacheError> {
     let mut all = Vec::new();

@@ -26,6 +26,7 @@ mod writer;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use error::CacheError;
 pub use guard::Guard;
@@ -86,6 +87,9 @@ impl Shelf {
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+    /// The directory of temporary files, locked as long as this process may have some there. The kernel unlocks it when
+    /// the process is killed.
+    _presence: Arc<File>,
 }
 
 /// Where files are before they have a name.
@@ -96,15 +100,21 @@ const LOCKS: &str = "flock";
 const PARTIAL: &str = "partial";
 
 impl Cache {
-    /// Opens the cache at `root`, made if it is not there.
+    /// Opens the cache at `root`, made if it is not there. Unless another process uses it, temporary files that killed
+    /// processes left are removed.
     ///
     /// # Errors
-    /// When the directory cannot be made.
+    /// When the directory cannot be made or locked.
     pub fn open(root: PathBuf) -> Result<Cache, CacheError> {
         let temporary = root.join(TEMPORARY);
         fs::create_dir_all(&temporary)
             .map_err(|source| CacheError::io("create directory", &temporary, source))?;
-        Ok(Cache { root })
+        let presence =
+            housekeeping::enter(&temporary).map_err(|source| CacheError::io("lock", &temporary, source))?;
+        Ok(Cache {
+            root,
+            _presence: Arc::new(presence),
+        })
     }
 
     /// The directory of the cache.
