@@ -77,7 +77,6 @@ const HEAD_BYTES_MAX: usize = 4096;
 mod tests {
     use std::time::{Duration, Instant};
 
-    use pgp::composed::Deserializable as _;
     use testkit::{Signer, sign_clear};
 
     use super::*;

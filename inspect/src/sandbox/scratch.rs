@@ -302,7 +302,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let left = parent.path().join("lightship-test-left");
         fs::create_dir_all(left.join("files/image/closed")).unwrap();
-        fs::set_permissions(left.join("files/image/closed"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(left.join("files/image/closed"), Permissions::from_mode(0o000)).unwrap();
         let elsewhere = parent.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
         symlink(&elsewhere, parent.path().join("lightship-test-link")).unwrap();
