@@ -54,10 +54,18 @@ pub(crate) fn write(root: &Path) -> Result<(), CacheError> {
     }
 }
 
-/// Nothing is there but what a process leaves that was ended while it opened the cache.
+/// Whether the mark is there.
+pub(crate) fn is_marked(root: &Path) -> bool {
+    root.join(NAME).exists()
+}
+
+/// Nothing is there but what a process leaves that was ended while it opened the cache: an empty directory for temporary
+/// files. One with files in it is somebody's.
 fn is_unused(root: &Path) -> bool {
-    fs::read_dir(root)
-        .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|it| it.file_name() == TEMPORARY)))
+    let only_temporary = fs::read_dir(root)
+        .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|it| it.file_name() == TEMPORARY)));
+    let has_files = fs::read_dir(root.join(TEMPORARY)).is_ok_and(|mut entries| entries.next().is_some());
+    only_temporary && !has_files
 }
 
 #[cfg(test)]
@@ -101,5 +109,17 @@ mod tests {
                 Err(CacheError::NotACache { .. })
             ));
         }
+    }
+
+    #[test]
+    fn leaves_the_temporary_files_of_somebody_else_alone() {
+        let root = Root::new().unwrap();
+        let theirs = root.path().join(TEMPORARY).join("thesis.tex");
+        fs::create_dir(root.path().join(TEMPORARY)).unwrap();
+        fs::write(&theirs, "precious").unwrap();
+        for _ in 0..2 {
+            drop(Cache::open(root.path().to_path_buf()).unwrap());
+        }
+        assert!(theirs.exists());
     }
 }

@@ -108,7 +108,9 @@ impl Failure {
         };
         output::talk(&format!("{}: {}", bold("error"), self.attempt));
         for cause in self.causes() {
-            output::talk(&format!("  caused by: {}", cause.replace('\n', "\n    ")));
+            // Names and values from an archive or an image may be among it.
+            let lines: Vec<_> = cause.split('\n').map(inspect::visible).collect();
+            output::talk(&format!("  caused by: {}", lines.join("\n    ")));
         }
         let hints: Vec<String> = self.hints.iter().cloned().chain(self.registry_hint()).collect();
         if !hints.is_empty() {

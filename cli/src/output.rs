@@ -63,6 +63,10 @@ pub(crate) fn talk(line: &str) {
     );
 }
 
+pub(crate) fn data_goes_to_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 pub(crate) fn talks_to_terminal() -> bool {
     io::stderr().is_terminal()
 }

@@ -73,9 +73,14 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
             files: files.iter().map(|(path, facts)| file(path, facts)).collect(),
         })?,
         Format::Text => {
+            let show = if output::data_goes_to_terminal() {
+                visible_name
+            } else {
+                <[u8]>::to_vec
+            };
             let mut text = Vec::new();
             for (path, facts) in files {
-                line(&mut text, path, facts, arguments.long);
+                line(&mut text, path, facts, (arguments.long, show));
             }
             output::data(&text)?;
         }
@@ -116,7 +121,16 @@ fn is_directory(view: &ImageView, path: &EntryPath) -> bool {
         .is_some_and(|facts| facts.kind == FileKind::Directory)
 }
 
-fn line(text: &mut Vec<u8>, path: &EntryPath, facts: &FileFacts, long: bool) {
+/// As people can be shown a name: programs that read ours get it as it is.
+fn visible_name(name: &[u8]) -> Vec<u8> {
+    inspect::visible(&String::from_utf8_lossy(name))
+        .into_owned()
+        .into_bytes()
+}
+
+type Show = fn(&[u8]) -> Vec<u8>;
+
+fn line(text: &mut Vec<u8>, path: &EntryPath, facts: &FileFacts, (long, show): (bool, Show)) {
     if long {
         let time = jiff::Timestamp::from_second(facts.mtime)
             .unwrap_or_default()
@@ -130,12 +144,12 @@ fn line(text: &mut Vec<u8>, path: &EntryPath, facts: &FileFacts, long: bool) {
         text.extend_from_slice(start.as_bytes());
     }
     text.push(b'/');
-    text.extend_from_slice(path.as_bytes());
+    text.extend(show(path.as_bytes()));
     match (&facts.kind, long) {
         (FileKind::Directory, false) => text.push(b'/'),
         (FileKind::Symlink { target }, true) => {
             text.extend_from_slice(b" -> ");
-            text.extend_from_slice(target);
+            text.extend(show(target));
         }
         _ => {}
     }
