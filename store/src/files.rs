@@ -4,7 +4,11 @@
 //! file's bytes are synced, it is renamed, the directory is synced. Names come from parsed keys alone.
 
 mod append;
+#[cfg(test)]
+mod crash_tests;
 mod disk;
+#[cfg(test)]
+mod simulated;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,6 +22,8 @@ use async_trait::async_trait;
 use crate::{Append, BlobContent, BlobStore, ByteRange, ObjectAge, StorageKey, StoreError, UploadKey};
 use append::{FileAppend, Turn};
 pub(crate) use disk::{Disk, RealDisk};
+#[cfg(test)]
+pub(crate) use simulated::SimulatedDisk;
 
 /// Keeps blobs in a directory that no other process writes to.
 #[derive(Clone)]

@@ -23,6 +23,8 @@ mod metadata;
 mod repositories;
 mod scrub;
 
+#[cfg(test)]
+mod conformance;
 mod directory;
 mod files;
 mod sqlite;

@@ -47,18 +47,29 @@ pub(crate) trait Growing: Send {
 pub(crate) enum Readable {
     /// A file.
     File(File),
+    /// All its bytes.
+    #[cfg(test)]
+    Memory(Vec<u8>),
 }
 
 impl Readable {
     pub(crate) fn length(&self) -> io::Result<u64> {
         match self {
             Self::File(file) => Ok(file.metadata()?.len()),
+            #[cfg(test)]
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
         }
     }
 
     pub(crate) fn content(self, range: ByteRange) -> BlobContent {
         match self {
             Self::File(file) => BlobContent::File { file, range },
+            #[cfg(test)]
+            Self::Memory(mut bytes) => {
+                bytes.truncate(range.end as usize);
+                let asked = bytes.split_off(range.start as usize);
+                BlobContent::Stream(Box::pin(io::Cursor::new(asked)))
+            }
         }
     }
 }
