@@ -186,18 +186,28 @@ pub(crate) fn asked_delay(headers: &HeaderMap) -> Option<Duration> {
     text(RETRY_AFTER).and_then(|value| retry_after(value, text(DATE)))
 }
 
-/// Whether the other side's certificate is what is wrong; another attempt would see the same one.
+/// Whether the other side's certificate, or that it has none, is what is wrong; another attempt would see the same.
 pub(crate) fn is_about_trust(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = within.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
+    matches!(
+        tls_error(error),
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))
+    )
+}
+
+/// The error of TLS among the causes, in however many errors of I/O it is wrapped.
+pub(crate) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let mut inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        while let Some(wrapped) = inner {
+            if let Some(tls) = wrapped.downcast_ref::<rustls::Error>() {
+                return Some(tls);
+            }
+            inner = wrapped.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         }
-        source = cause.source();
+        next = cause.source();
     }
-    false
+    None
 }
 
 /// Start and total of `Content-Range: bytes 5-9/10`.

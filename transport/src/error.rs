@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::Url;
+use crate::attempt::tls_error;
 use crate::exchange::{HEADERS_BYTES_MAX, Method};
 use crate::transport::READ;
 
@@ -111,19 +112,8 @@ pub enum FetchError {
 impl FetchError {
     /// Whether TLS was spoken to a server that does not speak it.
     pub fn is_not_tls(&self) -> bool {
-        let FetchError::NoAnswer { source, .. } = self else {
-            return false;
-        };
-        let mut next = std::error::Error::source(source);
-        while let Some(cause) = next {
-            let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            let tls = within.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            if matches!(tls, Some(rustls::Error::InvalidMessage(_))) {
-                return true;
-            }
-            next = cause.source();
-        }
-        false
+        matches!(self, FetchError::NoAnswer { source, .. }
+            if matches!(tls_error(source), Some(rustls::Error::InvalidMessage(_))))
     }
 
     /// Whether the server has no such file (404, 410, or no file on disk).

@@ -174,6 +174,7 @@ impl Answer {
 
 fn serve(state: &Mutex<State>, mut stream: &TcpStream) -> io::Result<()> {
     let host = stream.local_addr()?.to_string();
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     loop {
         let Some(mut request) = read_head(&mut reader)? else {
@@ -205,26 +206,28 @@ fn serve(state: &Mutex<State>, mut stream: &TcpStream) -> io::Result<()> {
         if matches!(fault, Some(Fault::Flip)) {
             answer.body[0] ^= 1;
         }
-        write!(stream, "HTTP/1.1 {} X\r\n", answer.status)?;
+        let mut head = format!("HTTP/1.1 {} X\r\n", answer.status);
         for (name, value) in &answer.headers {
-            write!(stream, "{name}: {value}\r\n")?;
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
         match fault {
             Some(Fault::Endless) => {
-                write!(stream, "\r\n")?;
+                write!(stream, "{head}\r\n")?;
                 loop {
                     stream.write_all(&[b'x'; 65_536])?;
                 }
             }
             Some(Fault::CutAfter(bytes)) => {
-                write!(stream, "Content-Length: {}\r\n\r\n", answer.body.len())?;
+                write!(stream, "{head}Content-Length: {}\r\n\r\n", answer.body.len())?;
                 return stream.write_all(&answer.body[..bytes]);
             }
-            _ => write!(stream, "Content-Length: {}\r\n\r\n", answer.body.len())?,
+            _ => head.push_str(&format!("Content-Length: {}\r\n\r\n", answer.body.len())),
         }
+        let mut whole = head.into_bytes();
         if request.method != "HEAD" {
-            stream.write_all(&answer.body)?;
+            whole.extend_from_slice(&answer.body);
         }
+        stream.write_all(&whole)?;
     }
 }
 

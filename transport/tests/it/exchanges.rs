@@ -225,3 +225,21 @@ async fn messages_hold_no_signatures_and_requests_print_no_credentials() {
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("abc") && !shown.contains("secret"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_server_without_tls_is_recognised_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        // What it hears is no HTTP, and it says so.
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(answer("400 x", "").as_bytes());
+    });
+    match transport().exchange(request(Method::Get, &url)).await {
+        Err(error @ FetchError::NoAnswer { attempts: 1, .. }) => assert!(error.is_not_tls(), "{error}"),
+        // A machine without trust roots does not even try.
+        Err(FetchError::NoTrustRoots { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
