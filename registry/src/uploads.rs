@@ -314,8 +314,8 @@ async fn finish(
         .metadata()
         .commit_blob(&upload.package, &blob, &call.principal.actor())
         .await;
-    if !matches!(committed, Ok(Committed::Kept)) {
-        // No row names it. Should this fail too, collection takes it.
+    // After an error nobody knows whether a row names the object, so collection decides about it.
+    if matches!(&committed, Ok(committed) if *committed != Committed::Kept) {
         let _ = registry.blobs().remove(&blob.key).await;
     }
     match committed? {

@@ -103,6 +103,7 @@ fn build_request(wish: Wish, lock: Arc<Lock>) -> Result<BuildRequest, Box<dyn Er
             sink: Arc::from(location.open_sink()?),
             label: location.to_string(),
             tag: None,
+            medium: factory::build::Medium::Files,
         }],
         options: BuildOptions {
             layers: None,
