@@ -61,6 +61,8 @@ pub(crate) struct State {
     /// By `NAME/DIGEST`.
     pub(crate) links: BTreeSet<String>,
     uploads: BTreeMap<String, Vec<u8>>,
+    /// Uploads ever begun: names are never given twice.
+    begun: usize,
     /// By the beginning of `METHOD TARGET`, each used once.
     faults: Vec<(String, VecDeque<Fault>)>,
     log: Vec<String>,
@@ -94,6 +96,7 @@ impl FakeRegistry {
             manifests: BTreeMap::new(),
             links: BTreeSet::new(),
             uploads: BTreeMap::new(),
+            begun: 0,
             faults: Vec::new(),
             log: Vec::new(),
             tokens: 0,
@@ -352,7 +355,8 @@ impl State {
                 self.links.insert(format!("{name}/{digest}"));
                 return Answer::new(201);
             }
-            let id = format!("upload-{}", self.uploads.len());
+            self.begun += 1;
+            let id = format!("upload-{}", self.begun);
             self.uploads.insert(id.clone(), Vec::new());
             let base = self.uploads_at.clone().unwrap_or_default();
             return Answer::new(202).header(
