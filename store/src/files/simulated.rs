@@ -11,7 +11,11 @@ use crate::conformance::Dice;
 
 /// Clones are the same disk.
 #[derive(Clone, Default)]
-pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
+pub(crate) struct SimulatedDisk {
+    state: Arc<Mutex<State>>,
+    /// Writes wait for it.
+    held_up: Arc<Mutex<()>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -58,6 +62,11 @@ impl SimulatedDisk {
         state.fault = Some((state.calls + calls, fault));
     }
 
+    /// Writes wait until the guard is dropped.
+    pub(crate) fn hold_up(&self) -> MutexGuard<'_, ()> {
+        self.held_up.lock().unwrap()
+    }
+
     /// Whether the power went.
     pub(crate) fn is_off(&self) -> bool {
         self.state().is_off
@@ -78,7 +87,7 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     /// Counts a call, and fails if it is time to.
@@ -151,6 +160,7 @@ struct Handle {
 
 impl Growing for Handle {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        drop(self.disk.hold_up());
         let (mut state, count, result) = match self.disk.call() {
             Ok(state) => (state, bytes.len(), Ok(())),
             Err((state, error)) => (state, bytes.len() / 2, Err(error)),
