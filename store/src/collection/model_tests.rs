@@ -310,8 +310,45 @@ impl World {
         true
     }
 
+    async fn mount(&mut self, to: usize, from: usize, content: usize) {
+        let (there, source, digest) = (package(PACKAGES[to]), package(PACKAGES[from]), digest(content));
+        let mount = self
+            .metadata
+            .mount_blob(&there, &source, &digest, at(self.model.now));
+        let mounted = mount.await.unwrap();
+        assert_eq!(mounted, self.model.links.contains(&(from, content)));
+        if mounted {
+            self.model.see(to, content);
+        }
+    }
+
+    async fn delete_tag(&mut self, of: usize, number: usize) {
+        let (package, tag, now) = (package(PACKAGES[of]), tag(TAGS[number]), at(self.model.now));
+        let deleted = self.metadata.delete_tag(&package, &tag, ann(), now).await;
+        assert_eq!(deleted.unwrap(), Ok(self.untag(of, number)));
+    }
+
+    async fn delete_manifest(&mut self, of: usize, contents: usize) {
+        let (package, now) = (package(PACKAGES[of]), at(self.model.now));
+        let digest = image(contents, &[]).digest;
+        let deleted = self.metadata.delete_manifest(&package, &digest, ann(), now).await;
+        let was_there = self.model.manifests.remove(&(of, contents)).is_some();
+        assert_eq!(deleted.unwrap(), Ok(was_there));
+        self.model
+            .tags
+            .retain(|(package, _), to| (*package, *to) != (of, contents));
+    }
+
+    async fn unlink(&mut self, of: usize, content: usize) {
+        let unlinked = self
+            .metadata
+            .unlink_blob(&package(PACKAGES[of]), &digest(content))
+            .await;
+        assert_eq!(unlinked.unwrap(), self.model.links.remove(&(of, content)));
+        self.model.told.remove(&(of, content));
+    }
+
     async fn step(&mut self, step: Step) {
-        let now = self.model.now;
         match step {
             Step::Push {
                 package,
@@ -319,61 +356,22 @@ impl World {
                 dies,
             } => self.push(package, content, dies).await,
             Step::Mount {
-                package: to,
+                package,
                 from,
                 content,
-            } => {
-                let (there, source, digest) =
-                    (package(PACKAGES[to]), package(PACKAGES[from]), digest(content));
-                let mount = self.metadata.mount_blob(&there, &source, &digest, at(now));
-                let mounted = mount.await.unwrap();
-                assert_eq!(mounted, self.model.links.contains(&(from, content)));
-                if mounted {
-                    self.model.see(to, content);
-                }
-            }
+            } => self.mount(package, from, content).await,
             Step::Head { package, content } => self.head(package, content).await,
             Step::Put {
                 package,
                 contents,
                 tag,
             } => self.put(package, contents, tag).await,
-            Step::DeleteTag {
-                package: of,
-                tag: number,
-            } => {
-                let delete = self
-                    .metadata
-                    .delete_tag(&package(PACKAGES[of]), &tag(TAGS[number]), ann(), at(now))
-                    .await;
-                assert_eq!(delete.unwrap(), Ok(self.untag(of, number)));
-            }
-            Step::DeleteManifest {
-                package: of,
-                contents,
-            } => {
-                let digest = image(contents, &[]).digest;
-                let delete = self
-                    .metadata
-                    .delete_manifest(&package(PACKAGES[of]), &digest, ann(), at(now))
-                    .await;
-                let was_there = self.model.manifests.remove(&(of, contents)).is_some();
-                assert_eq!(delete.unwrap(), Ok(was_there));
-                self.model
-                    .tags
-                    .retain(|(package, _), to| (*package, *to) != (of, contents));
-            }
-            Step::Unlink { package: of, content } => {
-                let unlinked = self
-                    .metadata
-                    .unlink_blob(&package(PACKAGES[of]), &digest(content))
-                    .await;
-                assert_eq!(unlinked.unwrap(), self.model.links.remove(&(of, content)));
-                self.model.told.remove(&(of, content));
-            }
+            Step::DeleteTag { package, tag } => self.delete_tag(package, tag).await,
+            Step::DeleteManifest { package, contents } => self.delete_manifest(package, contents).await,
+            Step::Unlink { package, content } => self.unlink(package, content).await,
             Step::LeaveUpload => {
                 self.upload(b"abc".to_vec()).await;
-                self.model.uploads.push(now);
+                self.model.uploads.push(self.model.now);
             }
             Step::Wait { minutes } => {
                 self.model.now += 60 * minutes;

@@ -53,8 +53,8 @@ pub(crate) async fn a_mount_needs_a_link_at_its_source(world: MetadataWorld) {
     assert!(mount(&c, &b).await.unwrap());
     let with = |after, limit| world.store.packages_with_blob(&digest, after, limit);
     assert_eq!(with(None, 9).await.unwrap(), [b.clone(), c.clone()]);
-    assert_eq!(with(None, 1).await.unwrap(), [b.clone()]);
-    assert_eq!(with(Some(&b), 9).await.unwrap(), [c.clone()]);
+    assert_eq!(with(None, 1).await.unwrap(), vec![b.clone()]);
+    assert_eq!(with(Some(&b), 9).await.unwrap(), vec![c.clone()]);
     let mut nowhere = c.clone();
     nowhere.repository = "projects/p/locations/l/repositories/none".parse().unwrap();
     assert!(!mount(&nowhere, &b).await.unwrap());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::conformance::Dice;
 #[derive(Clone, Default)]
 pub(crate) struct SimulatedDisk {
     state: Arc<Mutex<State>>,
-    /// Writes wait for it.
-    held_up: Arc<Mutex<()>>,
+    /// Writes wait until it is false.
+    held_up: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -62,9 +63,9 @@ impl SimulatedDisk {
         state.fault = Some((state.calls + calls, fault));
     }
 
-    /// Writes wait until the guard is dropped.
-    pub(crate) fn hold_up(&self) -> MutexGuard<'_, ()> {
-        self.held_up.lock().unwrap()
+    /// Writes wait from now on, or no longer.
+    pub(crate) fn hold_up(&self, held_up: bool) {
+        self.held_up.store(held_up, Ordering::SeqCst);
     }
 
     /// Whether the power went.
@@ -160,7 +161,9 @@ struct Handle {
 
 impl Growing for Handle {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        drop(self.disk.hold_up());
+        while self.disk.held_up.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let (mut state, count, result) = match self.disk.call() {
             Ok(state) => (state, bytes.len(), Ok(())),
             Err((state, error)) => (state, bytes.len() / 2, Err(error)),
