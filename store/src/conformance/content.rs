@@ -117,7 +117,9 @@ pub(crate) async fn a_refused_push_leaves_nothing_behind(world: MetadataWorld) {
     let world = world.with(ImmutableTags::None, Some(3)).await;
     let (a, b) = (package("a"), package("b"));
     let image = manifest("image", &[(blob(b"x", 1).digest, Reference::Blob)], &["t"]);
+    let seen = || world.store.tags(&a, None, 9);
     assert!(world.put(&a, &image).await.is_err());
+    assert_eq!(seen().await.unwrap(), None);
     assert!(matches!(
         world.commit(&a, &blob(b"four", 1)).await,
         Committed::OverQuota { .. }
@@ -137,7 +139,7 @@ pub(crate) async fn a_refused_push_leaves_nothing_behind(world: MetadataWorld) {
         world.store.move_tag(&a, &tag_move, ann(), at(30)).await.unwrap(),
         Err(PutRefusal::ManifestUnknown { digest: image.digest })
     );
-    assert_eq!(world.store.tags(&a, None, 9).await.unwrap(), None);
+    assert_eq!(seen().await.unwrap(), None);
     assert_eq!(world.store.events(0, 9).await.unwrap().len(), 1);
 }
 
