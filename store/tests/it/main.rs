@@ -1,0 +1,4 @@
+//! A data directory whose process is killed, again and again.
+
+mod child;
+mod killed;
