@@ -71,10 +71,10 @@ pub(crate) async fn begin(
     registry
         .ensure_repository(&package.repository, &call.principal.actor())
         .await?;
-    if let Some(digest) = call.query.digest("mount")? {
-        if mount(registry, call, &package, &digest).await? {
-            return Ok(created(name, &digest));
-        }
+    if let Some(digest) = call.query.digest("mount")?
+        && mount(registry, call, &package, &digest).await?
+    {
+        return Ok(created(name, &digest));
     }
     let digest = call.query.digest("digest")?;
     let algorithm = match call.query.get("digest-algorithm") {

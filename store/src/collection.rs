@@ -86,3 +86,8 @@ pub trait Collection: Send + Sync {
     /// Removes packages that hold neither manifest nor link any more; returns how many.
     async fn forget_empty_packages(&self) -> Result<usize, StoreError>;
 }
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod stress_tests;

@@ -270,3 +270,6 @@ async fn hash_stream(mut stream: Pin<Box<dyn AsyncRead + Send>>, algorithm: Algo
 fn part(from: Option<&Cursor>) -> Walk<'_> {
     Walk { from, limit: PAGE }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! The registry over real connections, on the embedded stores.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod blobs;
 mod google;

@@ -64,11 +64,11 @@ pub(crate) async fn a_blob_is_taken_when_nobody_links_it_and_its_time_is_over(wo
     // Seen at second 10.
     assert_eq!(world.idle_blobs(10).await, []);
     assert_eq!(world.take(&[x.digest], 10).await, []);
-    assert_eq!(world.idle_blobs(11).await, [x.clone()]);
+    assert_eq!(world.idle_blobs(11).await, vec![x.clone()]);
     let other = blob(b"x", 2).key;
     let keys = [x.key.clone(), other];
-    assert_eq!(world.store.named_keys(&keys).await.unwrap(), [x.key.clone()]);
-    assert_eq!(world.take(&[x.digest, x.digest], 11).await, [x.clone()]);
+    assert_eq!(world.store.named_keys(&keys).await.unwrap(), vec![x.key.clone()]);
+    assert_eq!(world.take(&[x.digest, x.digest], 11).await, vec![x.clone()]);
     assert_eq!(world.store.named_keys(&keys).await.unwrap(), []);
     assert_eq!(world.idle_blobs(11).await, []);
     // The next push is the first again, under its own key.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -11,7 +12,11 @@ use crate::conformance::Dice;
 
 /// Clones are the same disk.
 #[derive(Clone, Default)]
-pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
+pub(crate) struct SimulatedDisk {
+    state: Arc<Mutex<State>>,
+    /// Writes wait until it is false.
+    held_up: Arc<AtomicBool>,
+}
 
 #[derive(Default)]
 struct State {
@@ -58,6 +63,11 @@ impl SimulatedDisk {
         state.fault = Some((state.calls + calls, fault));
     }
 
+    /// Writes wait from now on, or no longer.
+    pub(crate) fn hold_up(&self, held_up: bool) {
+        self.held_up.store(held_up, Ordering::SeqCst);
+    }
+
     /// Whether the power went.
     pub(crate) fn is_off(&self) -> bool {
         self.state().is_off
@@ -78,7 +88,7 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     /// Counts a call, and fails if it is time to.
@@ -151,6 +161,9 @@ struct Handle {
 
 impl Growing for Handle {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        while self.disk.held_up.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let (mut state, count, result) = match self.disk.call() {
             Ok(state) => (state, bytes.len(), Ok(())),
             Err((state, error)) => (state, bytes.len() / 2, Err(error)),

@@ -1,0 +1,152 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::conformance::{BlobWorld, Counter, ann, at, manifest, no_redirects, package, repository};
+use crate::{Content, DataDirectory, FileBlobStore, Reference, Repositories};
+
+struct World {
+    directory: tempfile::TempDir,
+    data: DataDirectory,
+    blobs: Vec<Blob>,
+}
+
+/// Three blobs, and a manifest of package `a` that names them all.
+async fn world() -> World {
+    let directory = tempfile::tempdir().unwrap();
+    let data = DataDirectory::open(&directory.path().join("data")).unwrap();
+    let metadata = data.metadata();
+    metadata
+        .create_repository(&repository("r"), ann())
+        .await
+        .unwrap()
+        .unwrap();
+    let store = BlobWorld {
+        store: Box::new(data.blobs().clone()),
+        entropy: Counter::default(),
+        fetch: Box::new(no_redirects),
+        _keep: Box::new(()),
+    };
+    let mut blobs = Vec::new();
+    for (content, algorithm) in [
+        (vec![1; 3 << 20], Algorithm::Sha512),
+        (vec![2; 10], Algorithm::Sha256),
+        (vec![], Algorithm::Sha256),
+    ] {
+        let digest = Digest::of(algorithm, &content);
+        let upload = store.upload(&content).await;
+        let key = crate::StorageKey::new(&digest, &store.entropy);
+        data.blobs().seal(&upload, &key).await.unwrap();
+        let size = content.len() as u64;
+        let blob = Blob {
+            digest,
+            size,
+            key,
+            last_seen: at(10),
+        };
+        metadata.commit_blob(&package("a"), &blob, ann()).await.unwrap();
+        blobs.push(blob);
+    }
+    let references: Vec<_> = blobs.iter().map(|blob| (blob.digest, Reference::Blob)).collect();
+    let mut image = manifest("{}", &references, &["t"]);
+    image.references.push(crate::ManifestReference {
+        digest: Digest::sha256_of(b"sparse"),
+        kind: Reference::SparseChild,
+    });
+    metadata
+        .put_manifest(&package("a"), &image, ann(), at(20))
+        .await
+        .unwrap()
+        .unwrap();
+    World {
+        directory,
+        data,
+        blobs,
+    }
+}
+
+impl World {
+    async fn scrub(&self) -> ScrubReport {
+        scrub(self.data.blobs(), self.data.metadata()).await.unwrap()
+    }
+
+    fn object(&self, blob: &Blob) -> PathBuf {
+        let name = blob.key.as_str().split_once(':').unwrap().1;
+        let objects = self.directory.path().join("data/objects");
+        let algorithm = blob.digest.algorithm().as_str();
+        objects.join(algorithm).join(&name[..2]).join(name)
+    }
+}
+
+#[tokio::test]
+async fn a_whole_store_has_no_findings() {
+    let world = world().await;
+    let expected = ScrubReport {
+        blobs: 3,
+        bytes: (3 << 20) + 10,
+        manifests: 1,
+        missing_children: 1,
+        ..ScrubReport::default()
+    };
+    assert_eq!(world.scrub().await, expected);
+}
+
+#[tokio::test]
+async fn every_kind_of_damage_is_found() {
+    let world = world().await;
+    let [big, small, empty] = &world.blobs[..] else {
+        unreachable!()
+    };
+    let mut bytes = fs::read(world.object(big)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(world.object(big), bytes).unwrap();
+    fs::write(world.object(small), "short").unwrap();
+    fs::remove_file(world.object(empty)).unwrap();
+    world
+        .data
+        .metadata()
+        .unlink_blob(&package("a"), &empty.digest)
+        .await
+        .unwrap();
+    let mut findings = world.scrub().await.findings;
+    findings.sort_by_key(ToString::to_string);
+    let mut expected = [
+        Finding::BlobDamaged { digest: big.digest },
+        Finding::BlobDamaged { digest: small.digest },
+        Finding::BlobMissing { digest: empty.digest },
+        Finding::BlobUnlinked {
+            package: package("a"),
+            manifest: Digest::sha256_of(b"{}"),
+            blob: empty.digest,
+        },
+    ];
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(findings, expected);
+}
+
+#[tokio::test]
+async fn a_manifest_with_other_bytes_is_found() {
+    let world = world().await;
+    let mut wrong = manifest("bytes", &[], &[]);
+    wrong.digest = Digest::sha256_of(b"other bytes");
+    let put = world
+        .data
+        .metadata()
+        .put_manifest(&package("b"), &wrong, ann(), at(20))
+        .await;
+    put.unwrap().unwrap();
+    let expected = Finding::ManifestDamaged {
+        package: package("b"),
+        digest: wrong.digest,
+    };
+    assert_eq!(world.scrub().await.findings, [expected]);
+}
+
+#[tokio::test]
+async fn what_another_store_has_is_missing_in_this_one() {
+    let world = world().await;
+    let empty = tempfile::tempdir().unwrap();
+    let blobs = FileBlobStore::open(empty.path().to_owned()).unwrap();
+    let report = scrub(&blobs, world.data.metadata()).await.unwrap();
+    assert_eq!((report.findings.len(), report.blobs), (3, 0));
+}
