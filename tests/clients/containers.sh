@@ -96,6 +96,7 @@ try_skopeo() {
         "$name:all" "docker://$registry/skopeo/copied/app:all"
     same "the copy is the same" "$(raw skopeo/app:all | digest_of)" "$(raw skopeo/copied/app:all | digest_of)"
     check "skopeo pulls all platforms" '' skopeo copy -q --all --src-tls-verify=false "$name:all" "oci:$directory/pulled:all"
+    rm -rf "$directory/synced"
     check "skopeo syncs to a directory" '' skopeo sync --src docker --dest dir --src-tls-verify=false --all \
         "$registry/skopeo/app:all" "$directory/synced"
     check "skopeo syncs every tag" '' skopeo sync --src docker --dest docker --src-tls-verify=false \
