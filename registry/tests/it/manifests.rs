@@ -183,7 +183,7 @@ async fn a_push_with_too_many_tags_sets_none() {
         let tags: String = (0..count).map(|number| format!("&tag=v{number}")).collect();
         format!("{digest}?x{tags}")
     };
-    let reply = server.put_manifest("a", &push(257), &manifest).await;
+    let reply = server.put_manifest("a", &push(65), &manifest).await;
     assert_eq!(reply.refusal(), (414, "TAG_INVALID".to_owned()));
     assert_eq!(
         server
@@ -195,12 +195,12 @@ async fn a_push_with_too_many_tags_sets_none() {
     );
     assert_eq!(
         server
-            .put_manifest("a", &push(256), &manifest)
+            .put_manifest("a", &push(64), &manifest)
             .await
             .status
             .as_u16(),
         201
     );
     let tags: serde_json::Value = serde_json::from_slice(&server.get("/v2/a/tags/list").await.body).unwrap();
-    assert_eq!(tags["tags"].as_array().unwrap().len(), 256);
+    assert_eq!(tags["tags"].as_array().unwrap().len(), 64);
 }
