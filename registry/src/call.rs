@@ -15,8 +15,6 @@ use crate::host_routes::{Host, Place};
 use crate::refusal::Refusal;
 
 /// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
-///
-/// Spec: distribution-spec "Pushing Manifests with Tags" wants at least 10.
 const TAGS_MAX: usize = 64;
 
 /// A request without its body.
