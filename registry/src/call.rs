@@ -14,8 +14,8 @@ use crate::access::Principal;
 use crate::host_routes::{Host, Place};
 use crate::refusal::Refusal;
 
-/// Parameters of a query that are looked at.
-const PARAMETERS_MAX: usize = 64;
+/// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
+const TAGS_MAX: usize = 64;
 
 /// A request without its body.
 pub(crate) struct Call<'c> {
@@ -67,7 +67,7 @@ impl Query {
             .unwrap_or_default()
             .split('&')
             .filter(|pair| !pair.is_empty());
-        let decoded = pairs.take(PARAMETERS_MAX).map(|pair| {
+        let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (percent_decoded(name), percent_decoded(value))
         });
@@ -94,6 +94,9 @@ impl Query {
     }
 
     pub(crate) fn tags(&self) -> Result<Vec<Tag>, Refusal> {
+        if self.all("tag").count() > TAGS_MAX {
+            return Err(Refusal::TooManyTags { limit: TAGS_MAX });
+        }
         self.all("tag")
             .map(|tag| tag.parse().map_err(|_| Refusal::Tag))
             .collect()
@@ -103,7 +106,11 @@ impl Query {
     pub(crate) fn page(&self, page_max: usize) -> Result<usize, Refusal> {
         match self.get("n") {
             None => Ok(page_max),
-            Some(text) => Ok(text.parse::<usize>().map_err(|_| Refusal::Page)?.min(page_max)),
+            // More digits than a number holds ask for as much as there is.
+            Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(text.parse::<usize>().unwrap_or(page_max).min(page_max))
+            }
+            Some(_) => Err(Refusal::Page),
         }
     }
 }

@@ -21,7 +21,11 @@ const PAGE: usize = 1000;
 /// Manifests and packages that one answer lists.
 const ROWS_MAX: usize = 100_000;
 
-pub(crate) async fn listing(registry: &Registry, name: &str, place: &Place) -> Result<Answer, Refusal> {
+pub(crate) async fn listing(
+    registry: &Registry,
+    (name, last): (&str, Option<&str>),
+    place: &Place,
+) -> Result<Answer, Refusal> {
     let (children, versions) = match place {
         Place::Repository(repository) => (children(registry, repository, None).await?, Vec::new()),
         Place::Package(package) => (
@@ -37,6 +41,8 @@ pub(crate) async fn listing(registry: &Registry, name: &str, place: &Place) -> R
         .flat_map(|version| &version.tags)
         .map(oci::Tag::as_str)
         .collect();
+    // There is one page only, but a client may ask for what follows a tag.
+    tags.retain(|tag| last.is_none_or(|last| *tag > last));
     tags.sort_unstable();
     let manifests: Map<String, Value> = versions
         .iter()

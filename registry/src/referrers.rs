@@ -104,9 +104,21 @@ async fn fallback(
         return Ok(Vec::new());
     };
     let manifest = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type)).ok();
-    let entries = manifest
+    let named = manifest
         .as_ref()
         .and_then(Manifest::index)
-        .map(|index| index.manifests.clone());
-    Ok(entries.unwrap_or_default())
+        .map(|index| index.manifests.as_slice());
+    let mut entries = Vec::new();
+    // The index is the client's; a manifest that was deleted here may still stand in it.
+    for entry in named.unwrap_or_default().iter().take(REFERRERS_MAX) {
+        if registry
+            .metadata()
+            .manifest(package, &entry.digest)
+            .await?
+            .is_some()
+        {
+            entries.push(entry.clone());
+        }
+    }
+    Ok(entries)
 }

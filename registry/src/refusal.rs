@@ -63,6 +63,10 @@ pub(crate) enum Refusal {
     TagImmutable { tag: Tag },
     #[error("a tag is malformed")]
     Tag,
+    #[error("one push sets at most {limit} tags")]
+    TooManyTags { limit: usize },
+    #[error("a request names exactly one host")]
+    Host,
     #[error("`n` is not a number of entries")]
     Page,
     #[error(
@@ -117,6 +121,8 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN")
             }
             Self::TagImmutable { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
+            Self::TooManyTags { .. } => (StatusCode::URI_TOO_LONG, "TAG_INVALID"),
+            Self::Host => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::Tag => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Self::Page => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),

@@ -105,7 +105,10 @@ impl Registry {
             principal: Principal::of(peer, authority, &parts.headers),
         };
         let body = Arriving::new(body, self.options().limits.idle);
+        let hosts = parts.headers.get_all(HOST).iter().count();
         let result = match operation {
+            // Who may write depends on it.
+            _ if hosts > 1 || authority.is_empty() => Err(Refusal::Host),
             Ok(operation) => self.operate(&operation, &call, body).await,
             Err(error) => Err(error.into()),
         };
@@ -137,6 +140,9 @@ impl Registry {
         body: Arriving,
     ) -> Result<Answer, Refusal> {
         match operation {
+            Operation::Ping | Operation::Health | Operation::Ready | Operation::Metrics if !call.reads() => {
+                Err(call.refuse_method("GET, HEAD"))
+            }
             Operation::Ping => Ok(answer::bytes(
                 StatusCode::OK,
                 "application/json",

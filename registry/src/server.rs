@@ -40,6 +40,8 @@ pub async fn serve(
     builder
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(limits.header_time)
+        .keep_alive_timeout(limits.header_time)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX));
     tokio::pin!(stop);
     loop {
@@ -61,13 +63,17 @@ pub async fn serve(
             let registry = registry.clone();
             async move { Ok::<_, Infallible>(registry.answer(peer, request).await) }
         });
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
         tokio::spawn(async move {
-            // A connection that breaks is the client's affair.
-            let _ = connection.await;
+            // Which version of HTTP it is shows in the first bytes; one that says nothing is not waited for.
+            let speaks = tokio::time::timeout(limits.header_time, stream.readable()).await;
+            if matches!(speaks, Ok(Ok(()))) {
+                let connection = builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .into_owned();
+                // A connection that breaks is the client's affair.
+                let _ = watcher.watch(connection).await;
+            }
             drop(permit);
         });
     }

@@ -21,7 +21,7 @@ pub(crate) async fn tags(registry: &Registry, call: &Call<'_>, name: &str) -> Re
     let place = call.host.place(name).ok_or(Refusal::Name)?;
     registry.authorise(call, Action::Pull)?;
     if call.host.is_google() {
-        return google_listing::listing(registry, name, &place).await;
+        return google_listing::listing(registry, (name, call.query.get("last")), &place).await;
     }
     match place {
         Place::Package(package) => page(registry, call, name, &package).await,

@@ -125,7 +125,8 @@ pub(crate) async fn go_on(
         }
         Method::DELETE => {
             registry.hashes().take(&upload.key);
-            match registry.blobs().abort(&upload.key).await? {
+            let aborted = registry.blobs().abort(&upload.key).await;
+            match aborted.map_err(|error| unknown_upload(error, &upload))? {
                 true => Ok(answer::empty(StatusCode::NO_CONTENT)),
                 false => Err(Refusal::UploadUnknown),
             }
@@ -295,7 +296,8 @@ async fn finish(
         None => digest_again(registry, upload, expected.algorithm()).await?,
     };
     if actual != *expected {
-        registry.blobs().abort(&upload.key).await?;
+        let aborted = registry.blobs().abort(&upload.key).await;
+        aborted.map_err(|error| unknown_upload(error, upload))?;
         return Err(Refusal::DigestDiffers {
             expected: *expected,
             actual,

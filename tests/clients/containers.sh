@@ -12,7 +12,8 @@ puller() {
 }
 
 builder() {
-    BUILDAH_ISOLATION=chroot timeout 120 buildah --log-level error --root "$directory/engine" --runroot "$directory/engine-run" "$@"
+    BUILDAH_ISOLATION=chroot timeout 120 buildah --log-level error --root "$directory/engine" \
+        --runroot "$directory/engine-run" "$@"
 }
 
 # run OPTION... IMAGE: the limits are podman's defaults, or less where a machine without systemd does not grant those.
@@ -44,7 +45,8 @@ try_podman() {
     puller rmi --all -f >/dev/null
     # This command looks for --tls-verify in vain.
     printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$registry" >"$directory/registries.conf"
-    check "podman pulls all tags" '^[0-9a-f]{64}$' puller --registries-conf "$directory/registries.conf" pull -q --all-tags "$name"
+    check "podman pulls all tags" '^[0-9a-f]{64}$' puller --registries-conf "$directory/registries.conf" pull -q \
+        --all-tags "$name"
     check "podman lists tags" 'app +zstd' puller search $plain --list-tags "$name"
     refuse "podman hears of an unknown image" 'manifest unknown' puller pull -q $plain "$registry/podman/none:v1"
     refuse "podman hears of an unknown tag" 'manifest unknown' puller pull -q $plain "$name:none"
@@ -75,24 +77,30 @@ try_skopeo() {
     same "the index is as it was" "$(raw skopeo/app:all | digest_of)" \
         "$(skopeo inspect --raw "oci:$directory/layout:all" | digest_of)"
     check "skopeo pushes" '' skopeo copy -q --dest-tls-verify=false "oci:$directory/layout:v1" "$name:v1"
-    check "skopeo pushes with known digests" '' skopeo copy -q --dest-tls-verify=false --dest-precompute-digests "oci:$directory/layout:v1" "$name:known"
+    check "skopeo pushes with known digests" '' skopeo copy -q --dest-tls-verify=false --dest-precompute-digests \
+        "oci:$directory/layout:v1" "$name:known"
     check "skopeo compresses with zstd" '' skopeo copy -q --dest-tls-verify=false --dest-compress-format zstd \
         "containers-storage:$storage""localhost/app:v1" "$name:zstd"
-    check "skopeo converts to Docker's type" '' skopeo copy -q --dest-tls-verify=false --format v2s2 "oci:$directory/layout:v1" "$name:docker"
-    check "skopeo pushes a list of Docker's type" '' skopeo copy -q --all --dest-tls-verify=false --format v2s2 "oci:$directory/layout:all" "$name:list"
+    check "skopeo converts to Docker's type" '' skopeo copy -q --dest-tls-verify=false --format v2s2 \
+        "oci:$directory/layout:v1" "$name:docker"
+    check "skopeo pushes a list of Docker's type" '' skopeo copy -q --all --dest-tls-verify=false --format v2s2 \
+        "oci:$directory/layout:all" "$name:list"
     check "it is one" 'manifest\.list\.v2\+json' raw skopeo/app:list
     refuse "schema 1 is refused, and told why" '[Ss]chema 1|schema1|MANIFEST_INVALID|UNSUPPORTED|media type|415' \
         skopeo copy -q --dest-tls-verify=false --format v2s1 "oci:$directory/layout:v1" "$name:old"
     check "skopeo inspects" '"Architecture": "amd64"' skopeo inspect $plain "$name:v1"
     check "skopeo inspects a configuration" '"Entrypoint"' skopeo inspect $plain --config "$name:v1"
     check "skopeo lists tags" '"zstd"' skopeo list-tags $plain "$name"
-    check "skopeo copies to another name" '' skopeo copy -q --all --preserve-digests --src-tls-verify=false --dest-tls-verify=false \
+    check "skopeo copies to another name" '' skopeo copy -q --all --preserve-digests --src-tls-verify=false \
+        --dest-tls-verify=false \
         "$name:all" "docker://$registry/skopeo/copied/app:all"
     same "the copy is the same" "$(raw skopeo/app:all | digest_of)" "$(raw skopeo/copied/app:all | digest_of)"
     check "skopeo pulls all platforms" '' skopeo copy -q --all --src-tls-verify=false "$name:all" "oci:$directory/pulled:all"
+    rm -rf "$directory/synced"
     check "skopeo syncs to a directory" '' skopeo sync --src docker --dest dir --src-tls-verify=false --all \
         "$registry/skopeo/app:all" "$directory/synced"
-    check "skopeo syncs every tag" '' skopeo sync --src docker --dest docker --src-tls-verify=false --dest-tls-verify=false --all \
+    check "skopeo syncs every tag" '' skopeo sync --src docker --dest docker --src-tls-verify=false \
+        --dest-tls-verify=false --all \
         "$registry/skopeo/app" "$registry/skopeo/mirror"
     check "the mirror has them" '"zstd"' skopeo list-tags $plain "docker://$registry/skopeo/mirror/app"
     check "skopeo deletes" '' skopeo delete $plain "$name:docker"

@@ -38,7 +38,8 @@ try_gcrane() {
     check "gcrane lists" "^$image@$digest$" google gcrane ls "$image"
     check "gcrane lists what is below" "^$image/deep/er:v1$" google gcrane ls -r gcr.io/project
     check "gcrane lists a domain's" '^gcr.io/example.com/project/app:v1$' google gcrane ls -r gcr.io/example.com/project
-    check "gcrane reads times and sizes" '"imageSizeBytes":"[1-9][0-9]+".*"timeUploadedMs":"1[0-9]{12}"' google gcrane ls --json "$image"
+    check "gcrane reads times and sizes" '"imageSizeBytes":"[1-9][0-9]+".*"timeUploadedMs":"1[0-9]{12}"' \
+        google gcrane ls --json "$image"
     check "gcrane finds what has no tag" "^$image@$digest$" google gcrane gc "$image"
     check "gcrane finds it from above" "^$image@$digest$" google gcrane gc -r gcr.io/project
     check "the repository is the same by Artifact Registry's name" "^$digest$" google gcrane digest "$pkg/gcr.io/app@$digest"
@@ -61,7 +62,8 @@ try_gcrane() {
     check "podman pulls from pkg.dev" '^[0-9a-f]{64}$' google_engine puller pull -q "$pkg/gcr.io/podman:v1"
     check "podman runs it" '^hello from the image$' run "$pkg/gcr.io/podman:v1"
     if command -v oras >/dev/null; then
-        check "oras attaches at gcr.io" 'Attached' google oras attach --no-tty --disable-path-validation --artifact-type application/spdx+json \
+        check "oras attaches at gcr.io" 'Attached' google oras attach --no-tty --disable-path-validation \
+            --artifact-type application/spdx+json \
             "$image:v1" "$directory/sbom.json"
         check "oras discovers it at pkg.dev" '^1$' counted google oras discover --format json "$pkg/gcr.io/app:v1"
     fi
@@ -75,7 +77,8 @@ google_untagged() {
 google_index() {
     rm -rf "$directory/two"
     skopeo copy -q --all "oci:$directory/layout:all" "oci:$directory/two:all"
-    google gcrane push --index "$directory/two" gcr.io/project/two:all && google gcrane cp gcr.io/project/two:all gcr.io/project/index:all
+    google gcrane push --index "$directory/two" gcr.io/project/two:all &&
+        google gcrane cp gcr.io/project/two:all gcr.io/project/index:all
 }
 
 # The same for functions.

@@ -4,7 +4,8 @@
 #   tests/clients/run.sh LIGHTSHIP [-d DIRECTORY] [-c CLIENT]...
 #
 # LIGHTSHIP is the program. -d keeps everything in DIRECTORY, and uses the Go programs that are in its bin already. -c
-# limits the clients: podman buildah skopeo docker crane oras regctl gcrane mixed (each gets what each other pushed).
+# limits the clients: podman buildah skopeo docker crane oras regctl gcrane mixed (each gets what each other pushed)
+# killed (the server is, while crane pushes).
 #
 # podman with runc, buildah and skopeo are Debian's; docker's command line is used where it is, without an engine.
 # crane, gcrane, oras and regctl are installed by Go where that is, at the versions below. gcrane speaks to gcr.io and
@@ -23,7 +24,7 @@ modules=(
 )
 
 usage() {
-    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -38,7 +39,7 @@ while getopts d:c: option; do
         *) usage ;;
     esac
 done
-[ ${#clients[@]} -gt 0 ] || clients=(podman buildah skopeo docker crane oras regctl gcrane mixed)
+[ ${#clients[@]} -gt 0 ] || clients=(podman buildah skopeo docker crane oras regctl gcrane mixed killed)
 here=$(cd "$(dirname "$0")" && pwd)
 keep=yes processes=()
 [ -n "$directory" ] || { directory=$(mktemp -d) keep=no; }
@@ -54,10 +55,10 @@ finish() {
     [ $keep = yes ] || rm -rf "$directory"
 }
 trap finish EXIT
+go_environment=$(go env GOPATH GOCACHE 2>/dev/null)
 # Nobody's credentials and settings, and no proxy but our own.
 export HOME=$directory/home XDG_RUNTIME_DIR=$directory/run DOCKER_CONFIG=$directory/home/.docker NO_COLOR=1
 unset REGISTRY_AUTH_FILE REGCTL_CONFIG SSL_CERT_FILE http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
-go_environment=$(go env GOPATH GOCACHE 2>/dev/null)
 failures=0 checks=0 skipped=0
 
 # shellcheck source=expect.sh
@@ -75,7 +76,8 @@ serve() {
     shift
     : >"$directory/$name.log"
     "$lightship" serve --listen 127.0.0.1:0 --data "$directory/$name" "$@" 2>"$directory/$name.log" &
-    processes+=($!)
+    server=$!
+    processes+=("$server")
     wait_for "$directory/$name.log" || { echo "the server does not start:" >&2; cat "$directory/$name.log" >&2; exit 1; }
     registry=$address
 }
@@ -98,7 +100,8 @@ install_tools() {
         [ ! -x "$directory/bin/$name" ] || continue
         if command -v go >/dev/null; then
             { read -r GOPATH; read -r GOCACHE; } <<<"$go_environment"
-            GOPATH=$GOPATH GOCACHE=$GOCACHE GOBIN=$directory/bin go install "$module" || echo "$module cannot be installed" >&2
+            GOPATH=$GOPATH GOCACHE=$GOCACHE GOBIN=$directory/bin go install "$module" ||
+                echo "$module cannot be installed" >&2
         fi
     done
 }
@@ -131,8 +134,11 @@ install_tools
 make_content
 serve data
 for client in "${clients[@]}"; do
-    tool=$client
-    [ "$client" != mixed ] || tool=skopeo
+    case $client in
+        mixed) tool=skopeo ;;
+        killed) tool=crane ;;
+        *) tool=$client ;;
+    esac
     if command -v "$tool" >/dev/null; then
         "try_$client"
     else

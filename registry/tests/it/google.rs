@@ -45,6 +45,8 @@ async fn one_repository_is_reached_by_several_hosts() {
         listing("/v2/p/a/tags/list").await["child"],
         serde_json::json!(["b"])
     );
+    let after = listing("/v2/p/a/b/tags/list?last=v1").await;
+    assert_eq!(after["tags"], serde_json::json!([]));
     let image = listing("/v2/p/a/b/tags/list").await;
     assert_eq!(
         (&image["tags"], &image["child"]),

@@ -92,3 +92,20 @@ async fn those_who_come_from_elsewhere_only_read() {
     }
     assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_names_one_host_and_asks_for_what_is_there() {
+    let server = Server::start().await;
+    let two = [("host", "localhost"), ("host", "registry.example")];
+    assert_eq!(server.ask("GET", "/v2/", &two, b"").await.status.as_u16(), 400);
+    assert_eq!(
+        server
+            .ask("GET", "/v2/", &[("host", "")], b"")
+            .await
+            .status
+            .as_u16(),
+        400
+    );
+    let reply = server.ask("OPTIONS", "/v2/", &[], b"").await;
+    assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, "GET, HEAD"));
+}

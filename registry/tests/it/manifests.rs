@@ -163,4 +163,44 @@ async fn referrers_are_found_by_the_listing_and_by_the_fallback_tag() {
         .await;
     assert_eq!(filtered.header("oci-filters-applied"), "artifactType");
     assert!(!filtered.text().contains(&digest.to_string()) && filtered.text().contains(&old.to_string()));
+    // Deleted here, it may still stand in the client's index.
+    let deleted = server
+        .ask("DELETE", &format!("/v2/a/manifests/{old}"), &[], b"")
+        .await;
+    assert_eq!(deleted.status.as_u16(), 202);
+    let listing = server.get(&format!("/v2/a/referrers/{subject}")).await;
+    assert!(listing.text().contains(&digest.to_string()) && !listing.text().contains(&old.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_with_too_many_tags_sets_none() {
+    let server = Server::start().await;
+    let layer = server.push_blob("a", b"layer").await;
+    let config = server.push_blob("a", b"{}").await;
+    let manifest = image_of(config, layer, 5);
+    let digest = Digest::sha256_of(manifest.as_bytes());
+    let push = |count: usize| {
+        let tags: String = (0..count).map(|number| format!("&tag=v{number}")).collect();
+        format!("{digest}?x{tags}")
+    };
+    let reply = server.put_manifest("a", &push(65), &manifest).await;
+    assert_eq!(reply.refusal(), (414, "TAG_INVALID".to_owned()));
+    assert_eq!(
+        server
+            .get(&format!("/v2/a/manifests/{digest}"))
+            .await
+            .status
+            .as_u16(),
+        404
+    );
+    assert_eq!(
+        server
+            .put_manifest("a", &push(64), &manifest)
+            .await
+            .status
+            .as_u16(),
+        201
+    );
+    let tags: serde_json::Value = serde_json::from_slice(&server.get("/v2/a/tags/list").await.body).unwrap();
+    assert_eq!(tags["tags"].as_array().unwrap().len(), 64);
 }
