@@ -2,7 +2,7 @@
 
 use clap::Args;
 use client::registry::{self, Registries};
-use transport::{Transport, TransportOptions};
+use transport::{Proxies, Transport, TransportOptions};
 
 use crate::credentials;
 use crate::failure::Failure;
@@ -24,11 +24,22 @@ impl RegistryOptions {
     /// Registries with the user's credentials and proxies.
     pub(crate) fn registries(&self, settings: &Settings) -> Result<Registries, Failure> {
         let mut client = TransportOptions::new(USER_AGENT);
-        client.proxies = settings.proxies();
+        client.proxies = beyond_this_machine(settings.proxies());
         Ok(Registries::new(registry::RegistryOptions {
             transport: Transport::new(client),
             credentials: credentials::store(settings)?,
             plain_http: self.plain_http.clone(),
         }))
     }
+}
+
+/// A registry on this machine is never asked through a proxy, which would look for it on its own machine; docker's
+/// and podman's clients do the same.
+fn beyond_this_machine(mut proxies: Proxies) -> Proxies {
+    const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+    proxies.no_proxy = Some(match proxies.no_proxy {
+        Some(others) => format!("{others},{LOOPBACK}"),
+        None => LOOPBACK.to_owned(),
+    });
+    proxies
 }

@@ -32,7 +32,7 @@ impl DataDirectory {
     ///
     /// # Errors
     /// [`StoreError::Locked`] while another process has it, [`StoreError::Newer`] when a newer release wrote it,
-    /// [`StoreError::Damaged`] when it is a directory of something else.
+    /// [`StoreError::Foreign`] when it is a directory of something else.
     pub fn open(path: &Path) -> Result<DataDirectory, StoreError> {
         let failed = |source| StoreError::io("open the data directory", source);
         let is_new = !path.exists();
@@ -71,12 +71,7 @@ fn take_lock(path: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::io("lock the data directory", source);
     let entries = fs::read_dir(path).map_err(failed)?.count();
     if entries > 0 && !path.join(FORMAT_FILE).exists() && !path.join(LOCK_FILE).exists() {
-        return Err(StoreError::Damaged {
-            what: format!(
-                "{} is not empty and not a data directory of lightship",
-                path.display()
-            ),
-        });
+        return Err(StoreError::Foreign);
     }
     let lock = OpenOptions::new()
         .create(true)
@@ -146,7 +141,7 @@ mod tests {
         fs::write(directory.path().join("thesis.tex"), "precious").unwrap();
         assert!(matches!(
             DataDirectory::open(directory.path()),
-            Err(StoreError::Damaged { .. })
+            Err(StoreError::Foreign)
         ));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }

@@ -35,6 +35,9 @@ pub enum StoreError {
         /// What, and where.
         what: String,
     },
+    /// The directory holds something else than a data directory.
+    #[error("it is not empty and not a data directory of lightship")]
+    Foreign,
     /// An upload or object is not there.
     #[error("{what} is not there")]
     Missing {

@@ -141,7 +141,7 @@ fn cannot_open(path: &std::path::Path, error: StoreError) -> Failure {
             .hint("another server uses it; stop that one, or name another with --data DIR"),
         StoreError::Newer { .. } => Failure::new(Kind::Usage, attempt, error)
             .hint("use the release of lightship that wrote it, or a newer one"),
-        StoreError::Damaged { .. } => {
+        StoreError::Foreign => {
             Failure::new(Kind::Usage, attempt, error).hint("name an empty or a new directory with --data DIR")
         }
         other => Failure::outside(attempt, other),
