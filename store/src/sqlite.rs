@@ -90,4 +90,6 @@ fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
