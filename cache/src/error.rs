@@ -18,6 +18,14 @@ pub enum CacheError {
         /// Why it failed.
         source: io::Error,
     },
+    /// A directory holds something else; cleaning it would remove files that are not ours.
+    #[error("{} is not a cache of lightship: it has no {tag}", path.display())]
+    NotACache {
+        /// The directory.
+        path: PathBuf,
+        /// The file that a cache has.
+        tag: &'static str,
+    },
     /// A cached file is larger than what its reader takes.
     #[error("the cached file {} is larger than {limit_bytes} bytes", path.display())]
     TooLarge {

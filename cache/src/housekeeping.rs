@@ -1,6 +1,6 @@
 //! How much the cache holds, and making it smaller.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -28,6 +28,33 @@ pub struct Freed {
 
 /// Shelf, shard, file: nothing of ours is deeper.
 const DEPTH_MAX: u32 = 4;
+
+/// What becomes of temporary files that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leftovers {
+    Remove,
+    Keep,
+}
+
+/// Locks the directory of temporary files for as long as the result lives, having emptied it if nobody else has.
+pub(crate) fn enter(temporary: &Path, leftovers: Leftovers) -> io::Result<File> {
+    let presence = File::open(temporary)?;
+    match presence.try_lock() {
+        Ok(()) if leftovers == Leftovers::Remove => remove_files(temporary),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    presence.lock_shared()?;
+    Ok(presence)
+}
+
+/// What cannot be removed takes room and does no other harm.
+fn remove_files(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let _ = fs::remove_file(entry.path());
+    }
+}
 
 pub(crate) fn usage(root: &Path) -> Result<Vec<ShelfUsage>, CacheError> {
     let mut all = Vec::new();

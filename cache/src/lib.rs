@@ -21,15 +21,19 @@ mod error;
 mod guard;
 mod housekeeping;
 mod key;
+mod tag;
 mod writer;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use error::CacheError;
 pub use guard::Guard;
 pub use housekeeping::{Freed, ShelfUsage};
+
+use housekeeping::Leftovers;
 pub use key::{Key, KeyError};
 pub use writer::Writer;
 
@@ -86,6 +90,9 @@ impl Shelf {
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+    /// The directory of temporary files, locked as long as this process may have some there. The kernel unlocks it when
+    /// the process is killed.
+    _presence: Arc<File>,
 }
 
 /// Where files are before they have a name.
@@ -96,15 +103,45 @@ const LOCKS: &str = "flock";
 const PARTIAL: &str = "partial";
 
 impl Cache {
-    /// Opens the cache at `root`, made if it is not there.
+    /// Opens the cache at `root`, made if it is not there. Unless another process uses it, temporary files that killed
+    /// processes left are removed; in a directory that is not marked as a cache nothing is.
     ///
     /// # Errors
-    /// When the directory cannot be made.
+    /// When the directory cannot be made or locked.
     pub fn open(root: PathBuf) -> Result<Cache, CacheError> {
+        let ours = tag::may_be_ours(&root);
         let temporary = root.join(TEMPORARY);
         fs::create_dir_all(&temporary)
             .map_err(|source| CacheError::io("create directory", &temporary, source))?;
-        Ok(Cache { root })
+        if ours {
+            tag::write(&root)?;
+        }
+        let leftovers = if tag::is_marked(&root) {
+            Leftovers::Remove
+        } else {
+            Leftovers::Keep
+        };
+        let presence = housekeeping::enter(&temporary, leftovers)
+            .map_err(|source| CacheError::io("lock", &temporary, source))?;
+        Ok(Cache {
+            root,
+            _presence: Arc::new(presence),
+        })
+    }
+
+    /// The cache at `root` if there is one; nothing is made.
+    ///
+    /// # Errors
+    /// When something is there that no cache made: it must not be cleaned.
+    pub fn find(root: PathBuf) -> Result<Option<Cache>, CacheError> {
+        match tag::look(&root)? {
+            tag::Found::Nothing => Ok(None),
+            tag::Found::Cache => Cache::open(root).map(Some),
+            tag::Found::SomethingElse => Err(CacheError::NotACache {
+                path: root,
+                tag: tag::NAME,
+            }),
+        }
     }
 
     /// The directory of the cache.

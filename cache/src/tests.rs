@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::{Cache, CacheError, Key, Shelf};
+use crate::{Cache, CacheError, Key, Shelf, TEMPORARY};
 
 fn cache() -> (tempfile::TempDir, Cache) {
     let directory = tempfile::tempdir().unwrap();
@@ -98,4 +98,17 @@ fn a_file_from_elsewhere_on_the_file_system_is_adopted_whole() {
     cache.adopt(Shelf::Packages, &key, &partial).unwrap();
     assert!(!partial.exists());
     assert_eq!(cache.read(Shelf::Packages, &key, 10).unwrap().unwrap(), b"whole");
+}
+
+#[test]
+fn what_killed_processes_left_is_removed_unless_another_may_be_writing_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = directory.path().join(TEMPORARY).join(".tmpleft");
+    let user = Cache::open(directory.path().to_path_buf()).unwrap();
+    std::fs::write(&left, b"half").unwrap();
+    let second = Cache::open(directory.path().to_path_buf()).unwrap();
+    assert!(left.exists());
+    drop((user, second));
+    Cache::open(directory.path().to_path_buf()).unwrap();
+    assert!(!left.exists());
 }

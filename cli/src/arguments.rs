@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 
-/// Builds distroless container base images from Debian packages, and looks inside images.
+/// Builds distroless container base images from Debian packages, looks inside images, and serves them.
 #[derive(Debug, Parser)]
 #[command(name = "lightship", version, propagate_version = true, max_term_width = 100, after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
@@ -18,7 +18,7 @@ const EXIT_STATUS: &str = "Exit status:
   0    done
   1    the thing asked about is not so (a test failed, images differ, a lock is out of date)
   2    wrong usage or a bad input file
-  3    something outside failed (network, mirror, disk)
+  3    something outside failed (network, mirror, registry, disk)
   255  a bug in lightship";
 
 /// Options that every command takes.
@@ -65,6 +65,7 @@ pub(crate) struct FormatOption {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Up(commands::up::Arguments),
     Catalogue(commands::catalogue::Arguments),
     Lock(commands::lock::Arguments),
     Build(commands::build::Arguments),
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     Diff(commands::diff::Arguments),
     Test(commands::test::Arguments),
     Copy(commands::copy::Arguments),
+    Serve(commands::serve::Arguments),
+    Login(commands::login::Arguments),
+    Logout(commands::logout::Arguments),
     Cache(commands::cache::Arguments),
     Completions(commands::completions::Arguments),
     #[command(hide = true)]

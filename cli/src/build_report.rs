@@ -91,7 +91,7 @@ fn failed(failure: &BuildFailure) -> Failed {
 }
 
 /// The report for people: an image a paragraph, its digest in full so that it can be copied.
-pub(crate) fn text(report: &BuildReport, has_outputs: bool) -> String {
+pub(crate) fn text(report: &BuildReport) -> String {
     let mut text = String::new();
     for image in &report.images {
         text.push_str(&format!(
@@ -111,9 +111,6 @@ pub(crate) fn text(report: &BuildReport, has_outputs: bool) -> String {
         for written in &image.outputs {
             text.push_str(&format!("  -> {written}\n"));
         }
-    }
-    if !has_outputs && !report.images.is_empty() {
-        text.push_str("nothing was written; name a target, such as -o oci:DIR\n");
     }
     text
 }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use client::registry::RegistryError;
+
 use crate::output;
 use crate::settings::Settings;
 
@@ -20,7 +22,7 @@ pub(crate) enum Outcome {
 pub(crate) enum Kind {
     /// Wrong usage or a bad input file.
     Usage,
-    /// Something outside failed: network, mirror, disk.
+    /// Something outside failed: network, mirror, registry, disk.
     Outside,
     /// A bug in lightship.
     Bug,
@@ -43,6 +45,7 @@ pub(crate) struct Failure {
     attempt: String,
     cause: Option<Box<dyn Error + Send + Sync>>,
     hints: Vec<String>,
+    suggests_login: bool,
 }
 
 impl Failure {
@@ -57,6 +60,7 @@ impl Failure {
             attempt: attempt.into(),
             cause: None,
             hints: Vec::new(),
+            suggests_login: true,
         }
     }
 
@@ -78,11 +82,18 @@ impl Failure {
             attempt: attempt.into(),
             cause: Some(Box::new(cause)),
             hints: Vec::new(),
+            suggests_login: true,
         }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Whoever is logging in need not be told to.
+    pub(crate) fn while_logging_in(mut self) -> Failure {
+        self.suggests_login = false;
         self
     }
 
@@ -97,15 +108,31 @@ impl Failure {
         };
         output::talk(&format!("{}: {}", bold("error"), self.attempt));
         for cause in self.causes() {
-            output::talk(&format!("  caused by: {}", cause.replace('\n', "\n    ")));
+            // Names and values from an archive or an image may be among it.
+            let lines: Vec<_> = cause.split('\n').map(inspect::visible).collect();
+            output::talk(&format!("  caused by: {}", lines.join("\n    ")));
         }
-        if !self.hints.is_empty() {
+        let hints: Vec<String> = self.hints.iter().cloned().chain(self.registry_hint()).collect();
+        if !hints.is_empty() {
             output::talk("");
         }
-        for hint in &self.hints {
+        for hint in &hints {
             output::talk(&format!("hint: {hint}"));
         }
         ExitCode::from(self.kind.status())
+    }
+
+    /// What helps when a registry wants credentials, or no TLS.
+    fn registry_hint(&self) -> Option<String> {
+        let cause = self.cause.as_deref()? as &(dyn Error + 'static);
+        let error = RegistryError::within(cause)?;
+        if error.is_not_tls() {
+            return Some(
+                "it does not speak TLS; if that is meant to be so, say --plain-http HOST".to_owned(),
+            );
+        }
+        let host = error.login_host().filter(|_| self.suggests_login)?;
+        Some(format!("run `lightship login {host}`"))
     }
 
     fn causes(&self) -> Vec<String> {

@@ -146,8 +146,10 @@ pub(crate) fn read(place: &LockPlace, workshop: &Workshop) -> Result<Option<Lock
     };
     let bytes = bytes.map_err(|error| Failure::outside(format!("cannot read {name}"), error))?;
     let Some(bytes) = bytes else { return Ok(None) };
-    let lock = Lock::parse(&bytes)
-        .map_err(|error| Failure::new(Kind::Usage, format!("cannot use {name}"), error))?;
+    let lock = Lock::parse(&bytes).map_err(|error| {
+        Failure::new(Kind::Usage, format!("cannot use {name}"), error)
+            .hint("take it from version control again, or remove it and run `lightship lock`")
+    })?;
     Ok(Some(lock))
 }
 

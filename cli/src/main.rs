@@ -6,11 +6,13 @@
 mod archive_options;
 mod arguments;
 mod environment;
+mod registry_options;
 mod settings;
 
 mod commands;
 
 mod build_report;
+mod credentials;
 mod images;
 mod locks;
 mod packages;

@@ -10,12 +10,22 @@ use crate::failure::Failure;
 /// Status of wrong usage; also what clap uses.
 const USAGE_STATUS: u8 = 2;
 
+/// Status of something outside that failed.
+const OUTSIDE_STATUS: u8 = 3;
+
 /// Prints a usage error or the help that was asked for.
+///
+/// Help that cannot be printed is like data that cannot: a closed pipe is no failure, a full disk is one outside.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let printed = error.print();
     match (error.use_stderr(), printed) {
-        (false, Ok(())) => ExitCode::SUCCESS,
-        _ => ExitCode::from(USAGE_STATUS),
+        (true, _) => ExitCode::from(USAGE_STATUS),
+        (false, Err(cause)) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            talk("error: cannot write to standard output");
+            talk(&format!("  caused by: {cause}"));
+            ExitCode::from(OUTSIDE_STATUS)
+        }
+        (false, _) => ExitCode::SUCCESS,
     }
 }
 
@@ -51,6 +61,10 @@ pub(crate) fn talk(line: &str) {
             .write_all(line.as_bytes())
             .and_then(|()| stderr.write_all(b"\n")),
     );
+}
+
+pub(crate) fn data_goes_to_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 pub(crate) fn talks_to_terminal() -> bool {

@@ -102,6 +102,9 @@ fn hint(error: &FetchError) -> Option<&'static str> {
             Some("try another mirror with --mirror, and look whether this machine's clock is right")
         }
         FetchError::Offline { .. } => Some("run once without --offline"),
+        FetchError::Transport { .. } => Some(
+            "look whether the network is there; --mirror names another mirror, --offline uses what is in the cache",
+        ),
         _ => None,
     }
 }

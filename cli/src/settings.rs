@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use transport::Proxies;
 
 use crate::arguments::{Global, ProgressMode};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
 
-/// The directory below the user's cache directory that is ours.
-const CACHE_DIRECTORY: &str = "lightship";
+/// The directory below the user's cache and data directories that is ours.
+const OWN_DIRECTORY: &str = "lightship";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -57,18 +58,42 @@ impl Settings {
     pub(crate) fn cache_directory(&self, option: Option<&Path>) -> Result<PathBuf, Failure> {
         let of_user = || {
             let home = self.environment.home.as_ref().map(|home| home.join(".cache"));
-            Some(
-                self.environment
-                    .cache_home
-                    .clone()
-                    .or(home)?
-                    .join(CACHE_DIRECTORY),
-            )
+            Some(self.environment.cache_home.clone().or(home)?.join(OWN_DIRECTORY))
         };
         option.map(Path::to_path_buf).or_else(of_user).ok_or_else(|| {
             Failure::usage("no cache directory is known: neither XDG_CACHE_HOME nor HOME is set")
                 .hint("name one with --cache DIR")
         })
+    }
+
+    /// The registry's directory: `--data`, else `$XDG_DATA_HOME/lightship`, else `~/.local/share/lightship`.
+    ///
+    /// # Errors
+    /// Wrong usage when none of these is known.
+    pub(crate) fn data_directory(&self, option: Option<&Path>) -> Result<PathBuf, Failure> {
+        let home = self
+            .environment
+            .home
+            .as_ref()
+            .map(|home| home.join(".local/share"));
+        let of_user = self.environment.data_home.clone().or(home);
+        option
+            .map(Path::to_path_buf)
+            .or_else(|| Some(of_user?.join(OWN_DIRECTORY)))
+            .ok_or_else(|| {
+                Failure::usage("no data directory is known: neither XDG_DATA_HOME nor HOME is set")
+                    .hint("name one with --data DIR")
+            })
+    }
+
+    /// What the environment says of proxies.
+    pub(crate) fn proxies(&self) -> Proxies {
+        Proxies {
+            http: self.environment.http_proxy.clone(),
+            https: self.environment.https_proxy.clone(),
+            no_proxy: self.environment.no_proxy.clone(),
+            ..Proxies::default()
+        }
     }
 
     /// The date that SOURCE_DATE_EPOCH asks for, in seconds since 1970.

@@ -17,7 +17,7 @@ use crate::progress_display::ProgressDisplay;
 use crate::settings::Settings;
 
 /// What we call ourselves to servers.
-const USER_AGENT: &str = concat!("lightship/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("lightship/", env!("CARGO_PKG_VERSION"));
 
 pub(crate) struct Workshop {
     pub(crate) cache: Cache,
@@ -121,12 +121,5 @@ fn named_mirrors(options: &ArchiveOptions, settings: &Settings) -> Result<Mirror
 
 /// What the environment says of proxies, and where it is silent, what APT was told.
 fn proxies(settings: &Settings, apt: AptSources) -> Proxies {
-    let environment = &settings.environment;
-    let own = Proxies {
-        http: environment.http_proxy.clone(),
-        https: environment.https_proxy.clone(),
-        no_proxy: environment.no_proxy.clone(),
-        ..Proxies::default()
-    };
-    own.or(apt.proxies)
+    settings.proxies().or(apt.proxies)
 }

@@ -1,13 +1,18 @@
 //! The one verb: from a source to a sink.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use oci::{Descriptor, Digest, Manifest, Parsed};
 use progress::{Progress, Task, Work};
 
 use crate::bounded::{self, Step};
-use crate::{Sink, SinkError, Source, SourceError};
+use crate::companion;
+use crate::{BlobRead, Sink, SinkError, Source, SourceError};
 
 /// How deep indexes may lie within indexes, and referrers upon referrers.
 pub const INDEX_DEPTH_MAX: usize = 8;
@@ -17,6 +22,12 @@ pub const MANIFESTS_MAX: usize = 65_536;
 
 /// Most bytes of manifests that one copy follows: they are kept in memory until they are put.
 pub const MANIFESTS_BYTES_MAX: usize = 256 << 20;
+
+/// How often a stream is opened for one blob, the first time included.
+const STREAMS_MAX: u32 = 4;
+
+/// The wait before it is opened again; it doubles.
+const STREAM_DELAY: Duration = Duration::from_millis(250);
 
 /// How to [`copy`].
 #[derive(Debug, Clone)]
@@ -96,7 +107,9 @@ pub async fn copy(
     progress: &dyn Progress,
 ) -> Result<Copied, CopyError> {
     let plan = Plan::make(source, descriptor, options.referrers).await?;
-    let missing = plan.missing_blobs(sink).await?;
+    let at_once = options.blobs_at_once.get();
+    let present = plan.present_manifests(sink, at_once).await?;
+    let missing = plan.missing_blobs(sink, &present, at_once).await?;
     let copied = Copied {
         digest: descriptor.digest,
         manifests: plan.manifests.len(),
@@ -110,38 +123,61 @@ pub async fn copy(
         .into_iter()
         .map(|blob| Box::pin(copy_blob(source, sink, blob, &task)) as Step<'_, CopyError>)
         .collect();
-    bounded::run(steps, options.blobs_at_once.get()).await?;
+    bounded::run(steps, at_once).await?;
 
     // A subject stands before its referrers, and gets its name after them.
     let referrers_follow = plan.manifests.len() > plan.root + 1;
-    for (position, manifest) in plan.manifests.iter().enumerate() {
+    for (position, planned) in plan.manifests.iter().enumerate() {
         let name = name.filter(|_| position == plan.root && !referrers_follow);
-        sink.put_manifest(manifest, name).await?;
+        let name = name.or(planned.own_name.as_deref());
+        if name.is_some() || !present.contains(&planned.digest) || planned.manifest.subject().is_some() {
+            sink.put_manifest(&planned.manifest, name).await?;
+        }
     }
     if let (true, Some(root)) = (referrers_follow && name.is_some(), plan.manifests.get(plan.root)) {
-        sink.put_manifest(root, name).await?;
+        sink.put_manifest(&root.manifest, name).await?;
     }
     Ok(copied)
 }
 
+/// Copies one blob. A stream is opened anew when its sink had trouble: it cannot read it again itself.
 async fn copy_blob(
     source: &dyn Source,
     sink: &dyn Sink,
     blob: &Descriptor,
     task: &Task<'_>,
 ) -> Result<(), CopyError> {
-    sink.put_blob(blob, source.blob(blob).await?).await?;
+    let mut attempt = 1;
+    loop {
+        let content = source.blob(blob).await?;
+        let is_stream = matches!(content, BlobRead::Stream(_));
+        match sink.put_blob(blob, content).await {
+            Ok(()) => break,
+            Err(error) if is_stream && attempt < STREAMS_MAX && error.is_interruption() => {
+                tokio::time::sleep(STREAM_DELAY.saturating_mul(1 << attempt)).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
     task.advance(blob.size);
     Ok(())
 }
 
 /// Everything that one copy puts.
 struct Plan {
-    /// In the order to put them: children before their index, the root, then referrers.
-    manifests: Vec<Manifest>,
+    /// In the order to put them: children before their index, the root, then referrers. Some have a
+    /// name that they must keep.
+    manifests: Vec<Planned>,
     /// Position of the manifest that was asked for.
     root: usize,
     blobs: BTreeMap<Digest, Descriptor>,
+}
+
+struct Planned {
+    manifest: Manifest,
+    digest: Digest,
+    own_name: Option<String>,
 }
 
 /// What is known of the manifests on the way to a [`Plan`].
@@ -149,6 +185,7 @@ struct Walk<'s> {
     source: &'s dyn Source,
     /// With the depth of each.
     manifests: Vec<(Manifest, Digest, usize)>,
+    kept_tags: BTreeMap<Digest, String>,
     seen: BTreeSet<Digest>,
     bytes: usize,
     blobs: BTreeMap<Digest, Descriptor>,
@@ -164,6 +201,7 @@ impl Plan {
         let mut walk = Walk {
             source,
             manifests: Vec::new(),
+            kept_tags: BTreeMap::new(),
             seen: BTreeSet::new(),
             bytes: 0,
             blobs: BTreeMap::new(),
@@ -176,6 +214,9 @@ impl Plan {
             while let Some((_, digest, depth)) = walk.manifests.get(position) {
                 let (digest, depth) = (*digest, *depth);
                 for referrer in source.referrers(&digest).await? {
+                    if let Some(tag) = companion::kept_tag(&referrer) {
+                        walk.kept_tags.insert(referrer.digest, tag.to_owned());
+                    }
                     walk.follow(referrer, depth + 1).await?;
                 }
                 position += 1;
@@ -185,22 +226,79 @@ impl Plan {
             manifests: walk
                 .manifests
                 .into_iter()
-                .map(|(manifest, ..)| manifest)
+                .map(|(manifest, digest, _)| Planned {
+                    own_name: walk.kept_tags.remove(&digest),
+                    manifest,
+                    digest,
+                })
                 .collect(),
             root,
             blobs: walk.blobs,
         })
     }
 
-    async fn missing_blobs(&self, sink: &dyn Sink) -> Result<Vec<&Descriptor>, SinkError> {
-        let mut missing = Vec::new();
-        for blob in self.blobs.values() {
-            if !sink.has_blob(blob).await? {
-                missing.push(blob);
-            }
-        }
-        Ok(missing)
+    /// The manifests that the sink has, with everything they name.
+    async fn present_manifests(
+        &self,
+        sink: &dyn Sink,
+        at_once: usize,
+    ) -> Result<BTreeSet<Digest>, SinkError> {
+        let questions = self
+            .manifests
+            .iter()
+            .map(|planned| sink.has_manifest(&planned.digest));
+        let answers = answers(questions.collect(), at_once).await?;
+        let present = self
+            .manifests
+            .iter()
+            .zip(answers)
+            .filter(|(_, is_there)| *is_there);
+        Ok(present.map(|(planned, _)| planned.digest).collect())
     }
+
+    /// The blobs that the sink lacks, as far as not all that names them is there.
+    async fn missing_blobs(
+        &self,
+        sink: &dyn Sink,
+        present: &BTreeSet<Digest>,
+        at_once: usize,
+    ) -> Result<Vec<&Descriptor>, SinkError> {
+        let new = self
+            .manifests
+            .iter()
+            .filter(|planned| !present.contains(&planned.digest));
+        let wanted: BTreeSet<Digest> = new
+            .flat_map(|planned| blobs_of(&planned.manifest))
+            .map(|blob| blob.digest)
+            .collect();
+        let wanted: Vec<&Descriptor> = wanted
+            .iter()
+            .filter_map(|digest| self.blobs.get(digest))
+            .collect();
+        let answers = answers(wanted.iter().map(|blob| sink.has_blob(blob)).collect(), at_once).await?;
+        let missing = wanted.into_iter().zip(answers).filter(|(_, is_there)| !is_there);
+        Ok(missing.map(|(blob, _)| blob).collect())
+    }
+}
+
+/// A question about one thing.
+type Question<'q> = Pin<Box<dyn Future<Output = Result<bool, SinkError>> + Send + 'q>>;
+
+/// The answers to `questions`, in their order; several are asked at once.
+async fn answers(questions: Vec<Question<'_>>, at_once: usize) -> Result<Vec<bool>, SinkError> {
+    let answers: Vec<AtomicBool> = questions.iter().map(|_| AtomicBool::new(false)).collect();
+    let steps = questions
+        .into_iter()
+        .zip(&answers)
+        .map(|(question, answer)| {
+            Box::pin(async move {
+                answer.store(question.await?, Ordering::Relaxed);
+                Ok(())
+            }) as Step<'_, SinkError>
+        })
+        .collect();
+    bounded::run(steps, at_once).await?;
+    Ok(answers.into_iter().map(AtomicBool::into_inner).collect())
 }
 
 impl Walk<'_> {
@@ -240,24 +338,29 @@ impl Walk<'_> {
 
     /// Notes the blobs that a manifest names and returns the manifests that it names.
     fn note(&mut self, manifest: &Manifest) -> Vec<Descriptor> {
-        let mut children = Vec::new();
-        match manifest.parsed() {
-            Parsed::Index(index) => {
-                for entry in &index.manifests {
-                    if entry.media_type.is_manifest() {
-                        children.push(entry.clone());
-                    } else {
-                        self.blobs.insert(entry.digest, entry.clone());
-                    }
-                }
-            }
-            Parsed::Image(image) => {
-                let distributable = |blob: &&Descriptor| !blob.media_type.is_nondistributable();
-                for blob in std::iter::once(&image.config).chain(image.layers.iter().filter(distributable)) {
-                    self.blobs.insert(blob.digest, blob.clone());
-                }
-            }
+        for blob in blobs_of(manifest) {
+            self.blobs.insert(blob.digest, blob.clone());
         }
-        children
+        let entries = manifest.index().map_or(&[][..], |index| &index.manifests);
+        entries
+            .iter()
+            .filter(|entry| entry.media_type.is_manifest())
+            .cloned()
+            .collect()
+    }
+}
+
+/// The blobs that a manifest names and that are meant to be copied.
+fn blobs_of(manifest: &Manifest) -> Vec<&Descriptor> {
+    match manifest.parsed() {
+        Parsed::Index(index) => {
+            let entries = index.manifests.iter();
+            entries.filter(|entry| !entry.media_type.is_manifest()).collect()
+        }
+        Parsed::Image(image) => {
+            let distributable = |blob: &&Descriptor| !blob.media_type.is_nondistributable();
+            let layers = image.layers.iter().filter(distributable);
+            std::iter::once(&image.config).chain(layers).collect()
+        }
     }
 }

@@ -70,6 +70,14 @@ pub enum LocationError {
         /// What is wrong with it as a reference.
         source: ReferenceError,
     },
+    /// What follows a layout is not a tag.
+    #[error("{tag:?} in {text:?} is not a tag: letters, digits, `_`, `.` and `-`, at most 128")]
+    Tag {
+        /// The text.
+        text: String,
+        /// What stands where a tag does.
+        tag: String,
+    },
     /// What follows a docker archive is not a name.
     #[error("{reference:?} is not the name of an image in a docker archive, such as \"cc:nonroot\"")]
     DockerReference {
@@ -139,12 +147,12 @@ impl FromStr for Location {
         };
         match medium {
             "oci" => {
-                let (path, tag) = split_tag(rest);
+                let (path, tag) = split_tag(text, rest)?;
                 let dir = path_of(path).ok_or_else(no_path)?;
                 Ok(Self::OciLayout { dir, tag })
             }
             "oci-archive" => {
-                let (path, tag) = split_tag(rest);
+                let (path, tag) = split_tag(text, rest)?;
                 let file = path_of(path).ok_or_else(no_path)?;
                 Ok(Self::OciArchive { file, tag })
             }
@@ -218,14 +226,18 @@ fn parse_registry(text: &str, rest: &str) -> Result<Location, LocationError> {
     }))
 }
 
-/// `PATH[:TAG]`: a last part that is no tag belongs to the path.
-fn split_tag(text: &str) -> (&str, Option<Tag>) {
-    match text.rsplit_once(':') {
-        Some((path, tag)) => match tag.parse() {
-            Ok(tag) => (path, Some(tag)),
-            Err(_) => (text, None),
+/// `PATH[:TAG]`: a last part with a slash belongs to the path; any other is meant as a tag, and not silently made the
+/// name of a directory when it is none.
+fn split_tag<'t>(text: &str, rest: &'t str) -> Result<(&'t str, Option<Tag>), LocationError> {
+    match rest.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => match tag.parse() {
+            Ok(parsed) => Ok((path, Some(parsed))),
+            Err(_) => Err(LocationError::Tag {
+                text: text.to_owned(),
+                tag: tag.to_owned(),
+            }),
         },
-        None => (text, None),
+        _ => Ok((rest, None)),
     }
 }
 
@@ -312,6 +324,8 @@ mod tests {
     fn says_what_is_wrong_with_others() {
         check("oci:", "names no file or directory");
         check("oci::latest", "names no file or directory");
+        check("oci:a:b c", r#""b c" in "oci:a:b c" is not a tag"#);
+        check("oci-archive:a:", r#""" in "oci-archive:a:" is not a tag"#);
         check("dir:x", "is not a medium");
         check("docker-daemon:x", "is not a medium");
         check("cc-debian13", "write oci:DIR");

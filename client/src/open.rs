@@ -65,13 +65,25 @@ pub enum OpenError {
         /// Why not.
         source: archive::tar::ReadError,
     },
-    /// Registries are not spoken to yet.
-    #[error(
-        "{location} is on a registry, which this release does not speak to; use oci:DIR, oci-archive:FILE or docker-archive:FILE"
-    )]
-    RegistryUnsupported {
+    /// Registries are opened by [`Registries`](crate::registry::Registries).
+    #[error("{location} is not a file or directory")]
+    OnRegistry {
         /// The location.
         location: String,
+    },
+    /// A part of a registry's names is not a place for a single image.
+    #[error("{location} names no image, only a part of a registry")]
+    NoRepository {
+        /// The location.
+        location: String,
+    },
+    /// A registry's host makes no URL.
+    #[error("{host} is not a host that can be spoken to")]
+    Host {
+        /// The host.
+        host: String,
+        /// Why not.
+        source: transport::UrlError,
     },
 }
 
@@ -80,7 +92,8 @@ impl Location {
     /// into an unnamed temporary file.
     ///
     /// # Errors
-    /// When it is not there, is not what it should be, or is on a registry.
+    /// When it is not there or is not what it should be; [`OpenError::OnRegistry`] for what
+    /// [`Registries`](crate::registry::Registries) must open.
     pub fn open_source(&self) -> Result<Box<dyn Source>, OpenError> {
         Ok(match self {
             Self::OciLayout { dir, .. } => Box::new(LayoutSource::open_directory(dir)?),
@@ -94,7 +107,8 @@ impl Location {
     /// the sink is finished, and then replaces one that was there.
     ///
     /// # Errors
-    /// When it cannot be created, is something else, or is on a registry.
+    /// When it cannot be created or is something else; [`OpenError::OnRegistry`] for what
+    /// [`Registries`](crate::registry::Registries) must open.
     pub fn open_sink(&self) -> Result<Box<dyn Sink>, OpenError> {
         Ok(match self {
             Self::OciLayout { dir, .. } => Box::new(LayoutSink::open(dir)?),
@@ -105,8 +119,10 @@ impl Location {
     }
 
     fn on_a_registry(&self) -> OpenError {
-        OpenError::RegistryUnsupported {
-            location: self.to_string(),
+        let location = self.to_string();
+        match self {
+            Self::RegistryPrefix { .. } => OpenError::NoRepository { location },
+            _ => OpenError::OnRegistry { location },
         }
     }
 }

@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
 
 use crate::BlobRead;
+use crate::registry::RegistryError;
 
 /// Largest blob that is written, in bytes: 1 TiB.
 pub const BLOB_BYTES_MAX: u64 = 1 << 40;
@@ -19,8 +20,9 @@ pub const BLOB_BYTES_MAX: u64 = 1 << 40;
 ///
 /// Required by every implementation: a blob is hashed while it is written and kept only if digest
 /// and size are those of its descriptor; nothing is promised to be visible or durable before
-/// [`Sink::finish`] returns; whatever was there before stays whole at every moment. A sink that is
-/// dropped without `finish` leaves no name changed.
+/// [`Sink::finish`] returns; whatever was there before stays whole at every moment. A sink of files that
+/// is dropped without `finish` leaves no name changed; a registry has each name from the moment when its
+/// manifest is put.
 ///
 /// Order of calls: blobs of a manifest before the manifest, children before their index.
 #[async_trait]
@@ -30,6 +32,15 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// When that cannot be found out.
     async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, SinkError>;
+
+    /// Whether a manifest is there, and with it everything that it names: then nothing of it need be put
+    /// again. A medium that cannot tell cheaply says no.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn has_manifest(&self, _digest: &Digest) -> Result<bool, SinkError> {
+        Ok(false)
+    }
 
     /// Writes a blob; does nothing if it is there.
     ///
@@ -132,12 +143,32 @@ pub enum SinkError {
         /// The blob.
         blob: Digest,
     },
+    /// A registry did not take it.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
     /// There is nothing to write: an archive without an image is not one.
     #[error("no image to write to {}", path.display())]
     Nothing {
         /// The archive.
         path: PathBuf,
     },
+}
+
+impl SinkError {
+    /// Whether the same may succeed when the content is read again from its start: the connection broke,
+    /// or the registry lost the upload.
+    pub(crate) fn is_interruption(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_transient() || matches!(error.status(), Some(401 | 404)),
+            _ => false,
+        }
+    }
+}
+
+impl From<RegistryError> for SinkError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
 }
 
 /// What names of files begin with that are not finished.

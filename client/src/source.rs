@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use oci::{Descriptor, Digest, Manifest, ManifestError};
 
 use crate::BlobRead;
+use crate::registry::RegistryError;
 
 /// A place that images are read from: one repository of a registry, one layout, one archive.
 ///
@@ -118,6 +119,9 @@ pub enum SourceError {
         /// Why not.
         source: ManifestError,
     },
+    /// A registry did not give it.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Io {
@@ -126,6 +130,12 @@ pub enum SourceError {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl From<RegistryError> for SourceError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
 }
 
 /// Names for a message: not longer than a few lines.

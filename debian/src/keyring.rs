@@ -7,17 +7,19 @@
 //! Spec: RFC 9580 §5.2 (signatures), §7 (cleartext signature framework), §10.1 (transferable public keys).
 
 mod certificate;
+mod clear_signed;
 
 use std::fmt;
 use std::io::Cursor;
 
 use jiff::{SignedDuration, Timestamp};
-use pgp::composed::{CleartextSignedMessage, Deserializable as _, SignedPublicKey};
+use pgp::composed::{Deserializable as _, SignedPublicKey};
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::KeyDetails;
 use thiserror::Error;
 
 use certificate::Refusal;
+use clear_signed::ClearSigned;
 
 /// A ring of public keys.
 #[derive(Debug, Clone)]
@@ -157,17 +159,14 @@ impl Keyring {
             return Err(VerifyError::TooLarge { bytes: signed.len() });
         }
         let text = std::str::from_utf8(signed).map_err(|_| VerifyError::NotText)?;
-        let (message, _) =
-            CleartextSignedMessage::from_string(text).map_err(|error| VerifyError::Syntax {
-                reason: error.to_string(),
-            })?;
-        if message.signatures().is_empty() {
+        let message = ClearSigned::parse(text).map_err(|reason| VerifyError::Syntax { reason })?;
+        if message.signatures.is_empty() {
             return Err(VerifyError::Unsigned);
         }
-        let text = message.signed_text();
+        let signed_text = message.text.replace('\n', "\r\n");
         let (mut signers, mut refusals) = (Vec::new(), Vec::new());
-        for signature in message.signatures().iter().take(SIGNATURES_MAX) {
-            match self.judge(signature, text.as_bytes(), at) {
+        for signature in message.signatures.iter().take(SIGNATURES_MAX) {
+            match self.judge(signature, signed_text.as_bytes(), at) {
                 Ok(signer) => signers.push(signer),
                 Err(refusal) => {
                     refusals.push(SignatureRefusal {
@@ -181,7 +180,7 @@ impl Keyring {
             return Err(VerifyError::NoneGood { refusals });
         }
         Ok(Verified {
-            text: text.replace("\r\n", "\n"),
+            text: message.text,
             signers,
         })
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::ImageView;
 use crate::packages::{Package, PackagesError, packages};
 use crate::view::{FileFacts, FileKind, LayerFacts};
+use crate::visible;
 
 /// What two images differ in; each list holds differences alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -204,16 +205,8 @@ impl ImageDifference {
         self.write_files(out)?;
         heading(out, "configuration", self.config.len())?;
         for field in &self.config {
-            match (&field.before, &field.after) {
-                (Some(before), Some(after)) => writeln!(out, "  ~ {}: {before} → {after}", field.field)?,
-                (Some(before), None) => writeln!(out, "  - {}: {before}", field.field)?,
-                (None, after) => writeln!(
-                    out,
-                    "  + {}: {}",
-                    field.field,
-                    after.as_deref().unwrap_or_default()
-                )?,
-            }
+            let name = format!("{}:", field.field);
+            change(out, &name, field.before.as_deref(), field.after.as_deref())?;
         }
         self.write_layers(out)
     }
@@ -221,12 +214,8 @@ impl ImageDifference {
     fn write_packages(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         heading(out, "packages", self.packages.len())?;
         for package in &self.packages {
-            let name = &package.name;
-            match (&package.before, &package.after) {
-                (Some(before), Some(after)) => writeln!(out, "  ~ {name} {before} → {after}")?,
-                (Some(before), None) => writeln!(out, "  - {name} {before}")?,
-                (None, after) => writeln!(out, "  + {name} {}", after.as_deref().unwrap_or_default())?,
-            }
+            let (before, after) = (package.before.as_deref(), package.after.as_deref());
+            change(out, &package.name, before, after)?;
         }
         Ok(())
     }
@@ -234,6 +223,7 @@ impl ImageDifference {
     fn write_files(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         heading(out, "files", self.files.len())?;
         for file in &self.files {
+            let path = visible(&file.path);
             match (&file.before, &file.after) {
                 (Some(before), Some(after)) => {
                     let changes: Vec<String> = file
@@ -241,10 +231,10 @@ impl ImageDifference {
                         .iter()
                         .map(|aspect| aspect.between(before, after))
                         .collect();
-                    writeln!(out, "  ~ {} ({})", file.path, changes.join(", "))?;
+                    writeln!(out, "  ~ {path} ({})", visible(&changes.join(", ")))?;
                 }
-                (Some(_), None) => writeln!(out, "  - {}", file.path)?,
-                (None, _) => writeln!(out, "  + {}", file.path)?,
+                (Some(_), None) => writeln!(out, "  - {path}")?,
+                (None, _) => writeln!(out, "  + {path}")?,
             }
         }
         Ok(())
@@ -302,6 +292,15 @@ fn heading(out: &mut dyn fmt::Write, title: &str, differences: usize) -> fmt::Re
         Ok(())
     } else {
         writeln!(out, "{title}: {differences}")
+    }
+}
+
+fn change(out: &mut dyn fmt::Write, name: &str, before: Option<&str>, after: Option<&str>) -> fmt::Result {
+    let (name, after) = (visible(name), after.map(visible));
+    match (before.map(visible), after) {
+        (Some(before), Some(after)) => writeln!(out, "  ~ {name} {before} → {after}"),
+        (Some(before), None) => writeln!(out, "  - {name} {before}"),
+        (None, after) => writeln!(out, "  + {name} {}", after.unwrap_or_default()),
     }
 }
 

@@ -12,4 +12,7 @@ pub mod summary;
 pub mod sandbox;
 pub mod structure_test;
 
+mod visible;
+
 pub use view::ImageView;
+pub use visible::visible;

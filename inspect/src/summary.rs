@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::ImageView;
 use crate::packages::{Package, PackagesError, packages};
 use crate::view::{FileKind, ViewError, config_of};
+use crate::visible;
 
 /// Most platforms of an image that are described.
 pub const PLATFORMS_MAX: usize = 1_000;
@@ -261,7 +262,7 @@ impl PlatformSummary {
     }
 
     fn write_text(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        writeln!(out, "platform    {}", self.platform)?;
+        writeln!(out, "platform    {}", visible(&self.platform.to_string()))?;
         writeln!(out, "manifest    {}", self.digest)?;
         match &self.contents {
             Some(contents) => {
@@ -297,6 +298,7 @@ impl PlatformSummary {
             } else {
                 said.join(": ")
             };
+            let said = visible(&said);
             writeln!(
                 out,
                 "layer {number:<5} {:>11} bytes  {said}",
@@ -305,7 +307,8 @@ impl PlatformSummary {
         }
         let packages = self.contents.iter().flat_map(|contents| &contents.packages);
         for package in packages {
-            writeln!(out, "package     {} {}", package.name, package.version)?;
+            let (name, version) = (visible(&package.name), visible(&package.version));
+            writeln!(out, "package     {name} {version}")?;
         }
         Ok(())
     }
@@ -340,7 +343,7 @@ impl ConfigSummary {
         ];
         for (title, value) in lines {
             if let Some(value) = value {
-                writeln!(out, "{title}{value}")?;
+                writeln!(out, "{title}{}", visible(&value))?;
             }
         }
         for (title, values) in [
@@ -349,7 +352,7 @@ impl ConfigSummary {
             ("volume      ", &self.volumes),
         ] {
             for value in values {
-                writeln!(out, "{title}{value}")?;
+                writeln!(out, "{title}{}", visible(value))?;
             }
         }
         write_map(out, "label       ", &self.labels)
@@ -457,7 +460,7 @@ fn layers(image: &ImageManifest, config: &ImageConfig) -> Vec<LayerSummary> {
 
 fn write_map(out: &mut dyn fmt::Write, title: &str, map: &BTreeMap<String, String>) -> fmt::Result {
     for (name, value) in map {
-        writeln!(out, "{title}{name}={value}")?;
+        writeln!(out, "{title}{}={}", visible(name), visible(value))?;
     }
     Ok(())
 }

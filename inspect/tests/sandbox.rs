@@ -30,6 +30,9 @@ fn main() -> ExitCode {
         // Asked by tools that list tests; these are not to be listed.
         Some("--list") => return ExitCode::SUCCESS,
         Some(AS_NOBODY) => run_checks("nobody"),
+        Some(HANGING) => {
+            Fixture::new(Path::new(&arguments[2])).run("nonroot", &["sleep", &arguments[3]]);
+        }
         _ => {
             run_checks("this user");
             if nix::unistd::geteuid().is_root() {
@@ -57,7 +60,7 @@ fn run_checks(who: &str) {
         println!("not run as {who}: no static busybox on this machine");
         return;
     };
-    let checks: [(&str, Check); 13] = [
+    let checks: [(&str, Check); 15] = [
         ("a_command_prints_and_exits", a_command_prints_and_exits),
         ("the_host_is_out_of_sight", the_host_is_out_of_sight),
         (
@@ -75,6 +78,14 @@ fn run_checks(who: &str) {
         (
             "a_command_that_hangs_is_killed_with_its_children",
             a_command_that_hangs_is_killed_with_its_children,
+        ),
+        (
+            "a_command_of_another_user_does_not_outlive_the_callers_group",
+            a_command_of_another_user_does_not_outlive_the_callers_group,
+        ),
+        (
+            "what_the_caller_has_open_is_closed",
+            what_the_caller_has_open_is_closed,
         ),
         ("output_is_kept_up_to_its_limit", output_is_kept_up_to_its_limit),
         ("signals_become_exit_codes", signals_become_exit_codes),
@@ -207,6 +218,50 @@ fn a_command_that_hangs_is_killed_with_its_children(fixture: &Fixture) {
     assert_eq!(text(&output), "begun\n");
     // The pipes are open as long as any process has them: that this ended shows that none is left.
     assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+/// As an interrupt at the terminal does, which goes to every process of the group.
+fn a_command_of_another_user_does_not_outlive_the_callers_group(fixture: &Fixture) {
+    let marker = (700_000 + std::process::id()).to_string();
+    let mut caller = Command::new("/proc/self/exe")
+        .arg(HANGING)
+        .arg(fixture.directory.path().join("image/bin/busybox"))
+        .arg(&marker)
+        .env("TMPDIR", fixture.directory.path())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let runs = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+        let mut lines = lines.filter(|line| line.starts_with(b"sleep"));
+        lines.any(|line| String::from_utf8_lossy(&line).contains(&marker))
+    };
+    let until = |wanted: bool| {
+        let started = Instant::now();
+        while runs() != wanted && started.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        runs() == wanted
+    };
+    assert!(until(true), "the command never ran");
+    let group = nix::unistd::Pid::from_raw(i32::try_from(caller.id()).unwrap());
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
+    caller.wait().unwrap();
+    assert!(until(false), "the command runs on");
+}
+
+fn what_the_caller_has_open_is_closed(fixture: &Fixture) {
+    let directory = fs::File::open("/").unwrap();
+    // A copy, and unlike everything that Rust opens it is inherited.
+    let inherited = nix::unistd::dup(&directory).unwrap();
+    let output = fixture.run(
+        "",
+        &["sh", "-c", "ls -l /proc/1/fd | grep -v pipe: | grep -c -v null"],
+    );
+    drop(inherited);
+    // The line of the total alone.
+    assert_eq!(text(&output), "1\n");
 }
 
 fn output_is_kept_up_to_its_limit(fixture: &Fixture) {
@@ -416,6 +471,8 @@ fn is_static(path: &Path) -> bool {
 }
 
 const AS_NOBODY: &str = "as-nobody";
+/// Runs a command that does not end, as another process than the one that checks.
+const HANGING: &str = "hanging";
 const APPLETS: [&str; 19] = [
     "cat", "chmod", "echo", "env", "grep", "head", "hostname", "id", "ip", "ls", "mkdir", "pwd", "rm", "sh",
     "sleep", "stat", "touch", "wc", "kill",

@@ -50,6 +50,9 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError>;
 
     /// Removes an upload; says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while somebody appends to it.
     async fn abort(&self, upload: &UploadKey) -> Result<bool, StoreError>;
 
     /// Reads a range of an object of `size` bytes.

@@ -71,9 +71,11 @@ pub struct ManifestReference {
 pub enum Reference {
     /// A blob; a manifest that names one which the package does not link is refused.
     Blob,
+    /// A blob that may be missing. Naming it links nothing.
+    SparseBlob,
     /// A manifest of the same package that must be there.
     Child,
-    /// A manifest that may be missing: sparse indexes are allowed.
+    /// A manifest that may be missing.
     SparseChild,
 }
 

@@ -141,8 +141,10 @@ impl BlobStore for FileBlobStore {
     }
 
     async fn abort(&self, upload: &UploadKey) -> Result<bool, StoreError> {
-        let path = upload_path(upload);
+        let (upload, store) = (upload.clone(), Arc::clone(&self.shared));
         self.blocking(move |shared| {
+            let path = upload_path(&upload);
+            let _turn = Turn::take(store, upload)?;
             let removed = shared.disk.remove(&path);
             removed.map_err(|source| StoreError::io("remove an upload", source))
         })

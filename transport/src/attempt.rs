@@ -101,14 +101,11 @@ impl Request<'_> {
     fn refused(&self, response: &Response) -> Failure {
         let status = response.status();
         let error = self.status(status);
-        match status.as_u16() {
-            408 | 425 | 429 | 500 | 502 | 503 | 504 => {
-                let text =
-                    |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
-                let after = text(RETRY_AFTER).and_then(|value| retry_after(value, text(DATE)));
-                Failure::Again { error, after }
-            }
-            _ => Failure::Final(error),
+        if is_transient(status) {
+            let after = asked_delay(response.headers());
+            Failure::Again { error, after }
+        } else {
+            Failure::Final(error)
         }
     }
 
@@ -178,24 +175,45 @@ impl Request<'_> {
     }
 }
 
-/// Whether the other side's certificate is what is wrong; another attempt would see the same one.
-fn is_about_trust(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let within = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = within.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
+/// Whether the same request may be answered otherwise a little later.
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// How long the server asks to wait.
+pub(crate) fn asked_delay(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    text(RETRY_AFTER).and_then(|value| retry_after(value, text(DATE)))
+}
+
+/// Whether the other side's certificate, or that it has none, is what is wrong; another attempt would see the same.
+pub(crate) fn is_about_trust(error: &reqwest::Error) -> bool {
+    matches!(
+        tls_error(error),
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))
+    )
+}
+
+/// The error of TLS among the causes, in however many errors of I/O it is wrapped.
+pub(crate) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let mut inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        while let Some(wrapped) = inner {
+            if let Some(tls) = wrapped.downcast_ref::<rustls::Error>() {
+                return Some(tls);
+            }
+            inner = wrapped.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         }
-        source = cause.source();
+        next = cause.source();
     }
-    false
+    None
 }
 
 /// Start and total of `Content-Range: bytes 5-9/10`.
 ///
 /// Spec: RFC 9110, 14.4.
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+pub(crate) fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::Url;
+use crate::attempt::tls_error;
+use crate::exchange::{HEADERS_BYTES_MAX, Method};
 use crate::transport::READ;
 
 /// Why something could not be fetched.
@@ -30,6 +32,32 @@ pub enum FetchError {
         attempts: u32,
         /// What happened the last time.
         source: reqwest::Error,
+    },
+    /// An exchange had no answer: the server could not be reached, or the connection broke.
+    #[error("no answer to {method} {url} ({attempts} {})", if *attempts == 1 { "attempt" } else { "attempts" })]
+    NoAnswer {
+        /// What was to be done there.
+        method: Method,
+        /// Where, without the query.
+        url: Url,
+        /// How often it was tried.
+        attempts: u32,
+        /// What happened the last time.
+        source: reqwest::Error,
+    },
+    /// A server sent the request on, too often or to where it must not go.
+    #[error("{url} redirects {problem}")]
+    Redirect {
+        /// Where the last answer came from, without the query.
+        url: Url,
+        /// What is wrong with that.
+        problem: &'static str,
+    },
+    /// The headers of an answer are larger than [`HEADERS_BYTES_MAX`].
+    #[error("{url} answers with more than {HEADERS_BYTES_MAX} bytes of headers")]
+    HeadersTooLarge {
+        /// What was asked for, without the query.
+        url: Url,
     },
     /// No byte came for too long.
     #[error("{url} did not go on within {} seconds", limit.as_secs())]
@@ -82,6 +110,12 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether TLS was spoken to a server that does not speak it.
+    pub fn is_not_tls(&self) -> bool {
+        matches!(self, FetchError::NoAnswer { source, .. }
+            if matches!(tls_error(source), Some(rustls::Error::InvalidMessage(_))))
+    }
+
     /// Whether the server has no such file (404, 410, or no file on disk).
     pub fn is_missing(&self) -> bool {
         match self {

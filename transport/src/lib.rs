@@ -4,6 +4,9 @@
 //! of the whole process. What a server may say to try again later is heard up to a limit. `file:` URLs are read with
 //! the same limits. URLs print without the credentials in them.
 //!
+//! [`Transport::read`] and [`Transport::download`] fetch a body; [`Transport::exchange`] is for protocols on top of HTTP:
+//! any method, headers and a body both ways.
+//!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use transport::{Transport, TransportOptions, Url};
@@ -17,13 +20,20 @@
 
 mod attempt;
 mod error;
+mod exchange;
 mod proxies;
 mod retry;
+mod secret;
 mod transport;
+mod upload;
 mod url;
 
+pub use bytes::Bytes;
 pub use error::FetchError;
+pub use exchange::{HEADERS_BYTES_MAX, Method, Request, Response};
 pub use proxies::{HostProxy, Proxies};
 pub use retry::RetryPolicy;
+pub use secret::Secret;
 pub use transport::{Download, Downloaded, Limits, Transport, TransportOptions};
+pub use upload::{Body, Chunks};
 pub use url::{URL_BYTES_MAX, Url, UrlError};

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use progress::Task;
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
 use tokio::sync::Semaphore;
 
 use crate::attempt::{Failure, Request, Sink};
@@ -19,7 +19,7 @@ use crate::{FetchError, Proxies, RetryPolicy, Url};
 /// A bounded HTTP client. Cheap to clone; clones share connections, the limit per host and the budget of retries.
 #[derive(Debug, Clone)]
 pub struct Transport {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What a [`Transport`] is made of.
@@ -46,6 +46,8 @@ pub struct Limits {
     pub request: Duration,
     /// Redirects followed.
     pub redirects_max: usize,
+    /// For the answer to an upload, once its body is sent: the server may have to put it in its place.
+    pub answer: Duration,
     /// Requests at one host at a time; more wait.
     pub requests_per_host_max: usize,
 }
@@ -57,6 +59,7 @@ impl Default for Limits {
             idle: Duration::from_secs(30),
             request: Duration::from_secs(30 * 60),
             redirects_max: 10,
+            answer: Duration::from_secs(5 * 60),
             requests_per_host_max: 8,
         }
     }
@@ -98,17 +101,19 @@ pub struct Downloaded {
 }
 
 #[derive(Debug)]
-struct Shared {
-    options: TransportOptions,
+pub(crate) struct Shared {
+    pub(crate) options: TransportOptions,
     /// Made at the first request: reading the trust roots costs time that a run without a request need not spend.
     http: OnceLock<Result<Http, String>>,
+    /// The same for exchanges, which follow redirects and wait on their own terms.
+    direct: OnceLock<Result<Http, String>>,
     retries_left: AtomicU32,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 #[derive(Debug)]
-struct Http {
-    client: Client,
+pub(crate) struct Http {
+    pub(crate) client: Client,
     has_trust_roots: bool,
 }
 
@@ -119,6 +124,7 @@ impl Transport {
         let shared = Shared {
             options,
             http: OnceLock::new(),
+            direct: OnceLock::new(),
             retries_left,
             hosts: Mutex::default(),
         };
@@ -203,17 +209,23 @@ impl Transport {
     }
 
     fn http(&self, url: &Url) -> Result<&Http, FetchError> {
-        let made = self.shared.http.get_or_init(|| set_up(&self.shared.options));
-        let http = made.as_ref().map_err(|reason| FetchError::Setup {
-            reason: reason.clone(),
-        })?;
-        if url.scheme() == "https" && !http.has_trust_roots {
-            return Err(FetchError::NoTrustRoots { url: url.clone() });
-        }
-        Ok(http)
+        let options = &self.shared.options;
+        let following = |builder: ClientBuilder| {
+            builder
+                .read_timeout(options.limits.idle)
+                .redirect(redirects(options.limits.redirects_max))
+        };
+        usable(self.shared.http.get_or_init(|| set_up(options, following)), url)
     }
 
-    fn host(&self, url: &Url) -> Arc<Semaphore> {
+    /// A client that follows no redirect and has no time limit of its own, except to connect.
+    pub(crate) fn direct(&self, url: &Url) -> Result<&Http, FetchError> {
+        let options = &self.shared.options;
+        let plain = |builder: ClientBuilder| builder.redirect(Policy::none());
+        usable(self.shared.direct.get_or_init(|| set_up(options, plain)), url)
+    }
+
+    pub(crate) fn host(&self, url: &Url) -> Arc<Semaphore> {
         let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = url.host().unwrap_or_default().to_owned();
         let limit = self.shared.options.limits.requests_per_host_max.max(1);
@@ -224,29 +236,38 @@ impl Transport {
         )
     }
 
-    fn take_retry(&self) -> bool {
+    pub(crate) fn take_retry(&self) -> bool {
         let left = &self.shared.retries_left;
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
             .is_ok()
     }
 }
 
-fn set_up(options: &TransportOptions) -> Result<Http, String> {
+/// The client, unless it could not be made or cannot tell who answers at `url`.
+fn usable<'h>(made: &'h Result<Http, String>, url: &Url) -> Result<&'h Http, FetchError> {
+    let http = made.as_ref().map_err(|reason| FetchError::Setup {
+        reason: reason.clone(),
+    })?;
+    if url.scheme() == "https" && !http.has_trust_roots {
+        return Err(FetchError::NoTrustRoots { url: url.clone() });
+    }
+    Ok(http)
+}
+
+fn set_up(
+    options: &TransportOptions,
+    configure: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> Result<Http, String> {
     // An error means that one is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let limits = options.limits;
     let proxies = options.proxies.to_client()?;
     let builder = || {
         let builder = Client::builder()
             .user_agent(&options.user_agent)
-            .connect_timeout(limits.connect)
-            .read_timeout(limits.idle)
-            .redirect(redirects(limits.redirects_max))
+            .connect_timeout(options.limits.connect)
             .no_proxy();
-        proxies
-            .iter()
-            .cloned()
-            .fold(builder, reqwest::ClientBuilder::proxy)
+        let builder = configure(builder);
+        proxies.iter().cloned().fold(builder, ClientBuilder::proxy)
     };
     if let Ok(client) = builder().build() {
         return Ok(Http {

@@ -43,6 +43,62 @@ impl Url {
         Url(joined)
     }
 
+    /// The same URL with a slash at its end, where a protocol asks for one.
+    #[must_use]
+    pub fn with_slash(&self) -> Url {
+        let mut directory = self.0.clone();
+        if let Ok(mut segments) = directory.path_segments_mut() {
+            segments.pop_if_empty().push("");
+        }
+        Url(directory)
+    }
+
+    /// The query, escaped as in the URL.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.0.query()
+    }
+
+    /// The same URL with one more parameter in its query.
+    #[must_use]
+    pub fn with_parameter(&self, name: &str, value: &str) -> Url {
+        let mut longer = self.0.clone();
+        longer.query_pairs_mut().append_pair(name, value);
+        Url(longer)
+    }
+
+    /// The same URL without query and fragment: queries may hold signatures, which are not for messages.
+    #[must_use]
+    pub fn without_query(&self) -> Url {
+        let mut shorter = self.0.clone();
+        shorter.set_query(None);
+        shorter.set_fragment(None);
+        Url(shorter)
+    }
+
+    /// What `reference` means in an answer that came from this URL: an absolute URL, or a path.
+    ///
+    /// # Errors
+    /// As when a URL is parsed.
+    ///
+    /// Spec: RFC 3986, 5.
+    pub fn resolve(&self, reference: &str) -> Result<Url, UrlError> {
+        if reference.len() > URL_BYTES_MAX {
+            return Err(UrlError::TooLong(reference.len()));
+        }
+        let joined = self.0.join(reference);
+        let joined = joined.map_err(|error| UrlError::Malformed(format!("{error}")))?;
+        joined.as_str().parse()
+    }
+
+    /// Whether both lead to the same server: scheme, host and port.
+    #[must_use]
+    pub fn is_same_origin(&self, other: &Url) -> bool {
+        self.0.scheme() == other.0.scheme()
+            && self.0.host() == other.0.host()
+            && self.0.port_or_known_default() == other.0.port_or_known_default()
+    }
+
     /// The scheme: `http`, `https` or `file`.
     pub fn scheme(&self) -> &str {
         self.0.scheme()
@@ -150,6 +206,34 @@ mod tests {
         }
         let root: Url = "http://a".parse().unwrap();
         assert_eq!(root.join("dists").to_string(), "http://a/dists");
+    }
+
+    #[test]
+    fn resolves_what_answers_say_and_knows_its_own_server() {
+        let url: Url = "http://a:5000/v2/x/blobs/uploads/".parse().unwrap();
+        let resolved = |text: &str| url.resolve(text).unwrap();
+        assert_eq!(
+            resolved("/v2/x/blobs/uploads/1?s=2").to_string(),
+            "http://a:5000/v2/x/blobs/uploads/1?s=2"
+        );
+        assert!(resolved("?n=2").is_same_origin(&url));
+        assert!(resolved("http://A:5000/y").is_same_origin(&url));
+        for other in ["https://a:5000/", "http://a/", "http://b:5000/", "//b/"] {
+            assert!(!resolved(other).is_same_origin(&url), "{other}");
+        }
+        assert!(url.resolve("ftp://a/").is_err());
+        assert_eq!(resolved("/u").with_slash().to_string(), "http://a:5000/u/");
+        assert_eq!(resolved("/u/").with_slash().to_string(), "http://a:5000/u/");
+        assert_eq!(
+            resolved("/u?s=1")
+                .with_parameter("digest", "sha256:a")
+                .to_string(),
+            "http://a:5000/u?s=1&digest=sha256%3Aa"
+        );
+        assert_eq!(
+            resolved("/u?s=1#f").without_query().to_string(),
+            "http://a:5000/u"
+        );
     }
 
     #[test]

@@ -11,14 +11,14 @@ use crate::{Findings, steps};
 
 /// The rooms from the ground up, each with the rooms it may stand on directly. `testkit` is for tests
 /// alone and may be named only as a dev-dependency.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("oci", &[]),
     ("archive", &[]),
     ("progress", &[]),
     ("cache", &[]),
     ("transport", &["progress"]),
     ("debian", &["archive", "cache", "progress", "transport"]),
-    ("client", &["archive", "oci", "progress"]),
+    ("client", &["archive", "oci", "progress", "transport"]),
     (
         "factory",
         &[
@@ -33,6 +33,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ),
     ("inspect", &["archive", "client", "oci", "progress"]),
     ("store", &["oci"]),
+    ("registry", &["oci", "store"]),
     (
         "cli",
         &[
@@ -44,6 +45,8 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "inspect",
             "oci",
             "progress",
+            "registry",
+            "store",
             "transport",
         ],
     ),

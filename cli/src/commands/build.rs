@@ -1,5 +1,6 @@
 //! `lightship build`: images from Debian packages.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
@@ -9,18 +10,21 @@ use archive::Encoder;
 use clap::{Args, ValueEnum};
 use client::Location;
 use factory::build::{
-    BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Output,
+    BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Medium, Output,
     SbomPolicy, Services,
 };
 use factory::specification::{LayerPolicy, Plan};
 use jiff::Timestamp;
+use oci::{Reference, RepositoryName};
 
 use crate::archive_options::ArchiveOptions;
 use crate::arguments::{Format, FormatOption};
 use crate::build_report;
 use crate::failure::{Failure, Kind, Outcome};
+use crate::images::Media;
 use crate::locks::{self, LockWish};
 use crate::progress_display::ProgressDisplay;
+use crate::registry_options::RegistryOptions;
 use crate::selection::{self, Architectures, LockPlace, MissingLock};
 use crate::settings::Settings;
 use crate::workshop::Workshop;
@@ -37,10 +41,11 @@ pub(crate) struct Arguments {
     /// Catalogue names and specification files
     #[arg(required = true, value_name = "NAME|FILE")]
     images: Vec<String>,
-    /// Where images go: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]; may be given several times
+    /// Where images go: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]; may be given several times
     ///
-    /// The default tag is the variant; several images into one layout are tagged NAME-VARIANT. Without any -o the images
-    /// are built into the cache and their digests reported.
+    /// The default tag is the variant; several images into one layout are tagged NAME-VARIANT. HOST/PREFIX/, with the
+    /// slash, puts each image at HOST/PREFIX/NAME:VARIANT. Without any -o the images are built into the cache and their
+    /// digests reported.
     #[arg(short, long, value_name = "TARGET")]
     output: Vec<Location>,
     /// Architectures, in OCI spelling: `host`, `all`, or a list such as amd64,arm64
@@ -63,14 +68,40 @@ pub(crate) struct Arguments {
     /// How layers are compressed
     #[arg(long, value_enum)]
     compression: Option<Compression>,
-    /// SBOMs (SPDX 2.3 and CycloneDX): `none`, `attach` them to the image, or write them into a DIR
-    #[arg(long, value_name = "none|attach|DIR", default_value = "none")]
-    sbom: String,
+    /// SBOMs (SPDX 2.3 and CycloneDX): `none`, `attach` them to the image, or write them into a DIR [default: attach on
+    /// registries, none elsewhere]
+    #[arg(long, value_name = "none|attach|DIR")]
+    sbom: Option<String>,
     /// How many threads work at once [default: one per processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     #[command(flatten)]
+    registry: RegistryOptions,
+    #[command(flatten)]
     format: FormatOption,
+}
+
+impl Arguments {
+    /// All variants of catalogue images for this machine's architecture, into a registry.
+    pub(crate) fn publishing(images: Vec<String>, target: Location, archive: ArchiveOptions) -> Arguments {
+        Arguments {
+            images,
+            output: vec![target],
+            arch: "host".to_owned(),
+            variant: "all".to_owned(),
+            locked: false,
+            keep_going: false,
+            archive,
+            layers: None,
+            compression: None,
+            sbom: None,
+            jobs: None,
+            registry: RegistryOptions {
+                plain_http: Vec::new(),
+            },
+            format: FormatOption { format: Format::Text },
+        }
+    }
 }
 
 const EXAMPLES: &str = "Examples:
@@ -78,6 +109,7 @@ const EXAMPLES: &str = "Examples:
   lightship build ./my-image.yaml --arch amd64,arm64 -o oci-archive:my-image.tar
   lightship build static-debian13 base-debian13 --variant all -o oci:images
   lightship build python3-debian13 -o docker-archive:python.tar:python:3.13
+  lightship build static-debian13 cc-debian13 --variant all -o registry.example/base/
 
 A build of the same lock yields the same bytes on any machine. SOURCE_DATE_EPOCH, when set, replaces the date that the
 images carry (that of the newest signed release in the lock).";
@@ -105,7 +137,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     let wish = Wish::resolve(&arguments, settings)?;
     let progress = Arc::new(ProgressDisplay::new(settings));
     let workshop = Workshop::open(&arguments.archive, settings, progress)?;
-    let report = runtime::block_on(wish.fulfil(&arguments, &workshop))??;
+    let report = runtime::block_on(wish.fulfil(&arguments, &workshop, settings))??;
     let failed = !report.built.failures.is_empty() || report.incomplete;
     for warning in &report.built.warnings {
         workshop.warn(warning);
@@ -113,7 +145,10 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     match arguments.format.format {
         Format::Json => output::json(&build_report::document(&report.built, started.elapsed()))?,
         Format::Text => {
-            output::data(build_report::text(&report.built, !arguments.output.is_empty()).as_bytes())?
+            output::data(build_report::text(&report.built).as_bytes())?;
+            if arguments.output.is_empty() && !report.built.images.is_empty() {
+                workshop.note("nothing was written; name a target, such as -o oci:DIR");
+            }
         }
     }
     if failed {
@@ -158,7 +193,12 @@ impl Wish {
         })
     }
 
-    async fn fulfil(mut self, arguments: &Arguments, workshop: &Workshop) -> Result<Fulfilled, Failure> {
+    async fn fulfil(
+        mut self,
+        arguments: &Arguments,
+        workshop: &Workshop,
+        settings: &Settings,
+    ) -> Result<Fulfilled, Failure> {
         let wish = LockWish {
             place: &self.place,
             images: &self.images,
@@ -179,11 +219,7 @@ impl Wish {
         }
         self.images.retain(|image| !image.architectures.is_empty());
         let left: usize = self.images.iter().map(|image| image.architectures.len()).sum();
-        let outputs = arguments
-            .output
-            .iter()
-            .map(open_output)
-            .collect::<Result<Vec<_>, _>>()?;
+        let outputs = self.open_outputs(arguments, settings)?;
         let packages = packages::source(
             workshop,
             &locked.lock,
@@ -211,6 +247,31 @@ impl Wish {
     }
 }
 
+impl Wish {
+    fn open_outputs(&self, arguments: &Arguments, settings: &Settings) -> Result<Vec<Output>, Failure> {
+        let media = Media::new(&arguments.registry, settings);
+        let names: BTreeSet<&str> = self.images.iter().map(|image| image.plan.name.as_str()).collect();
+        let mut outputs = Vec::new();
+        for location in &arguments.output {
+            let Location::RegistryPrefix { host, prefix } = location else {
+                let mut output = open_output(location, None, &media)?;
+                // `docker load` takes the name for that of a repository: a bare variant would become `latest:latest`.
+                if let (Location::DockerArchive { .. }, [image]) = (location, self.images.as_slice()) {
+                    let of_image = format!("{}:{}", image.plan.name, image.plan.variant);
+                    output.tag.get_or_insert(of_image);
+                }
+                outputs.push(output);
+                continue;
+            };
+            for name in &names {
+                let place = repository(host, prefix.as_ref(), name)?;
+                outputs.push(open_output(&place, Some(name), &media)?);
+            }
+        }
+        Ok(outputs)
+    }
+}
+
 fn image_request(plan: Plan, architectures: &Architectures) -> Result<ImageRequest, Failure> {
     let architectures = architectures.of(&plan)?;
     let form = Form::of(architectures.len());
@@ -233,10 +294,11 @@ fn options(arguments: &Arguments, settings: &Settings) -> Result<BuildOptions, F
     Ok(BuildOptions {
         layers,
         encoder: arguments.compression.map_or(Encoder::Gzip, Compression::encoder),
-        sbom: match arguments.sbom.as_str() {
-            "none" => SbomPolicy::None,
-            "attach" => SbomPolicy::Attach,
-            directory => SbomPolicy::Directory(directory.into()),
+        sbom: match arguments.sbom.as_deref() {
+            None => SbomPolicy::Repositories,
+            Some("none") => SbomPolicy::None,
+            Some("attach") => SbomPolicy::Attach,
+            Some(directory) => SbomPolicy::Directory(directory.into()),
         },
         date,
         failures: if arguments.keep_going {
@@ -248,17 +310,21 @@ fn options(arguments: &Arguments, settings: &Settings) -> Result<BuildOptions, F
 }
 
 /// A target with a tag takes one image, and a docker archive one platform; said before any work.
-fn check_outputs(outputs: &[Location], images: &[ImageRequest]) -> Result<(), Failure> {
+fn check_outputs(outputs: &[Location], images_asked: &[ImageRequest]) -> Result<(), Failure> {
     for output in outputs {
-        if images.len() > 1 && !output.takes_several() {
+        images::check_target(output)?;
+        if images_asked.len() > 1 && !output.takes_several() {
             return Err(Failure::usage(format!(
                 "{output} takes one image, and {} were asked for",
-                images.len()
+                images_asked.len()
             ))
-            .hint("leave the tag away to have them tagged NAME-VARIANT"));
+            .hint(match output {
+                Location::Registry(_) => "write HOST/PREFIX/ to have them at PREFIX/NAME:VARIANT",
+                _ => "leave the tag away to have them tagged NAME-VARIANT",
+            }));
         }
         let is_docker = matches!(output, Location::DockerArchive { .. });
-        if is_docker && images.iter().any(|image| image.architectures.len() > 1) {
+        if is_docker && images_asked.iter().any(|image| image.architectures.len() > 1) {
             return Err(
                 Failure::usage(format!("{output} takes one platform, and several were asked for"))
                     .hint("name one with --arch, or write an oci-archive"),
@@ -268,13 +334,38 @@ fn check_outputs(outputs: &[Location], images: &[ImageRequest]) -> Result<(), Fa
     Ok(())
 }
 
-fn open_output(location: &Location) -> Result<Output, Failure> {
-    let sink = images::open_sink(location)?;
+/// One place of images, opened.
+fn open_output(location: &Location, image: Option<&str>, media: &Media<'_>) -> Result<Output, Failure> {
+    let medium = match location {
+        Location::Registry(_) => Medium::Repository {
+            image: image.map(str::to_owned),
+        },
+        _ => Medium::Files,
+    };
+    let label = match location {
+        // The tag follows in the report, where it may be the default.
+        Location::Registry(reference) => reference.clone().with_tag(None).to_string(),
+        other => other.to_string(),
+    };
     Ok(Output {
-        sink: sink.into(),
-        label: location.to_string(),
+        sink: media.open_sink(location)?.into(),
+        label,
         tag: location.name(),
+        medium,
     })
+}
+
+/// Below a prefix of a registry's names, each image has a repository of its own.
+fn repository(host: &str, prefix: Option<&RepositoryName>, image: &str) -> Result<Location, Failure> {
+    let unfit =
+        |error: String| Failure::usage(format!("`{image}` cannot be the name of a repository: {error}"));
+    let name = match prefix {
+        Some(prefix) => prefix.join(image),
+        None => image.parse(),
+    };
+    let name = name.map_err(|error| unfit(error.to_string()))?;
+    let reference = Reference::new(host, name).map_err(|error| unfit(error.to_string()))?;
+    Ok(Location::Registry(reference))
 }
 
 fn build_failure(error: BuildError) -> Failure {

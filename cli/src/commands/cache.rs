@@ -1,13 +1,13 @@
 //! `lightship cache`: what the user's cache holds, and making it smaller.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use cache::{Cache, Shelf};
+use cache::{Cache, CacheError, Freed, Shelf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::arguments::{Format, FormatOption};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Kind, Outcome};
 use crate::output;
 use crate::settings::Settings;
 
@@ -99,16 +99,21 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
 fn show(directory: &Directory, format: Format, settings: &Settings) -> Result<Outcome, Failure> {
     let path = settings.cache_directory(directory.cache.as_deref())?;
     let attempt = || format!("cannot read the cache {}", path.display());
-    let cache = Cache::open(path.clone()).map_err(|error| Failure::outside(attempt(), error))?;
-    let usage = cache
-        .usage()
-        .map_err(|error| Failure::outside(attempt(), error))?;
-    let shelves: Vec<ShelfReport> = usage
+    let usage = match find(&path, attempt)? {
+        Some(cache) => cache
+            .usage()
+            .map_err(|error| Failure::outside(attempt(), error))?,
+        None => Vec::new(),
+    };
+    let shelves: Vec<ShelfReport> = Shelf::ALL
         .iter()
-        .map(|shelf| ShelfReport {
-            name: shelf.shelf.name(),
-            files: shelf.files,
-            bytes: shelf.bytes,
+        .map(|shelf| {
+            let used = usage.iter().find(|used| used.shelf == *shelf);
+            ShelfReport {
+                name: shelf.name(),
+                files: used.map_or(0, |used| used.files),
+                bytes: used.map_or(0, |used| used.bytes),
+            }
         })
         .collect();
     let report = Report {
@@ -150,10 +155,12 @@ fn clean(
 ) -> Result<Outcome, Failure> {
     let path = settings.cache_directory(directory.cache.as_deref())?;
     let attempt = || format!("cannot clean the cache {}", path.display());
-    let cache = Cache::open(path.clone()).map_err(|error| Failure::outside(attempt(), error))?;
-    let freed = cache
-        .clean(shelves)
-        .map_err(|error| Failure::outside(attempt(), error))?;
+    let freed = match find(&path, attempt)? {
+        Some(cache) => cache
+            .clean(shelves)
+            .map_err(|error| Failure::outside(attempt(), error))?,
+        None => Freed::default(),
+    };
     match format {
         Format::Json => output::json(&Cleaned {
             schema: "lightship/cache/v1",
@@ -168,6 +175,15 @@ fn clean(
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The cache at `path`; none where nothing is. Looking makes no directory, and nobody else's is touched.
+fn find(path: &Path, attempt: impl Fn() -> String) -> Result<Option<Cache>, Failure> {
+    Cache::find(path.to_path_buf()).map_err(|error| match error {
+        CacheError::NotACache { .. } => Failure::new(Kind::Usage, attempt(), error)
+            .hint("`lightship cache show` without --cache shows the one that is used by default"),
+        error => Failure::outside(attempt(), error),
+    })
 }
 
 /// The shelves of the parts that were named; all when none was.

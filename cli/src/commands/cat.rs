@@ -8,23 +8,29 @@ use inspect::view::ReadError;
 use oci::Platform;
 
 use crate::failure::{Failure, Kind, Outcome};
+use crate::images::Media;
+use crate::registry_options::RegistryOptions;
+use crate::settings::Settings;
 use crate::{images, runtime};
 
 /// Print a file of an image, without unpacking it
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]
     image: Location,
     /// The file in it; links are followed
     path: String,
     /// Which platform of the image, such as arm64 or linux/arm/v7 [default: this machine's]
     #[arg(long)]
     platform: Option<Platform>,
+    #[command(flatten)]
+    registry: RegistryOptions,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let path = images::path_inside(&arguments.path)?;
-    let view = runtime::block_on(images::open_view(&arguments.image, arguments.platform.as_ref()))??;
+    let media = Media::new(&arguments.registry, settings);
+    let view = runtime::block_on(media.open_view(&arguments.image, arguments.platform.as_ref()))??;
     let mut stdout = io::stdout().lock();
     let copied = view.copy_content(&path, &mut stdout).map(drop);
     let flushed = stdout.flush();

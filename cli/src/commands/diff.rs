@@ -8,12 +8,15 @@ use serde::Serialize;
 
 use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Outcome};
+use crate::images::Media;
+use crate::registry_options::RegistryOptions;
+use crate::settings::Settings;
 use crate::{images, output, runtime};
 
 /// Compare two images: packages, files, configuration and sizes; exit 1 when they differ
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The image before: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]
+    /// The image before: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]
     before: Location,
     /// The image after
     after: Location,
@@ -23,6 +26,8 @@ pub(crate) struct Arguments {
     /// Compare modification times of files too
     #[arg(long)]
     times: bool,
+    #[command(flatten)]
+    registry: RegistryOptions,
     #[command(flatten)]
     format: FormatOption,
 }
@@ -34,8 +39,8 @@ struct Report {
     difference: ImageDifference,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let difference = runtime::block_on(compare(arguments))??;
+pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    let difference = runtime::block_on(compare(arguments, settings))??;
     let outcome = if difference.is_empty() {
         Outcome::Done
     } else {
@@ -57,9 +62,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-async fn compare(arguments: &Arguments) -> Result<ImageDifference, Failure> {
-    let before = images::open_view(&arguments.before, arguments.platform.as_ref()).await?;
-    let after = images::open_view(&arguments.after, arguments.platform.as_ref()).await?;
+async fn compare(arguments: &Arguments, settings: &Settings) -> Result<ImageDifference, Failure> {
+    let media = Media::new(&arguments.registry, settings);
+    let before = media
+        .open_view(&arguments.before, arguments.platform.as_ref())
+        .await?;
+    let after = media
+        .open_view(&arguments.after, arguments.platform.as_ref())
+        .await?;
     let times = if arguments.times {
         Times::Compare
     } else {

@@ -8,12 +8,15 @@ use serde::Serialize;
 
 use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Outcome};
+use crate::images::Media;
+use crate::registry_options::RegistryOptions;
+use crate::settings::Settings;
 use crate::{images, output, runtime};
 
 /// Show what an image is: platforms, configuration, layers, packages, what refers to it
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]
     image: Location,
     /// Only this platform, such as arm64 or linux/arm/v7
     #[arg(long)]
@@ -21,6 +24,8 @@ pub(crate) struct Arguments {
     /// Do not read the layers: faster, but neither packages nor unpacked sizes
     #[arg(long)]
     no_contents: bool,
+    #[command(flatten)]
+    registry: RegistryOptions,
     #[command(flatten)]
     format: FormatOption,
 }
@@ -33,8 +38,8 @@ struct Report {
     summary: ImageSummary,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let summary = runtime::block_on(summarise(arguments))??;
+pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    let summary = runtime::block_on(summarise(arguments, settings))??;
     match arguments.format.format {
         Format::Json => output::json(&Report {
             schema: "lightship/inspect/v1",
@@ -52,8 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-async fn summarise(arguments: &Arguments) -> Result<ImageSummary, Failure> {
-    let source = images::open_source(&arguments.image)?;
+async fn summarise(arguments: &Arguments, settings: &Settings) -> Result<ImageSummary, Failure> {
+    let source = Media::new(&arguments.registry, settings).open_source(&arguments.image)?;
     let descriptor = images::resolve(source.as_ref(), &arguments.image).await?;
     let contents = if arguments.no_contents {
         ContentsOf::None

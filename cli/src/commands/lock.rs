@@ -94,15 +94,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
         .as_ref()
         .is_some_and(|lock| lock.satisfies(&task.plans, &task.architectures).is_ok());
     if fits && !arguments.check && !arguments.update {
-        return report(
-            &arguments,
-            &task,
-            &workshop,
-            &Done {
-                difference: Difference::default(),
-                written: false,
-            },
-        );
+        return report(&arguments, &task, &workshop, &Done::default());
     }
     let wanted = resolution::Wanted {
         plans: &task.plans,
@@ -119,15 +111,11 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     if !arguments.check {
         locks::write(&task.place, &newer, &workshop)?;
     }
-    let outcome = report(
-        &arguments,
-        &task,
-        &workshop,
-        &Done {
-            difference,
-            written: !arguments.check,
-        },
-    )?;
+    let done = Done {
+        difference,
+        written: !arguments.check,
+    };
+    let outcome = report(&arguments, &task, &workshop, &done)?;
     if resolved.incomplete {
         return Err(Failure::stated(
             Kind::Outside,
@@ -137,6 +125,8 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
     Ok(outcome)
 }
 
+/// What was done; by default nothing.
+#[derive(Default)]
 struct Done {
     difference: Difference,
     written: bool,

@@ -10,12 +10,15 @@ use serde::Serialize;
 
 use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Outcome};
+use crate::images::Media;
+use crate::registry_options::RegistryOptions;
+use crate::settings::Settings;
 use crate::{images, output, runtime};
 
 /// List the files of an image, without unpacking it
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]
     image: Location,
     /// A file or directory in it
     #[arg(default_value = "/")]
@@ -29,6 +32,8 @@ pub(crate) struct Arguments {
     /// Which platform of the image, such as arm64 or linux/arm/v7 [default: this machine's]
     #[arg(long)]
     platform: Option<Platform>,
+    #[command(flatten)]
+    registry: RegistryOptions,
     #[command(flatten)]
     format: FormatOption,
 }
@@ -56,9 +61,10 @@ struct File {
     sha256: Option<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let path = images::path_inside(&arguments.path)?;
-    let view = runtime::block_on(images::open_view(&arguments.image, arguments.platform.as_ref()))??;
+    let media = Media::new(&arguments.registry, settings);
+    let view = runtime::block_on(media.open_view(&arguments.image, arguments.platform.as_ref()))??;
     let files = select(&view, &path, arguments)?;
     match arguments.format.format {
         Format::Json => output::json(&Report {
@@ -67,9 +73,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             files: files.iter().map(|(path, facts)| file(path, facts)).collect(),
         })?,
         Format::Text => {
+            let show = if output::data_goes_to_terminal() {
+                visible_name
+            } else {
+                <[u8]>::to_vec
+            };
             let mut text = Vec::new();
             for (path, facts) in files {
-                line(&mut text, path, facts, arguments.long);
+                line(&mut text, path, facts, (arguments.long, show));
             }
             output::data(&text)?;
         }
@@ -110,7 +121,16 @@ fn is_directory(view: &ImageView, path: &EntryPath) -> bool {
         .is_some_and(|facts| facts.kind == FileKind::Directory)
 }
 
-fn line(text: &mut Vec<u8>, path: &EntryPath, facts: &FileFacts, long: bool) {
+/// As people can be shown a name: programs that read ours get it as it is.
+fn visible_name(name: &[u8]) -> Vec<u8> {
+    inspect::visible(&String::from_utf8_lossy(name))
+        .into_owned()
+        .into_bytes()
+}
+
+type Show = fn(&[u8]) -> Vec<u8>;
+
+fn line(text: &mut Vec<u8>, path: &EntryPath, facts: &FileFacts, (long, show): (bool, Show)) {
     if long {
         let time = jiff::Timestamp::from_second(facts.mtime)
             .unwrap_or_default()
@@ -124,12 +144,12 @@ fn line(text: &mut Vec<u8>, path: &EntryPath, facts: &FileFacts, long: bool) {
         text.extend_from_slice(start.as_bytes());
     }
     text.push(b'/');
-    text.extend_from_slice(path.as_bytes());
+    text.extend(show(path.as_bytes()));
     match (&facts.kind, long) {
         (FileKind::Directory, false) => text.push(b'/'),
         (FileKind::Symlink { target }, true) => {
             text.extend_from_slice(b" -> ");
-            text.extend_from_slice(target);
+            text.extend(show(target));
         }
         _ => {}
     }

@@ -10,8 +10,12 @@ pub(crate) mod diff;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod lock;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod ls;
+pub(crate) mod serve;
 pub(crate) mod test;
+pub(crate) mod up;
 
 use crate::arguments::Command;
 use crate::failure::{Failure, Outcome};
@@ -23,12 +27,16 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Catalogue(arguments) => catalogue::run(&arguments),
         Command::Lock(arguments) => lock::run(arguments, settings),
         Command::Build(arguments) => build::run(arguments, settings),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Ls(arguments) => ls::run(&arguments),
-        Command::Cat(arguments) => cat::run(&arguments),
-        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments, settings),
+        Command::Ls(arguments) => ls::run(&arguments, settings),
+        Command::Cat(arguments) => cat::run(&arguments, settings),
+        Command::Diff(arguments) => diff::run(&arguments, settings),
         Command::Test(arguments) => test::run(&arguments, settings),
         Command::Copy(arguments) => copy::run(&arguments, settings),
+        Command::Up(arguments) => up::run(arguments, settings),
+        Command::Serve(arguments) => serve::run(&arguments, settings),
+        Command::Login(arguments) => login::run(&arguments, settings),
+        Command::Logout(arguments) => logout::run(&arguments, settings),
         Command::Cache(arguments) => cache::run(&arguments, settings),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

@@ -17,9 +17,11 @@ use oci::Platform;
 
 use crate::environment;
 use crate::failure::{Failure, Kind, Outcome};
+use crate::images::Media;
 use crate::progress_display::ProgressDisplay;
+use crate::registry_options::RegistryOptions;
 use crate::settings::Settings;
-use crate::{images, output, runtime};
+use crate::{output, runtime};
 
 /// Run container-structure-test files (schema 1.0.0 and 2.0.0) against an image; exit 1 when a test fails
 ///
@@ -28,7 +30,7 @@ use crate::{images, output, runtime};
 /// that cannot run here is reported as such, and exit status 3 says that not everything was tested.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:REF]
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF] or HOST/NAME[:TAG|@DIGEST]
     image: Location,
     /// A file of tests, in YAML or JSON; may be given several times
     #[arg(short, long, required = true, value_name = "FILE")]
@@ -39,6 +41,8 @@ pub(crate) struct Arguments {
     /// How the report is written
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
+    #[command(flatten)]
+    registry: RegistryOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,7 +111,10 @@ fn read_limited(file: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 async fn test(arguments: &Arguments, suites: &[Suite], settings: &Settings) -> Result<Report, Failure> {
-    let view = images::open_view(&arguments.image, arguments.platform.as_ref()).await?;
+    let media = Media::new(&arguments.registry, settings);
+    let view = media
+        .open_view(&arguments.image, arguments.platform.as_ref())
+        .await?;
     let facts = ImageFacts::new(&arguments.image.to_string(), view.config());
     let needs_commands = suites.iter().any(|suite| !suite.command_tests.is_empty());
     let mut runner = if needs_commands {

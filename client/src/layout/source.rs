@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::index_file::name_of;
 use super::{INDEX, INDEX_BYTES_MAX, IndexFile, MARKER, Opened, Storage, blob_name};
+use crate::companion::{self, TagKind};
 use crate::tar_index::TarIndex;
 use crate::{BlobRead, OpenError, Selector, Source, SourceError};
 
@@ -150,6 +151,9 @@ impl LayoutSource {
     }
 
     fn is_referrer(&self, entry: &Descriptor) -> bool {
+        if name_of(entry).is_some_and(|name| TagKind::of(name) != TagKind::Image) {
+            return true;
+        }
         name_of(entry).is_none()
             && self.entries.len() > 1
             && self
@@ -222,7 +226,7 @@ impl Source for LayoutSource {
         Ok(tags)
     }
 
-    /// Found among the entries, and in the index that the fallback tag `ALGORITHM-HEX` names.
+    /// Found among the entries, in the index that the fallback tag `ALGORITHM-HEX` names, and by cosign's tags.
     async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let mut found: Vec<Descriptor> = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.media_type.is_manifest()) {
@@ -240,7 +244,7 @@ impl Source for LayoutSource {
                 found.push(descriptor);
             }
         }
-        let fallback = format!("{}-{}", digest.algorithm(), digest.hex());
+        let fallback = companion::fallback_tag(digest);
         let tagged = self
             .entries
             .iter()
@@ -253,6 +257,15 @@ impl Source for LayoutSource {
                     found.push(entry.clone());
                 }
             }
+        }
+        for tag in companion::tags_of(digest) {
+            // With its name, which it must keep.
+            found.extend(
+                self.entries
+                    .iter()
+                    .filter(|entry| name_of(entry) == Some(&tag))
+                    .cloned(),
+            );
         }
         found.sort_by_key(|descriptor| descriptor.digest);
         found.dedup_by_key(|descriptor| descriptor.digest);

@@ -157,11 +157,11 @@ fn a_creation_that_was_interrupted_is_completed() {
 }
 
 #[tokio::test]
-async fn registries_are_refused_in_so_many_words() {
+async fn what_is_on_a_registry_is_not_taken_for_a_file() {
     let place: Location = "registry.example/a:b".parse().unwrap();
     let error = place.open_source().err().unwrap().to_string();
     assert!(
-        error.starts_with("registry.example/a:b is on a registry"),
+        error.starts_with("registry.example/a:b is not a file or directory"),
         "{error}"
     );
     assert!(place.open_sink().is_err());

@@ -5,6 +5,8 @@
 mod contract;
 mod copying;
 mod docker_archives;
+mod fake_registry;
 mod hostile;
 mod layouts;
+mod registries;
 mod sample;

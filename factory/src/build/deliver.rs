@@ -16,7 +16,8 @@ use progress::{Progress, Task, Work};
 use tokio::task::JoinSet;
 
 use super::{
-    BuildError, Damage, Form, ImageReport, Output, PlatformReport, SbomPolicy, platform::BuiltPlatform,
+    BuildError, Damage, Form, ImageReport, Medium, Output, PlatformReport, SbomPolicy,
+    platform::BuiltPlatform,
 };
 use crate::{
     image::{EMPTY_CONFIG, attachment, index},
@@ -56,10 +57,13 @@ impl Delivery<'_> {
             self.write_bills(directory)?;
         }
         let mut labels = Vec::new();
-        for output in self.outputs {
+        for output in self.outputs.iter().filter(|output| output.takes(self.plan)) {
             let tag = self.tag(output);
             self.write(output, &tag, index.as_ref()).await?;
-            labels.push(format!("{} ({tag})", output.label));
+            labels.push(match output.medium {
+                Medium::Files => format!("{} ({tag})", output.label),
+                Medium::Repository { .. } => format!("{}:{tag}", output.label),
+            });
         }
         let first = platforms.first().map(|(descriptor, _)| descriptor.digest);
         let digest = index
@@ -78,7 +82,7 @@ impl Delivery<'_> {
     fn tag(&self, output: &Output) -> String {
         match &output.tag {
             Some(tag) => tag.clone(),
-            None if self.alone => self.plan.variant.clone(),
+            None if self.alone || output.medium != Medium::Files => self.plan.variant.clone(),
             None => format!("{}-{}", self.plan.name, self.plan.variant),
         }
     }
@@ -93,7 +97,7 @@ impl Delivery<'_> {
                 .put_manifest(&built.image.manifest, name)
                 .await
                 .map_err(refused)?;
-            if *self.sbom == SbomPolicy::Attach {
+            if output.wants_bills(self.sbom) {
                 self.attach_bills(output, built).await?;
             }
         }
@@ -191,6 +195,24 @@ impl Delivery<'_> {
             image,
             output: output.label.clone(),
             source: Box::new(source),
+        }
+    }
+}
+
+impl Output {
+    fn takes(&self, plan: &Plan) -> bool {
+        match &self.medium {
+            Medium::Repository { image: Some(image) } => *image == plan.name,
+            _ => true,
+        }
+    }
+
+    /// Whether bills of materials are attached to what goes there.
+    pub(super) fn wants_bills(&self, policy: &SbomPolicy) -> bool {
+        match policy {
+            SbomPolicy::Attach => true,
+            SbomPolicy::Repositories => self.medium != Medium::Files,
+            SbomPolicy::None | SbomPolicy::Directory(_) => false,
         }
     }
 }

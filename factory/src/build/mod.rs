@@ -91,6 +91,20 @@ pub struct Output {
     /// The tag of the request's one image. Without it, an image that is alone is tagged with its
     /// variant, and one among several `NAME-VARIANT`.
     pub tag: Option<String>,
+    /// What kind of place it is.
+    pub medium: Medium,
+}
+
+/// What kind of place an output is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Medium {
+    /// Files. They get SBOMs only with [`SbomPolicy::Attach`]: many clients then need a tag.
+    Files,
+    /// A repository of a registry.
+    Repository {
+        /// The only image that goes there, by its name, each variant under its own tag; any when absent.
+        image: Option<String>,
+    },
 }
 
 /// How to build.
@@ -113,6 +127,8 @@ pub struct BuildOptions {
 pub enum SbomPolicy {
     /// None are made.
     None,
+    /// Into repositories of registries, as referrers of the manifests they describe; not into files.
+    Repositories,
     /// Into every output, as referrers of the manifests they describe.
     Attach,
     /// Into this directory, as `NAME-VARIANT-ARCHITECTURE.spdx.json` and `….cdx.json`.

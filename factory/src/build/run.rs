@@ -168,7 +168,13 @@ impl<'s> Run<'s> {
     }
 
     fn wants_sboms(&self) -> bool {
-        self.request.options.sbom != SbomPolicy::None
+        let policy = &self.request.options.sbom;
+        matches!(policy, SbomPolicy::Directory(_) | SbomPolicy::Attach)
+            || self
+                .request
+                .outputs
+                .iter()
+                .any(|output| output.wants_bills(policy))
     }
 
     async fn make_and_deliver(

@@ -101,6 +101,7 @@ impl Lock {
     /// When it is not one, a later program wrote it, or it contradicts itself.
     pub fn parse(text: &[u8]) -> Result<Self, LockError> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object that begins with a version")]
         struct Version {
             version: u32,
         }

@@ -208,6 +208,14 @@ pub enum TreeError {
         /// The package.
         piece: String,
     },
+    /// A name that means, in a layer, that something below is gone.
+    #[error("{path} of {piece} begins with .wh., which in a layer takes other files away")]
+    Whiteout {
+        /// The path in the image.
+        path: EntryPath,
+        /// Whose file it is.
+        piece: String,
+    },
     /// A number of the owner is larger than an image can hold.
     #[error("owner {id} of {path} is larger than {max}", max = u32::MAX)]
     OwnerTooLarge {

@@ -342,7 +342,14 @@ impl Tree {
         Ok(real)
     }
 
+    /// Makes the directories above a path that is about to be put, if its name can be in a layer at all.
     fn make_parents(&mut self, path: &EntryPath, piece: PieceId) -> Result<(), TreeError> {
+        if path.file_name().is_some_and(|name| name.starts_with(WHITEOUT)) {
+            return Err(TreeError::Whiteout {
+                path: path.clone(),
+                piece: self.piece_name(piece),
+            });
+        }
         let Some(parent) = path.parent() else {
             return Ok(());
         };
@@ -471,3 +478,6 @@ fn implied_directory(piece: PieceId) -> Node {
         piece,
     }
 }
+
+/// Spec: OCI image-layer-spec, "Whiteouts".
+const WHITEOUT: &[u8] = b".wh.";

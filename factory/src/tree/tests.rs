@@ -216,6 +216,21 @@ fn a_hard_link_to_nothing_is_an_error() {
 }
 
 #[test]
+fn a_name_that_a_layer_would_take_for_a_removal_is_refused() {
+    for path in ["/usr/bin/.wh..wh..opq", "/etc/.wh.passwd", "/opt/.wh.x/y"] {
+        let error = world([package("a").file(path, b"")]).assemble().unwrap_err();
+        assert!(matches!(error, TreeError::Whiteout { .. }), "{path}: {error}");
+        let mut world = world([package("a").file("/etc/passwd", b"")]);
+        world.plan.files.push(inline(path, ""));
+        let error = world.assemble().unwrap_err();
+        assert!(matches!(error, TreeError::Whiteout { .. }), "{path}: {error}");
+    }
+    tree_of(&world([package("a")
+        .file("/etc/x.wh.y", b"")
+        .file("/etc/.whx", b"")]));
+}
+
+#[test]
 fn drops_take_what_is_below_and_directories_that_they_empty() {
     let mut world = world([package("a")
         .directory("/usr")

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc, thread, time::Duration};
 
 use cache::{Cache, Shelf};
 use factory::{
-    build::{BuildError, FailurePolicy, SbomPolicy, build},
+    build::{BuildError, FailurePolicy, Medium, SbomPolicy, build},
     contents::ContentsError,
     release::Architecture,
     specification::LayerPolicy,
@@ -327,6 +327,48 @@ fn bills_of_materials_are_attached_or_written_and_always_the_same() {
         .collect();
     types.sort();
     assert_eq!(types, ["application/spdx+json", "application/vnd.cyclonedx+json"]);
+}
+
+#[test]
+fn a_repository_gets_one_image_with_its_bills_and_a_layout_beside_it_none() {
+    let (place, shop) = (tempfile::tempdir().unwrap(), Shop::new());
+    let at = |name: &str| place.path().join(name);
+    let into = |layout: &str, medium: Medium| {
+        let mut output = crate::shop::output(&at(layout));
+        output.medium = medium;
+        output
+    };
+    let repository = |image: Option<&str>| Medium::Repository {
+        image: image.map(str::to_owned),
+    };
+    let mut request = shop.request(&ONE, &at("unused"));
+    request.options.sbom = SbomPolicy::Repositories;
+    request.outputs = vec![
+        into("files", Medium::Files),
+        into("repository", repository(Some("small"))),
+        into("other", repository(Some("unknown"))),
+    ];
+    let report = run(build(request, &shop.services(&at("cache"), 2))).unwrap();
+    let names =
+        |layout: &str| -> Vec<String> { verified(&at(layout)).into_iter().map(|(name, _)| name).collect() };
+    assert_eq!(names("files"), ["small-latest", "small-other"]);
+    assert_eq!(names("repository"), ["latest", "other"]);
+    assert_eq!(names("other"), Vec::<String>::new());
+    let label = format!("oci:{}:latest", at("repository").display());
+    assert!(
+        report.images[0].outputs.contains(&label),
+        "{:?}",
+        report.images[0].outputs
+    );
+    let referrers = |layout: &str, tag: &str| {
+        let subject = manifest(&at(layout), tag).digest();
+        run(async {
+            let source = crate::shop::location(&at(layout)).open_source().unwrap();
+            source.referrers(&subject).await.unwrap().len()
+        })
+    };
+    assert_eq!(referrers("repository", "latest"), 2);
+    assert_eq!(referrers("files", "small-latest"), 0);
 }
 
 #[test]

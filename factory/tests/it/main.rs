@@ -4,5 +4,7 @@
 
 mod build;
 mod child;
+mod end_to_end;
+mod foreign;
 mod fuzz_finds;
 mod shop;

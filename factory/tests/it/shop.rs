@@ -14,8 +14,8 @@ use cache::{Cache, Key, Shelf};
 use client::{Location, Selector};
 use factory::{
     build::{
-        BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Output,
-        PackageSource, SbomPolicy, Services, SourceError, build,
+        BuildError, BuildOptions, BuildReport, BuildRequest, FailurePolicy, Form, ImageRequest, Medium,
+        Output, PackageSource, SbomPolicy, Services, SourceError, build,
     },
     emulation::EMULATION_ID,
     lock::{Lock, LockedArchive, LockedImage, LockedPackage},
@@ -181,6 +181,7 @@ pub(crate) fn options() -> BuildOptions {
 pub(crate) fn output(layout: &Path) -> Output {
     Output {
         sink: Arc::from(location(layout).open_sink().unwrap()),
+        medium: Medium::Files,
         label: format!("oci:{}", layout.display()),
         tag: None,
     }

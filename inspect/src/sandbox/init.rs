@@ -46,6 +46,10 @@ pub fn init(arguments: &[String]) -> u8 {
 }
 
 fn first_stage() -> io::Result<()> {
+    // What is sent to the caller's process group (an interrupt at the terminal, say) must not end the one that ends
+    // the command when the caller is gone.
+    setsid()?;
+    close_inherited()?;
     let mut control = channel()?;
     if let Err(fault) = leave_namespaces() {
         return send(&mut control, &Message::Fault(fault));
@@ -60,6 +64,27 @@ fn first_stage() -> io::Result<()> {
         Err(error) => Message::Fault(Fault::machine("starting the command", error)),
     };
     send(&mut control, &message)
+}
+
+/// Closes whatever the caller's caller left open: with a directory of the host among them, the command could walk out.
+fn close_inherited() -> io::Result<()> {
+    let numbers = fs::read_dir("/proc/self/fd")?
+        .map(|entry| {
+            Ok(entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok()))
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    for number in numbers
+        .into_iter()
+        .flatten()
+        .filter(|number| *number > STANDARD_ERROR)
+    {
+        // The one that the directory was read by is closed already.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
 }
 
 fn leave_namespaces() -> Result<(), Fault> {
@@ -139,16 +164,15 @@ fn second_stage() -> io::Result<()> {
     let Some(task) = receive::<Task>(&control)? else {
         return Ok(());
     };
-    let Err(fault) = become_command(&task) else {
+    let Err(fault) = become_command(&task, &control) else {
         return Ok(());
     };
     send(&mut control, &Message::Fault(fault))
 }
 
 /// Comes back without a fault only when there is no command to become.
-fn become_command(task: &Task) -> Result<(), Fault> {
-    // No terminal to write into behind the caller's back.
-    setsid().map_err(|error| Fault::machine("leaving the terminal", error))?;
+fn become_command(task: &Task, control: &UnixStream) -> Result<(), Fault> {
+    setsid().map_err(|error| Fault::machine("leaving the session", error))?;
     sethostname("lightship").map_err(|error| Fault::machine("naming the host", error))?;
     umask(Mode::from_bits_truncate(0o022));
     root::enter(task)?;
@@ -163,9 +187,24 @@ fn become_command(task: &Task) -> Result<(), Fault> {
     let workdir = directory_inside(Path::new("/"), Path::new(&task.workdir))?;
     limit_resources().map_err(|error| Fault::machine("limiting resources", error))?;
     assume(&who, task.identities)?;
+    // The kernel forgets the first wish when the user changes.
+    die_with_supervisor(control).map_err(|error| Fault::machine("binding the command to us", error))?;
     std::env::set_current_dir(&workdir)
         .map_err(|error| Fault::image(format!("the working directory {}: {error}", workdir.display())))?;
     Err(execute(task, &who, emulate))
+}
+
+/// Asks for the end of this process when the first stage ends, which may have been just now.
+fn die_with_supervisor(control: &UnixStream) -> io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    control.set_nonblocking(true)?;
+    let mut channel = control;
+    let gone = matches!(io::Read::read(&mut channel, &mut [0]), Ok(0));
+    control.set_nonblocking(false)?;
+    if gone {
+        return Err(ErrorKind::BrokenPipe.into());
+    }
+    Ok(())
 }
 
 fn limit_resources() -> nix::Result<()> {
@@ -275,6 +314,7 @@ fn channel() -> io::Result<UnixStream> {
 
 const SECOND_STAGE: &str = "second-stage";
 const BROKEN: u8 = 255;
+const STANDARD_ERROR: i32 = 2;
 /// How long a command's end may go unnoticed.
 const STEP: Duration = Duration::from_millis(5);
 /// What container engines use when an image has none.

@@ -1,10 +1,11 @@
 //! The image's files on disk: one copy that is never written to, and one per test that is.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 use super::protocol::{Identities, Overlay, SHIFT, SHIFTED_COUNT};
@@ -14,6 +15,8 @@ use super::protocol::{Identities, Overlay, SHIFT, SHIFTED_COUNT};
 pub(super) struct Scratch {
     /// Nobody but us may look in: the image may hold setuid programs.
     outer: TempDir,
+    /// Locked, so that others know that the directory is no leftover. The kernel unlocks it when we are killed.
+    _presence: File,
     identities: Identities,
     sessions: u64,
 }
@@ -28,13 +31,14 @@ pub(super) struct SessionFiles {
 }
 
 impl Scratch {
+    /// A new directory in `parent`, from which those that killed processes left are removed.
     pub(super) fn new(parent: &Path, identities: Identities) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
-        let outer = tempfile::Builder::new()
-            .prefix("lightship-test-")
-            .tempdir_in(parent)?;
+        remove_leftovers(parent);
+        let (outer, presence) = claimed_directory(parent)?;
         let scratch = Self {
             outer,
+            _presence: presence,
             identities,
             sessions: 0,
         };
@@ -108,6 +112,40 @@ impl Drop for Scratch {
 impl Drop for SessionFiles {
     fn drop(&mut self) {
         let _ = remove_tree(&self.directory, 0);
+    }
+}
+
+/// A directory of a name that nobody has, locked. Another process may take it for a leftover before it is locked, so
+/// that more than one attempt may be needed.
+fn claimed_directory(parent: &Path) -> io::Result<(TempDir, File)> {
+    for _ in 0..CLAIMS_MAX {
+        let outer = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        let Ok(presence) = File::open(outer.path()) else {
+            continue;
+        };
+        if presence.try_lock().is_ok() && outer.path().exists() {
+            return Ok((outer, presence));
+        }
+    }
+    Err(io::Error::other("another process removes what this one makes"))
+}
+
+/// Removes our directories that no process holds. What cannot be removed is in nobody's way.
+fn remove_leftovers(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| {
+        entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes())
+    }) {
+        let path = entry.path();
+        let is_ours = fs::symlink_metadata(&path)
+            .is_ok_and(|status| status.is_dir() && status.uid() == geteuid().as_raw());
+        let unheld = |directory: &File| directory.try_lock().is_ok();
+        if is_ours && let Some(_held) = File::open(&path).ok().filter(unheld) {
+            let _ = remove_tree(&path, 0);
+        }
     }
 }
 
@@ -223,6 +261,8 @@ fn too_deep(depth: usize) -> io::Result<()> {
 /// Deeper trees do not fit into a path that the kernel takes.
 const DEPTH_MAX: usize = 2048;
 const IMAGE: &str = "image";
+const PREFIX: &str = "lightship-test-";
+const CLAIMS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -255,6 +295,21 @@ mod tests {
         assert!(!root.exists());
         drop(scratch);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_removed_and_what_is_in_use_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let left = parent.path().join("lightship-test-left");
+        fs::create_dir_all(left.join("files/image/closed")).unwrap();
+        fs::set_permissions(left.join("files/image/closed"), Permissions::from_mode(0o000)).unwrap();
+        let elsewhere = parent.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        symlink(&elsewhere, parent.path().join("lightship-test-link")).unwrap();
+        let first = Scratch::new(parent.path(), Identities::Single).unwrap();
+        assert!(!left.exists() && elsewhere.exists());
+        let second = Scratch::new(parent.path(), Identities::Single).unwrap();
+        assert!(first.image().exists() && second.image().exists());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::report::{Outcome, Report, Status, TestResult};
+use crate::visible;
 
 /// Columns of a line.
 const WIDTH: usize = 80;
@@ -79,23 +80,12 @@ fn write_result(out: &mut String, result: &TestResult) {
 fn write_output(out: &mut String, name: &str, text: &str) {
     let lines: Vec<_> = text.lines().collect();
     for line in lines.iter().take(OUTPUT_LINES_MAX) {
-        let shown: String = line.chars().flat_map(printable).take(WIDTH - 18).collect();
+        let shown: String = visible(line).chars().take(WIDTH - 18).collect();
         let _ = writeln!(out, "        {name} | {shown}");
     }
     if let Some(more) = lines.len().checked_sub(OUTPUT_LINES_MAX).filter(|more| *more > 0) {
         let _ = writeln!(out, "        {name} | ... and {more} lines more");
     }
-}
-
-/// Nothing that a command printed may move the reader's cursor or change colours.
-fn printable(character: char) -> impl Iterator<Item = char> {
-    let escaped = if character.is_control() {
-        Some(character.escape_default())
-    } else {
-        None
-    };
-    let plain = if escaped.is_none() { Some(character) } else { None };
-    escaped.into_iter().flatten().chain(plain)
 }
 
 /// Writes `text` with `prefix` before it, broken at spaces; following lines are indented under the first.
@@ -104,7 +94,7 @@ fn wrap(out: &mut String, prefix: &str, text: &str) {
     let mut line = prefix.to_owned();
     let mut empty = true;
     for word in text.split(' ') {
-        let word: String = word.chars().flat_map(printable).collect();
+        let word = visible(word);
         if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             let _ = writeln!(out, "{line}");
             line.clone_from(&indent);

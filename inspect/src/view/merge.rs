@@ -2,7 +2,7 @@
 //!
 //! Spec: image-spec "Image Layer Filesystem Changeset", "Applying Changesets" and "Whiteouts".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use archive::EntryPath;
 use archive::tar::{Entry, EntryKind};
@@ -25,6 +25,20 @@ pub(super) struct Merge {
     /// The directory that the last entry was put in, as written and as it is: most entries follow one
     /// of the same directory.
     last_parent: Option<(EntryPath, EntryPath)>,
+    /// Hard links of the layer that is being put on top. Their facts are those of the file, of a lower layer perhaps,
+    /// and yet the layer's own whiteouts do not hide them.
+    new_links: HashSet<EntryPath>,
+    /// What the layer has hidden already: hiding it again, for a million entries that say so, changes nothing.
+    hidden: HashSet<(EntryPath, Hiding)>,
+}
+
+/// What a whiteout hides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Hiding {
+    /// A path, with all below it.
+    Path,
+    /// What is in a directory.
+    Content,
 }
 
 impl Merge {
@@ -33,12 +47,16 @@ impl Merge {
             files: BTreeMap::from([(EntryPath::root(), implicit_directory(0))]),
             layer: 0,
             last_parent: None,
+            new_links: HashSet::new(),
+            hidden: HashSet::new(),
         }
     }
 
     /// Puts one layer on top.
     pub(super) fn apply(&mut self, entries: Vec<ScannedEntry>) -> Result<(), ViewError> {
         self.last_parent = None;
+        self.new_links.clear();
+        self.hidden.clear();
         for (number, scanned) in entries.into_iter().enumerate() {
             let path = scanned.entry.path.clone();
             self.apply_entry(number as u64, scanned)
@@ -65,6 +83,9 @@ impl Merge {
             return self.white_out(&scanned.entry.path, &hidden);
         }
         let path = self.place(&scanned.entry.path)?;
+        if matches!(scanned.entry.kind, EntryKind::Hardlink { .. }) {
+            self.new_links.insert(path.clone());
+        }
         let facts = self.facts(number, scanned)?;
         if facts.kind != FileKind::Directory && self.is_directory(&path) {
             self.remove_below(&path, usize::MAX);
@@ -183,7 +204,9 @@ impl Merge {
         }
         self.last_parent = None;
         if path.file_name() == Some(OPAQUE) {
-            self.remove_below(&parent, self.layer);
+            if self.hidden.insert((parent.clone(), Hiding::Content)) {
+                self.remove_below(&parent, self.layer);
+            }
             return Ok(());
         }
         if path.file_name().is_some_and(|name| name.starts_with(RESERVED)) {
@@ -194,14 +217,13 @@ impl Merge {
         if hidden == parent {
             return Err("which hides nothing");
         }
+        if !self.hidden.insert((hidden.clone(), Hiding::Path)) {
+            return Ok(());
+        }
         self.remove_below(&hidden, self.layer);
         let is_needed = self.below(&hidden).nth(1).is_some();
-        if !is_needed
-            && self
-                .files
-                .get(&hidden)
-                .is_some_and(|facts| facts.layer < self.layer)
-        {
+        let is_older = |facts: &FileFacts| facts.layer < self.layer && !self.new_links.contains(&hidden);
+        if !is_needed && self.files.get(&hidden).is_some_and(is_older) {
             self.files.remove(&hidden);
         }
         Ok(())
@@ -218,7 +240,8 @@ impl Merge {
         let mut keep: Option<EntryPath> = None;
         // From the end: what is in a directory comes before the directory itself.
         for (path, from) in below.into_iter().rev() {
-            if from >= layer || keep.as_ref().is_some_and(|kept| kept.starts_with(&path)) {
+            let is_new = from >= layer || (layer == self.layer && self.new_links.contains(&path));
+            if is_new || keep.as_ref().is_some_and(|kept| kept.starts_with(&path)) {
                 keep = Some(path);
             } else {
                 self.files.remove(&path);

@@ -185,3 +185,39 @@ package     a 1
         .unwrap_err();
     assert_eq!(error.to_string(), "image is not for linux/arm64");
 }
+
+#[tokio::test]
+async fn what_an_image_says_cannot_move_the_readers_cursor() {
+    let config = ImageConfig {
+        config: ContainerConfig {
+            env: vec!["A=\u{1b}[2J\nplatform    none".to_owned()],
+            labels: [("\u{1b}]0;x\u{7}".to_owned(), "\r".to_owned())].into(),
+            ..ContainerConfig::default()
+        },
+        ..ImageConfig::default()
+    };
+    let layers = [layer(&[file("/\u{1b}[31m\n", b"")], Form::Plain)];
+    let image = Image::with_config(&layers, config).await;
+    let (before, after) = (view(&[&[dir("/a")]]).await, image.view().await.unwrap());
+    let difference = ImageDifference::between(&before, &after, DifferenceOptions::default())
+        .await
+        .unwrap();
+    let summary = ImageSummary::of(&*image.source(), &image.descriptor, &SummaryOptions::default())
+        .await
+        .unwrap();
+    let mut text = String::new();
+    difference.write_text(&mut text).unwrap();
+    summary.write_text(&mut text).unwrap();
+    for part in [
+        r"+ /\u{1b}[31m\n",
+        r"A=\u{1b}[2J\nplatform",
+        r"\u{1b}]0;x\u{7}=\r",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(
+        text.chars()
+            .all(|character| !character.is_control() || character == '\n'),
+        "{text:?}"
+    );
+}

@@ -56,6 +56,38 @@ async fn whiteouts_hide_what_lies_below_and_nothing_of_their_own_layer() {
     assert_eq!(listing(&view4).await, "/a directory\n/a/one new\n/c c\n");
 }
 
+/// Otherwise an image could hide a file from us that engines have.
+#[tokio::test]
+async fn a_whiteout_hides_no_hard_link_of_its_own_layer() {
+    let view = view(&[
+        &[dir("/a"), file("/a/old", b"o"), dir("/b")],
+        &[
+            hardlink("/a/new", "/a/old"),
+            file("/a/.wh..wh..opq", b""),
+            hardlink("/b/new", "/a/new"),
+            file("/.wh.b", b""),
+            file("/b/.wh.new", b""),
+        ],
+    ])
+    .await;
+    assert_eq!(
+        listing(&view).await,
+        "/a directory\n/a/new o\n/b directory\n/b/new o\n"
+    );
+}
+
+#[tokio::test]
+async fn many_whiteouts_of_one_directory_take_no_longer_than_they_should() {
+    let files = (0..30_000).map(|at| file(&format!("/d/{at}"), b""));
+    let opaque = (0..30_000).map(|_| file("/d/.wh..wh..opq", b""));
+    let whole = (0..30_000).map(|_| file("/.wh.d", b""));
+    let items: Vec<_> = files.chain(opaque).chain(whole).collect();
+    let started = std::time::Instant::now();
+    let view = view(&[&items]).await;
+    assert_eq!(view.iter().count(), 30_002);
+    assert!(started.elapsed() < std::time::Duration::from_secs(20));
+}
+
 #[tokio::test]
 async fn what_is_below_a_link_lands_where_it_leads() {
     let view = view(&[

@@ -119,7 +119,7 @@ fn insert(connection: &Connection, place: &Place<'_>, manifest: &NewManifest) ->
         .map_err(failed("store a manifest"))?;
     for reference in &manifest.references {
         let kind = match reference.kind {
-            Reference::Blob => "blob",
+            Reference::Blob | Reference::SparseBlob => "blob",
             Reference::Child | Reference::SparseChild => "child",
         };
         connection

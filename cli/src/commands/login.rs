@@ -1,0 +1,162 @@
+//! `lightship login`: a user name and password for a registry.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::process::Command;
+
+use clap::Args;
+use client::registry::{Checked, Credential, store_in_helper};
+use transport::Secret;
+
+use crate::credentials::{self, DockerFile, Programs};
+use crate::failure::{Failure, Outcome};
+use crate::registry_options::RegistryOptions;
+use crate::settings::Settings;
+use crate::{output, runtime};
+
+/// Longest password that is read, in bytes: a key file is one, too.
+const PASSWORD_BYTES_MAX: u64 = 64 << 10;
+
+/// Keep a user name and password for a registry, where docker keeps them
+///
+/// The registry is asked first whether it accepts them. They go to the helper that docker's config.json names
+/// (credsStore, credHelpers), else into that file: $DOCKER_CONFIG/config.json or ~/.docker/config.json.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The registry's host, with its port if it has one
+    #[arg(value_parser = parse_host)]
+    host: String,
+    /// The user name [default: asked for]
+    #[arg(short, long, value_name = "USER")]
+    username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    registry: RegistryOptions,
+}
+
+/// A host alone, as it stands in the names of images.
+pub(crate) fn parse_host(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix("https://")
+        .unwrap_or(text)
+        .trim_end_matches('/');
+    match "x".parse().map(|name| oci::Reference::new(bare, name)) {
+        Ok(Ok(reference)) => Ok(reference.host().to_owned()),
+        _ => Err("it is not a registry's host, such as registry.example or localhost:5000".to_owned()),
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    let mut file = DockerFile::open(settings)?;
+    let username = match &arguments.username {
+        Some(username) => username.clone(),
+        None if arguments.password_stdin => {
+            return Err(Failure::usage("--password-stdin needs a user name").hint("name one with -u USER"));
+        }
+        None => ask("User name: ")?,
+    };
+    if username.is_empty() || username.contains(':') {
+        return Err(Failure::usage("a user name is not empty and has no colon"));
+    }
+    let password = Secret::new(password(arguments)?);
+    let credential = Credential::Password {
+        username: username.clone(),
+        password: password.clone(),
+    };
+    let host = arguments.host.as_str();
+    let registries = arguments.registry.registries(settings)?;
+    let checked = runtime::block_on(registries.check(host, credential))?;
+    let checked = checked
+        .map_err(|error| Failure::outside(format!("not logged in to {host}"), error).while_logging_in())?;
+    let place = match file.config.helper(host).map(str::to_owned) {
+        Some(helper) => {
+            store_in_helper(&Programs, &helper, host, (&username, &password))
+                .map_err(credentials::unusable)?;
+            format!("docker-credential-{helper}")
+        }
+        None => {
+            file.config
+                .insert(host, &username, &password)
+                .map_err(credentials::unusable)?;
+            file.write()?;
+            file.path().display().to_string()
+        }
+    };
+    if checked == Checked::NotAsked {
+        output::talk(&format!(
+            "warning: {host} lets everybody in, so it did not check the password"
+        ));
+    }
+    if !settings.quiet {
+        output::talk(&format!("logged in to {host}; the password is kept in {place}"));
+    }
+    Ok(Outcome::Done)
+}
+
+fn password(arguments: &Arguments) -> Result<String, Failure> {
+    if !arguments.password_stdin {
+        let _unseen = Unseen::begin();
+        return ask("Password: ");
+    }
+    let mut text = String::new();
+    let read = io::stdin()
+        .lock()
+        .take(PASSWORD_BYTES_MAX + 1)
+        .read_to_string(&mut text);
+    read.map_err(|error| Failure::outside("cannot read the password from standard input", error))?;
+    if text.len() as u64 > PASSWORD_BYTES_MAX {
+        return Err(Failure::usage(format!(
+            "the password has more than {PASSWORD_BYTES_MAX} bytes"
+        )));
+    }
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(Failure::usage("standard input has no password"));
+    }
+    Ok(password.to_owned())
+}
+
+/// What is typed is not shown as long as this lives; nothing happens where there is no terminal.
+struct Unseen {
+    is_terminal: bool,
+}
+
+impl Unseen {
+    fn begin() -> Unseen {
+        let is_terminal = io::stdin().is_terminal() && stty("-echo");
+        Unseen { is_terminal }
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        if self.is_terminal {
+            stty("echo");
+            // The line's end was not shown either.
+            output::talk("");
+        }
+    }
+}
+
+/// Changes the terminal that standard input is, by the program that every system has for it.
+fn stty(mode: &str) -> bool {
+    Command::new("stty")
+        .arg(mode)
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// A line of standard input.
+fn ask(prompt: &str) -> Result<String, Failure> {
+    if !prompt.is_empty() && io::stdin().is_terminal() {
+        output::talk(prompt);
+    }
+    let mut line = String::new();
+    let read = io::stdin().lock().take(PASSWORD_BYTES_MAX).read_line(&mut line);
+    read.map_err(|error| Failure::outside("cannot read standard input", error))?;
+    match line.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::usage("no user name or password was given")),
+        text => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,26 @@
+//! Registries: repositories as a [`Source`](crate::Source) and a [`Sink`](crate::Sink).
+//!
+//! Revision followed: distribution-spec 967efdc (2026-07-16), with what registries before it need: fallback tags of
+//! referrers, cosign's tags, Docker's media types. What is read is checked by digest; a blob that is sent is hashed on
+//! its way, and its upload completed only when it was what its descriptor says.
+
+mod challenge;
+mod credentials;
+mod endpoint;
+mod error;
+mod pull;
+mod push;
+mod referrers;
+mod registries;
+mod repository;
+mod session;
+mod tags;
+mod token;
+
+pub use credentials::{
+    Credential, CredentialError, CredentialHelper, CredentialStore, DOCKER_CONFIG_BYTES_MAX, DockerConfig,
+    HelperAnswer, erase_from_helper, store_in_helper,
+};
+pub use error::{Detail, RegistryError};
+pub use registries::{Registries, RegistryOptions};
+pub use session::Checked;

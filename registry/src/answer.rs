@@ -1,0 +1,98 @@
+//! How answers are put together.
+
+use bytes::Bytes;
+use hyper::header::{
+    ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LINK, LOCATION, RANGE,
+    RETRY_AFTER,
+};
+use hyper::{Response, StatusCode};
+use serde_json::Value;
+
+use crate::body::Body;
+use crate::refusal::Refusal;
+
+pub(crate) type Answer = Response<Body>;
+
+pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// Seconds after which a busy registry is worth another try.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    with_body(status, Body::empty())
+}
+
+pub(crate) fn with_body(status: StatusCode, body: Body) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer
+}
+
+pub(crate) fn json(status: StatusCode, document: &Value) -> Answer {
+    bytes(status, "application/json", Bytes::from(document.to_string()))
+}
+
+pub(crate) fn bytes(status: StatusCode, media_type: &str, content: Bytes) -> Answer {
+    let length = content.len() as u64;
+    let mut answer = with_body(status, Body::whole(content));
+    set(&mut answer, CONTENT_TYPE, media_type);
+    answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+    answer
+}
+
+/// Sets a header. What no header can hold is left out; nothing that was parsed is such.
+pub(crate) fn set(answer: &mut Answer, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+/// Points to the next page: the same path with the same size and the last entry of this page.
+pub(crate) fn link_next(answer: &mut Answer, path: &str, query: &[(&str, &str)]) {
+    let query: Vec<String> = query
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    set(
+        answer,
+        LINK,
+        &format!("<{path}?{}>; rel=\"next\"", query.join("&")),
+    );
+}
+
+/// How a refusal looks to the client.
+pub(crate) fn refusal(refusal: &Refusal) -> Answer {
+    let told = refusal.told();
+    let detail = match refusal {
+        Refusal::Digest(error) => Value::from(error.to_string()),
+        Refusal::Manifest(error) => {
+            std::error::Error::source(error).map_or(Value::Null, |cause| cause.to_string().into())
+        }
+        _ => Value::Null,
+    };
+    let document = serde_json::json!({
+        "errors": [{"code": told.code, "message": refusal.to_string(), "detail": detail}]
+    });
+    let mut answer = json(told.status, &document);
+    match refusal {
+        Refusal::Method { allow, .. } => set(&mut answer, ALLOW, allow),
+        Refusal::Busy => {
+            answer
+                .headers_mut()
+                .insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        Refusal::ChunkOrder { length, location } => {
+            set(&mut answer, LOCATION, location);
+            set(&mut answer, RANGE, &upload_range(*length));
+        }
+        Refusal::Range { size } => set(&mut answer, CONTENT_RANGE, &format!("bytes */{size}")),
+        _ => {}
+    }
+    answer
+}
+
+/// The bytes that an upload has, as `Range` says it: `0-0` also stands for none.
+pub(crate) fn upload_range(length: u64) -> String {
+    format!("0-{}", length.saturating_sub(1))
+}

@@ -1,0 +1,200 @@
+//! One request, as operations see it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, RANGE};
+use hyper::{HeaderMap, Method};
+use oci::{Digest, Tag};
+use store::PackagePath;
+
+use crate::access::Principal;
+use crate::host_routes::{Host, Place};
+use crate::refusal::Refusal;
+
+/// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
+const TAGS_MAX: usize = 64;
+
+/// A request without its body.
+pub(crate) struct Call<'c> {
+    pub(crate) method: &'c Method,
+    pub(crate) path: &'c str,
+    pub(crate) headers: &'c HeaderMap,
+    pub(crate) query: Query,
+    pub(crate) host: Host<'c>,
+    pub(crate) principal: Principal,
+}
+
+impl Call<'_> {
+    /// The package of a name.
+    pub(crate) fn package(&self, name: &str) -> Result<PackagePath, Refusal> {
+        match self.host.place(name) {
+            Some(Place::Package(package)) => Ok(package),
+            Some(Place::Repository(_)) | None => Err(Refusal::Name),
+        }
+    }
+
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn range(&self) -> Option<&str> {
+        self.header(&RANGE)
+    }
+
+    /// HEAD is GET without the body, which the server leaves out.
+    pub(crate) fn reads(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+
+    pub(crate) fn refuse_method(&self, allow: &'static str) -> Refusal {
+        Refusal::Method {
+            method: self.method.to_string(),
+            allow,
+        }
+    }
+}
+
+/// The parameters of a query, decoded.
+#[derive(Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(text: Option<&str>) -> Query {
+        let pairs = text
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty());
+        let decoded = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decoded(name), percent_decoded(value))
+        });
+        Query(decoded.collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn digest(&self, name: &str) -> Result<Option<Digest>, Refusal> {
+        self.get(name)
+            .map(str::parse)
+            .transpose()
+            .map_err(Refusal::Digest)
+    }
+
+    pub(crate) fn tags(&self) -> Result<Vec<Tag>, Refusal> {
+        if self.all("tag").count() > TAGS_MAX {
+            return Err(Refusal::TooManyTags { limit: TAGS_MAX });
+        }
+        self.all("tag")
+            .map(|tag| tag.parse().map_err(|_| Refusal::Tag))
+            .collect()
+    }
+
+    /// How many entries of a listing are asked for, at most `page_max`.
+    pub(crate) fn page(&self, page_max: usize) -> Result<usize, Refusal> {
+        match self.get("n") {
+            None => Ok(page_max),
+            // More digits than a number holds ask for as much as there is.
+            Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(text.parse::<usize>().unwrap_or(page_max).min(page_max))
+            }
+            Some(_) => Err(Refusal::Page),
+        }
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        let decoded = code.filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match (first, decoded.and_then(|code| u8::from_str_radix(code, 16).ok())) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (b'+', _) => {
+                bytes.push(b' ');
+                rest = after;
+            }
+            (byte, _) => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The body of a request, as it arrives.
+pub(crate) struct Arriving {
+    body: Incoming,
+    idle: Duration,
+}
+
+impl Arriving {
+    pub(crate) fn new(body: Incoming, idle: Duration) -> Arriving {
+        Arriving { body, idle }
+    }
+
+    /// The next bytes; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let frame = tokio::time::timeout(self.idle, self.body.frame())
+                .await
+                .map_err(|_| Refusal::BodyTime)?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Refusal::Body),
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    /// All of it, when it has at most `limit_bytes`.
+    pub(crate) async fn whole(&mut self, limit_bytes: usize) -> Result<Bytes, Refusal> {
+        let mut whole = BytesMut::new();
+        while let Some(bytes) = self.next().await? {
+            if whole.len() + bytes.len() > limit_bytes {
+                return Err(Refusal::ManifestTooLarge { limit_bytes });
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_decoded() {
+        let query = Query::parse(Some("digest=sha256%3Aab&tag=a&tag=b+c&last=%zz%4&flag"));
+        assert_eq!(query.get("digest"), Some("sha256:ab"));
+        assert_eq!(query.all("tag").collect::<Vec<_>>(), ["a", "b c"]);
+        assert_eq!(
+            (query.get("last"), query.get("flag"), query.get("none")),
+            (Some("%zz%4"), Some(""), None)
+        );
+        assert_eq!(Query::parse(Some("n=7")).page(5).unwrap(), 5);
+        assert!(Query::parse(Some("n=-7")).page(5).is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! `tags/list` as Container Registry answers it: children, and every manifest with its tags, sizes and times.
+//!
+//! Numbers are strings. Everything is in one answer: Google's clients ask for a page of 10,000 and never for a second
+//! one when `child` or `manifest` is there.
+
+use std::collections::BTreeSet;
+
+use hyper::StatusCode;
+use oci::RepositoryName;
+use serde_json::{Map, Value, json};
+use store::{PackagePath, RepositoryPath, Version};
+
+use crate::answer::{self, Answer};
+use crate::host_routes::Place;
+use crate::refusal::Refusal;
+use crate::registry::Registry;
+
+/// Rows that are read from the store at a time.
+const PAGE: usize = 1000;
+
+/// Manifests and packages that one answer lists.
+const ROWS_MAX: usize = 100_000;
+
+pub(crate) async fn listing(
+    registry: &Registry,
+    (name, last): (&str, Option<&str>),
+    place: &Place,
+) -> Result<Answer, Refusal> {
+    let (children, versions) = match place {
+        Place::Repository(repository) => (children(registry, repository, None).await?, Vec::new()),
+        Place::Package(package) => (
+            children(registry, &package.repository, Some(&package.name)).await?,
+            versions(registry, package).await?,
+        ),
+    };
+    if children.is_empty() && versions.is_empty() {
+        return Err(Refusal::NameUnknown);
+    }
+    let mut tags: Vec<&str> = versions
+        .iter()
+        .flat_map(|version| &version.tags)
+        .map(oci::Tag::as_str)
+        .collect();
+    // There is one page only, but a client may ask for what follows a tag.
+    tags.retain(|tag| last.is_none_or(|last| *tag > last));
+    tags.sort_unstable();
+    let manifests: Map<String, Value> = versions
+        .iter()
+        .map(|version| (version.digest.to_string(), entry(version)))
+        .collect();
+    let document = json!({"child": children, "manifest": manifests, "name": name, "tags": tags});
+    Ok(answer::json(StatusCode::OK, &document))
+}
+
+fn entry(version: &Version) -> Value {
+    let milliseconds = |time: jiff::Timestamp| time.as_millisecond().to_string();
+    let tags: Vec<&str> = version.tags.iter().map(oci::Tag::as_str).collect();
+    json!({
+        "imageSizeBytes": version.size_bytes.to_string(),
+        "layerId": "",
+        "mediaType": version.media_type.as_str(),
+        "tag": tags,
+        "timeCreatedMs": milliseconds(version.created),
+        "timeUploadedMs": milliseconds(version.updated),
+    })
+}
+
+/// The next part of the name of every package below a name.
+async fn children(
+    registry: &Registry,
+    repository: &RepositoryPath,
+    below: Option<&RepositoryName>,
+) -> Result<BTreeSet<String>, Refusal> {
+    let mut children = BTreeSet::new();
+    let mut after: Option<RepositoryName> = None;
+    for _ in 0..ROWS_MAX / PAGE {
+        let page = registry
+            .metadata()
+            .packages_below(repository, below, after.as_ref(), PAGE)
+            .await?;
+        for name in &page {
+            let rest = match below {
+                Some(below) => name.as_str().get(below.as_str().len() + 1..).unwrap_or_default(),
+                None => name.as_str(),
+            };
+            children.extend(rest.split('/').next().map(str::to_owned));
+        }
+        let whole = page.len() < PAGE;
+        after = page.into_iter().next_back();
+        if whole {
+            break;
+        }
+    }
+    Ok(children)
+}
+
+async fn versions(registry: &Registry, package: &PackagePath) -> Result<Vec<Version>, Refusal> {
+    let mut versions: Vec<Version> = Vec::new();
+    while versions.len() < ROWS_MAX {
+        let after = versions.last().map(|version| version.digest);
+        let page = registry
+            .metadata()
+            .versions(package, after.as_ref(), PAGE)
+            .await?;
+        let whole = page.len() < PAGE;
+        versions.extend(page);
+        if whole {
+            break;
+        }
+    }
+    Ok(versions)
+}

@@ -1,0 +1,245 @@
+//! Manifests: HEAD, GET, PUT, DELETE, by tag and by digest.
+//!
+//! Spec: distribution-spec "Pulling manifests" (end-3), "Pushing manifests" (end-7), "Deleting tags" and "Deleting
+//! manifests" (end-9).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use hyper::{Method, StatusCode};
+use oci::{Algorithm, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
+use store::{ManifestReference, NewManifest, PackagePath, StoredManifest};
+
+use crate::access::Action;
+use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
+use crate::call::{Arriving, Call};
+use crate::refusal::Refusal;
+use crate::registry::Registry;
+use crate::routes::Reference;
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+pub(crate) async fn manifest(
+    registry: &Registry,
+    call: &Call<'_>,
+    (name, reference): (&str, &Reference),
+    mut body: Arriving,
+) -> Result<Answer, Refusal> {
+    let package = call.package(name)?;
+    match *call.method {
+        Method::GET | Method::HEAD => {
+            registry.authorise(call, Action::Pull)?;
+            get(registry, call, &package, reference).await
+        }
+        Method::PUT => {
+            registry.authorise(call, Action::Push)?;
+            let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
+            registry
+                .ensure_repository(&package.repository, &call.principal.actor())
+                .await?;
+            put(registry, call, (name, &package, reference), bytes).await
+        }
+        Method::DELETE => {
+            registry.authorise(call, Action::Delete)?;
+            delete(registry, call, &package, reference).await
+        }
+        _ => Err(call.refuse_method("GET, HEAD, PUT, DELETE")),
+    }
+}
+
+async fn get(
+    registry: &Registry,
+    call: &Call<'_>,
+    package: &PackagePath,
+    reference: &Reference,
+) -> Result<Answer, Refusal> {
+    let stored = find(registry, package, reference)
+        .await?
+        .ok_or(Refusal::ManifestUnknown)?;
+    let digest = stored.digest.to_string();
+    let etag = format!("\"{digest}\"");
+    let mut answer = if call.header(&IF_NONE_MATCH) == Some(etag.as_str()) {
+        answer::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        answer::bytes(StatusCode::OK, stored.media_type.as_str(), stored.bytes.clone())
+    };
+    answer::set(&mut answer, ETAG, &etag);
+    answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
+    Ok(answer)
+}
+
+/// A manifest from memory, else from the store.
+pub(crate) async fn find(
+    registry: &Registry,
+    package: &PackagePath,
+    reference: &Reference,
+) -> Result<Option<Arc<StoredManifest>>, Refusal> {
+    let key = match reference {
+        Reference::Tag(tag) => tag.to_string(),
+        Reference::Digest(digest) => digest.to_string(),
+    };
+    let forgotten = match registry.manifest_cache().get(package, &key) {
+        Ok(manifest) => return Ok(Some(manifest)),
+        Err(forgotten) => forgotten,
+    };
+    let found = match reference {
+        Reference::Tag(tag) => registry.metadata().tagged(package, tag).await?,
+        Reference::Digest(digest) => registry.metadata().manifest(package, digest).await?,
+    };
+    let Some(found) = found.map(Arc::new) else {
+        return Ok(None);
+    };
+    registry.manifest_cache().keep(package, &key, &found, forgotten);
+    Ok(Some(found))
+}
+
+async fn put(
+    registry: &Registry,
+    call: &Call<'_>,
+    (name, package, reference): (&str, &PackagePath, &Reference),
+    bytes: Bytes,
+) -> Result<Answer, Refusal> {
+    let outside = match call.header(&CONTENT_TYPE) {
+        // Parameters, as in `…+json; charset=utf-8`, say nothing about a manifest.
+        Some(text) => {
+            let text = text.split(';').next().unwrap_or_default().trim();
+            Some(text.parse::<MediaType>().map_err(|_| Refusal::ManifestType)?)
+        }
+        None => None,
+    };
+    let manifest = Manifest::parse(bytes.to_vec(), outside.as_ref()).map_err(|error| match error {
+        ManifestError::TooLarge { .. } => Refusal::ManifestTooLarge {
+            limit_bytes: MANIFEST_BYTES_MAX,
+        },
+        other => Refusal::Manifest(other),
+    })?;
+    let mut tags = call.query.tags()?;
+    let digest = match reference {
+        Reference::Digest(expected) => {
+            let actual = manifest.digest_by(expected.algorithm());
+            if actual != *expected {
+                return Err(Refusal::DigestDiffers {
+                    expected: *expected,
+                    actual,
+                });
+            }
+            actual
+        }
+        Reference::Tag(tag) => {
+            tags = vec![tag.clone()];
+            manifest.digest_by(Algorithm::Sha256)
+        }
+    };
+    let subject = manifest.subject().map(|subject| subject.digest);
+    let new = new_manifest(
+        &manifest,
+        digest,
+        bytes,
+        tags,
+        registry.options().sparse_manifests,
+    );
+    let stored = registry
+        .metadata()
+        .put_manifest(package, &new, &call.principal.actor(), registry.now())
+        .await;
+    registry.manifest_cache().forget(package);
+    stored??;
+    let mut answer = answer::empty(StatusCode::CREATED);
+    answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
+    answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
+    if let Some(subject) = subject {
+        answer::set(&mut answer, OCI_SUBJECT, &subject.to_string());
+    }
+    if matches!(reference, Reference::Digest(_)) {
+        for tag in &new.tags {
+            if let Ok(value) = HeaderValue::from_str(tag.as_str()) {
+                answer.headers_mut().append(OCI_TAG, value);
+            }
+        }
+    }
+    Ok(answer)
+}
+
+fn new_manifest(
+    manifest: &Manifest,
+    digest: Digest,
+    bytes: Bytes,
+    tags: Vec<oci::Tag>,
+    sparse: bool,
+) -> NewManifest {
+    let mut references = Vec::new();
+    let mut size_bytes = 0_u64;
+    let mut name = |digest, kind| references.push(ManifestReference { digest, kind });
+    match manifest.parsed() {
+        Parsed::Image(image) => {
+            let layers = image
+                .layers
+                .iter()
+                .filter(|layer| !layer.media_type.is_nondistributable());
+            for blob in std::iter::once(&image.config).chain(layers) {
+                name(
+                    blob.digest,
+                    if sparse {
+                        store::Reference::SparseBlob
+                    } else {
+                        store::Reference::Blob
+                    },
+                );
+                size_bytes = size_bytes.saturating_add(blob.size);
+            }
+        }
+        Parsed::Index(index) => {
+            for entry in &index.manifests {
+                // Of a type that we do not know we cannot say whether it is a manifest or a blob.
+                let sparse = sparse || !entry.media_type.is_manifest();
+                let kind = if sparse {
+                    store::Reference::SparseChild
+                } else {
+                    store::Reference::Child
+                };
+                name(entry.digest, kind);
+            }
+        }
+    }
+    NewManifest {
+        digest,
+        bytes,
+        media_type: manifest.media_type().clone(),
+        // Spec: distribution-spec "Listing Referrers": of an image without one, the type of its configuration.
+        artifact_type: match manifest.parsed() {
+            Parsed::Image(image) => Some(image.artifact_type.as_ref().unwrap_or(&image.config.media_type)),
+            Parsed::Index(index) => index.artifact_type.as_ref(),
+        }
+        .map(ToString::to_string),
+        subject: manifest.subject().map(|subject| subject.digest),
+        references,
+        size_bytes,
+        tags,
+    }
+}
+
+/// A tag alone, or a manifest with all its tags.
+async fn delete(
+    registry: &Registry,
+    call: &Call<'_>,
+    package: &PackagePath,
+    reference: &Reference,
+) -> Result<Answer, Refusal> {
+    let (actor, now) = (call.principal.actor(), registry.now());
+    let deleted = match reference {
+        Reference::Tag(tag) => registry.metadata().delete_tag(package, tag, &actor, now).await,
+        Reference::Digest(digest) => {
+            registry
+                .metadata()
+                .delete_manifest(package, digest, &actor, now)
+                .await
+        }
+    };
+    registry.manifest_cache().forget(package);
+    match deleted?? {
+        true => Ok(answer::empty(StatusCode::ACCEPTED)),
+        false => Err(Refusal::ManifestUnknown),
+    }
+}

@@ -1,0 +1,166 @@
+//! Why a request is refused, and how that is told: the one table of statuses and codes.
+//!
+//! Spec: distribution-spec "Error Codes".
+
+use hyper::StatusCode;
+use oci::{Digest, DigestError, ManifestError, Tag};
+use store::{PutRefusal, StoreError};
+
+use crate::routes::RouteError;
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("there is nothing at this path")]
+    PathUnknown,
+    #[error("{method} is not possible here")]
+    Method { method: String, allow: &'static str },
+    #[error("this name is not the name of a repository here")]
+    Name,
+    #[error("repository name not known to registry")]
+    NameUnknown,
+    #[error("the reference is neither a tag nor a digest")]
+    Reference,
+    #[error("the digest is malformed")]
+    Digest(#[source] DigestError),
+    #[error("a digest is needed, as `?digest=sha256:…`")]
+    DigestMissing,
+    #[error("the digest algorithm is not known: use sha256 or sha512")]
+    AlgorithmUnknown,
+    #[error("the content's digest is {actual}, not {expected}")]
+    DigestDiffers { expected: Digest, actual: Digest },
+    #[error("blob unknown to this repository")]
+    BlobUnknown,
+    #[error("upload unknown to this repository")]
+    UploadUnknown,
+    #[error("somebody else writes to this upload at this moment")]
+    UploadBusy,
+    #[error("the upload has {length} bytes; the chunk has to begin there")]
+    ChunkOrder { length: u64, location: String },
+    #[error("the chunk's range is malformed")]
+    ChunkRange,
+    #[error("the chunk has another length than its range says")]
+    ChunkLength,
+    #[error("the range is not satisfiable")]
+    Range { size: u64 },
+    #[error("a blob has at most {limit_bytes} bytes here")]
+    BlobTooLarge { limit_bytes: u64 },
+    #[error("the repository's quota of {quota_bytes} bytes would be exceeded")]
+    Quota { quota_bytes: u64 },
+    #[error("a manifest has at most {limit_bytes} bytes")]
+    ManifestTooLarge { limit_bytes: usize },
+    #[error("manifest unknown to this repository")]
+    ManifestUnknown,
+    #[error("{0}")]
+    Manifest(ManifestError),
+    #[error("the media type of the manifest is malformed")]
+    ManifestType,
+    #[error("a manifest names blob {digest}, which is unknown to this repository")]
+    ManifestBlob { digest: Digest },
+    #[error("an index names manifest {digest}, which is unknown to this repository")]
+    ManifestChild { digest: Digest },
+    #[error("tag {tag} is immutable and names something else")]
+    TagImmutable { tag: Tag },
+    #[error("a tag is malformed")]
+    Tag,
+    #[error("one push sets at most {limit} tags")]
+    TooManyTags { limit: usize },
+    #[error("a request names exactly one host")]
+    Host,
+    #[error("`n` is not a number of entries")]
+    Page,
+    #[error(
+        "writing without a credential is only for clients on the registry's own machine, by a loopback name and without a proxy; \
+         the operator can allow it with --anonymous-writes"
+    )]
+    Denied,
+    #[error("the request's body broke off")]
+    Body,
+    #[error("the request's body did not arrive in time")]
+    BodyTime,
+    #[error("the registry has no room left; what is stored can still be pulled")]
+    Full,
+    #[error("the registry is busy; try again in a moment")]
+    Busy,
+    #[error("the registry failed; its operator finds the reason in its log")]
+    Store(#[source] StoreError),
+}
+
+/// How a refusal is told.
+pub(crate) struct Told {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+}
+
+impl Refusal {
+    pub(crate) fn told(&self) -> Told {
+        let (status, code) = match self {
+            Self::PathUnknown => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
+            Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::Name => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
+            Self::NameUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
+            Self::Reference | Self::ManifestType | Self::Manifest(_) => {
+                (StatusCode::BAD_REQUEST, "MANIFEST_INVALID")
+            }
+            Self::Digest(_) | Self::DigestMissing | Self::AlgorithmUnknown | Self::DigestDiffers { .. } => {
+                (StatusCode::BAD_REQUEST, "DIGEST_INVALID")
+            }
+            Self::BlobUnknown => (StatusCode::NOT_FOUND, "BLOB_UNKNOWN"),
+            Self::UploadUnknown => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+            Self::UploadBusy => (StatusCode::CONFLICT, "BLOB_UPLOAD_INVALID"),
+            Self::ChunkOrder { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
+            Self::ChunkRange => (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+            Self::ChunkLength | Self::Body => (StatusCode::BAD_REQUEST, "SIZE_INVALID"),
+            Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID"),
+            Self::BlobTooLarge { .. } | Self::ManifestTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID")
+            }
+            Self::Quota { .. } | Self::Denied => (StatusCode::FORBIDDEN, "DENIED"),
+            Self::ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
+            Self::ManifestBlob { .. } | Self::ManifestChild { .. } => {
+                (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN")
+            }
+            Self::TagImmutable { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
+            Self::TooManyTags { .. } => (StatusCode::URI_TOO_LONG, "TAG_INVALID"),
+            Self::Host => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            Self::Tag => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
+            Self::Page => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
+            Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
+            Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
+            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+        };
+        Told { status, code }
+    }
+}
+
+impl From<RouteError> for Refusal {
+    fn from(error: RouteError) -> Refusal {
+        match error {
+            RouteError::Unknown => Refusal::PathUnknown,
+            RouteError::Digest(error) => Refusal::Digest(error),
+            RouteError::Reference => Refusal::Reference,
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        match error {
+            StoreError::Full { .. } => Refusal::Full,
+            StoreError::Busy => Refusal::Busy,
+            other => Refusal::Store(other),
+        }
+    }
+}
+
+impl From<PutRefusal> for Refusal {
+    fn from(refusal: PutRefusal) -> Refusal {
+        match refusal {
+            PutRefusal::RepositoryUnknown => Refusal::NameUnknown,
+            PutRefusal::BlobUnknown { digest } => Refusal::ManifestBlob { digest },
+            PutRefusal::ManifestUnknown { digest } => Refusal::ManifestChild { digest },
+            PutRefusal::TagImmutable { tag } => Refusal::TagImmutable { tag },
+        }
+    }
+}

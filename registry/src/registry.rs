@@ -1,0 +1,270 @@
+//! The registry: what operations share, and the way of a request through it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderName};
+use hyper::{Request, StatusCode};
+use jiff::Timestamp;
+use oci::Hasher;
+use store::{
+    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, Repository, RepositoryPath,
+    UploadKey,
+};
+
+use crate::access::{Action, Principal};
+use crate::answer::{self, Answer};
+use crate::call::{Arriving, Call, Query};
+use crate::manifest_cache::ManifestCache;
+use crate::metrics::{Kind, Metrics};
+use crate::options::{Clock, Log, Options, Record};
+use crate::refusal::Refusal;
+use crate::routes::{Operation, route};
+use crate::{blobs, catalog, manifests, referrers, tags, uploads};
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Uploads whose hash is kept in memory; of others the bytes are read again at their end.
+const RUNNING_HASHES_MAX: usize = 4096;
+
+/// What a registry works with.
+pub struct Services {
+    /// Where bytes are.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Where everything else is.
+    pub metadata: Arc<dyn MetadataStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who hears of requests.
+    pub log: Arc<dyn Log>,
+}
+
+/// A registry. Cheap to clone; clones are the same one.
+#[derive(Clone)]
+pub struct Registry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    services: Services,
+    options: Options,
+    manifest_cache: ManifestCache,
+    hashes: RunningHashes,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// A registry on these stores.
+    #[must_use]
+    pub fn new(services: Services, options: Options) -> Registry {
+        let manifest_cache = ManifestCache::new(options.limits.manifest_cache_bytes_max);
+        Registry {
+            shared: Arc::new(Shared {
+                services,
+                options,
+                manifest_cache,
+                hashes: RunningHashes::default(),
+                metrics: Metrics::default(),
+            }),
+        }
+    }
+
+    /// Answers a request of `peer`.
+    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+        let begun = Instant::now();
+        self.metrics().began();
+        let request_id = self.request_id();
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let operation = route(path);
+        let kind = operation.as_ref().map(Kind::of).unwrap_or_default();
+        // HTTP/2 has the host in the request's address, HTTP/1 in a header.
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = authority.or(host).unwrap_or_default();
+        let call = Call {
+            method: &parts.method,
+            path,
+            headers: &parts.headers,
+            query: Query::parse(parts.uri.query()),
+            host: self.options().routes.host(authority),
+            principal: Principal::of(peer, authority, &parts.headers),
+        };
+        let body = Arriving::new(body, self.options().limits.idle);
+        let hosts = parts.headers.get_all(HOST).iter().count();
+        let result = match operation {
+            // Who may write depends on it.
+            _ if hosts > 1 || authority.is_empty() => Err(Refusal::Host),
+            Ok(operation) => self.operate(&operation, &call, body).await,
+            Err(error) => Err(error.into()),
+        };
+        let mut answer = result.unwrap_or_else(|refusal| {
+            if let Refusal::Store(error) = &refusal {
+                self.shared.services.log.trouble(&request_id, error);
+            }
+            answer::refusal(&refusal)
+        });
+        answer::set(&mut answer, API_VERSION, "registry/2.0");
+        answer::set(&mut answer, REQUEST_ID, &request_id);
+        let (status, took) = (answer.status().as_u16(), begun.elapsed());
+        self.metrics().answered(kind, status, took);
+        self.shared.services.log.request(&Record {
+            request_id: &request_id,
+            peer,
+            method: parts.method.as_str(),
+            path,
+            status,
+            took,
+        });
+        answer
+    }
+
+    async fn operate(
+        &self,
+        operation: &Operation,
+        call: &Call<'_>,
+        body: Arriving,
+    ) -> Result<Answer, Refusal> {
+        match operation {
+            Operation::Ping | Operation::Health | Operation::Ready | Operation::Metrics if !call.reads() => {
+                Err(call.refuse_method("GET, HEAD"))
+            }
+            Operation::Ping => Ok(answer::bytes(
+                StatusCode::OK,
+                "application/json",
+                Bytes::from_static(b"{}"),
+            )),
+            Operation::Catalog => catalog::catalog(self, call).await,
+            Operation::Blob { name, digest } => blobs::blob(self, call, name, digest).await,
+            Operation::Uploads { name } => uploads::begin(self, call, name, body).await,
+            Operation::Upload { name, session } => uploads::go_on(self, call, (name, session), body).await,
+            Operation::Manifest { name, reference } => {
+                manifests::manifest(self, call, (name, reference), body).await
+            }
+            Operation::Tags { name } => tags::tags(self, call, name).await,
+            Operation::Referrers { name, digest } => referrers::referrers(self, call, name, digest).await,
+            Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
+            Operation::Ready => {
+                let default = self.options().routes.default_repository();
+                self.metadata().repository(default).await?;
+                Ok(answer::bytes(
+                    StatusCode::OK,
+                    TEXT,
+                    Bytes::from_static(b"ready\n"),
+                ))
+            }
+            Operation::Metrics => Ok(answer::bytes(StatusCode::OK, TEXT, self.metrics().text().into())),
+        }
+    }
+
+    pub(crate) fn authorise(&self, call: &Call<'_>, action: Action) -> Result<(), Refusal> {
+        self.options().writes.authorise(call.principal, action)
+    }
+
+    /// A push makes the repository that it goes to.
+    pub(crate) async fn ensure_repository(
+        &self,
+        path: &RepositoryPath,
+        actor: &Actor,
+    ) -> Result<(), Refusal> {
+        if self.metadata().repository(path).await?.is_some() {
+            return Ok(());
+        }
+        let now = self.now();
+        let repository = Repository {
+            path: path.clone(),
+            format: Format::Docker,
+            mode: Mode::Standard,
+            description: String::new(),
+            labels: Default::default(),
+            immutable_tags: ImmutableTags::None,
+            quota_bytes: None,
+            created: now,
+            updated: now,
+        };
+        // Somebody else may have made it at the same moment.
+        let _ = self.metadata().create_repository(&repository, actor).await?;
+        Ok(())
+    }
+
+    fn request_id(&self) -> String {
+        let mut bytes = [0; 8];
+        self.entropy().fill(&mut bytes);
+        format!("{:016x}", u64::from_be_bytes(bytes))
+    }
+
+    pub(crate) fn blobs(&self) -> &dyn BlobStore {
+        &*self.shared.services.blobs
+    }
+
+    pub(crate) fn metadata(&self) -> &dyn MetadataStore {
+        &*self.shared.services.metadata
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.shared.services.entropy
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.services.clock.now()
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    pub(crate) fn manifest_cache(&self) -> &ManifestCache {
+        &self.shared.manifest_cache
+    }
+
+    pub(crate) fn hashes(&self) -> &RunningHashes {
+        &self.shared.hashes
+    }
+}
+
+/// The hash of the first bytes of an upload.
+pub(crate) struct RunningHash {
+    pub(crate) hasher: Hasher,
+    /// How many bytes.
+    pub(crate) length: u64,
+}
+
+/// Hashes of uploads that go on.
+#[derive(Default)]
+pub(crate) struct RunningHashes(Mutex<HashMap<UploadKey, RunningHash>>);
+
+impl RunningHashes {
+    pub(crate) fn put(&self, upload: &UploadKey, hash: RunningHash) {
+        let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if hashes.len() < RUNNING_HASHES_MAX {
+            hashes.insert(upload.clone(), hash);
+        }
+    }
+
+    pub(crate) fn take(&self, upload: &UploadKey) -> Option<RunningHash> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(upload)
+    }
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";

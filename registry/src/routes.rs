@@ -1,0 +1,218 @@
+//! Which operation a request asks for: the contents page of the protocol.
+//!
+//! | | |
+//! |---|---|
+//! | `/v2/` | [`Operation::Ping`] |
+//! | `/v2/_catalog` | [`Operation::Catalog`] |
+//! | `/v2/NAME/blobs/DIGEST` | [`Operation::Blob`] |
+//! | `/v2/NAME/blobs/uploads/` | [`Operation::Uploads`] |
+//! | `/v2/NAME/blobs/uploads/SESSION` | [`Operation::Upload`] |
+//! | `/v2/NAME/manifests/REFERENCE` | [`Operation::Manifest`] |
+//! | `/v2/NAME/tags/list` | [`Operation::Tags`] |
+//! | `/v2/NAME/referrers/DIGEST` | [`Operation::Referrers`] |
+//! | `/healthz`, `/readyz`, `/metrics` | for operators |
+//!
+//! Names contain slashes, so a path is read from its end.
+//!
+//! Spec: distribution-spec "Endpoints".
+
+use oci::{Digest, DigestError, Tag};
+
+/// Longest path that is looked at.
+const PATH_BYTES_MAX: usize = 2048;
+
+/// What a request is about. Names are parsed where it is known which host they are of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Whether this is a registry.
+    Ping,
+    /// Names of packages.
+    Catalog,
+    /// A blob.
+    Blob {
+        /// Of which package.
+        name: String,
+        /// Which.
+        digest: Digest,
+    },
+    /// Uploads of a package: the place to begin one.
+    Uploads {
+        /// Of which package.
+        name: String,
+    },
+    /// An upload that was begun.
+    Upload {
+        /// Of which package.
+        name: String,
+        /// Which.
+        session: String,
+    },
+    /// A manifest.
+    Manifest {
+        /// Of which package.
+        name: String,
+        /// Which.
+        reference: Reference,
+    },
+    /// Tags of a package.
+    Tags {
+        /// Of which package.
+        name: String,
+    },
+    /// Manifests that refer to another.
+    Referrers {
+        /// Of which package.
+        name: String,
+        /// To which they refer.
+        digest: Digest,
+    },
+    /// Whether the process lives.
+    Health,
+    /// Whether it can serve.
+    Ready,
+    /// Numbers for Prometheus.
+    Metrics,
+}
+
+/// By what a manifest is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// By tag.
+    Tag(Tag),
+    /// By digest.
+    Digest(Digest),
+}
+
+/// Why a path is no operation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Nothing is there.
+    #[error("there is nothing at this path")]
+    Unknown,
+    /// A digest is none.
+    #[error("the digest is malformed")]
+    Digest(#[from] DigestError),
+    /// A reference is neither a tag nor a digest.
+    #[error("the reference is neither a tag nor a digest")]
+    Reference,
+}
+
+/// Reads a path.
+///
+/// # Errors
+/// See [`RouteError`].
+pub fn route(path: &str) -> Result<Operation, RouteError> {
+    if path.len() > PATH_BYTES_MAX {
+        return Err(RouteError::Unknown);
+    }
+    let rest = match path {
+        "/healthz" => return Ok(Operation::Health),
+        "/readyz" => return Ok(Operation::Ready),
+        "/metrics" => return Ok(Operation::Metrics),
+        "/v2" | "/v2/" => return Ok(Operation::Ping),
+        "/v2/_catalog" => return Ok(Operation::Catalog),
+        _ => path.strip_prefix("/v2/").ok_or(RouteError::Unknown)?,
+    };
+    let segments: Vec<&str> = rest.split('/').collect();
+    let name = |segments: &[&str]| segments.join("/");
+    match segments.as_slice() {
+        [of @ .., "tags", "list"] if !of.is_empty() => Ok(Operation::Tags { name: name(of) }),
+        [of @ .., "blobs", "uploads"] | [of @ .., "blobs", "uploads", ""] if !of.is_empty() => {
+            Ok(Operation::Uploads { name: name(of) })
+        }
+        [of @ .., "blobs", "uploads", session] if !of.is_empty() => Ok(Operation::Upload {
+            name: name(of),
+            session: (*session).to_owned(),
+        }),
+        [of @ .., "blobs", digest] if !of.is_empty() => Ok(Operation::Blob {
+            name: name(of),
+            digest: digest.parse()?,
+        }),
+        [of @ .., "referrers", digest] if !of.is_empty() => Ok(Operation::Referrers {
+            name: name(of),
+            digest: digest.parse()?,
+        }),
+        [of @ .., "manifests", reference] if !of.is_empty() => Ok(Operation::Manifest {
+            name: name(of),
+            reference: manifest_reference(reference)?,
+        }),
+        _ => Err(RouteError::Unknown),
+    }
+}
+
+/// A tag has no colon, a digest has one.
+fn manifest_reference(text: &str) -> Result<Reference, RouteError> {
+    if text.contains(':') {
+        return Ok(Reference::Digest(text.parse()?));
+    }
+    text.parse()
+        .map(Reference::Tag)
+        .map_err(|_| RouteError::Reference)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn names_with_the_words_of_the_protocol_are_read_from_the_end() {
+        let manifest = route("/v2/a/manifests/blobs/manifests/latest").unwrap();
+        let Operation::Manifest { name, reference } = manifest else {
+            panic!("{manifest:?}")
+        };
+        assert_eq!(name, "a/manifests/blobs");
+        assert_eq!(reference, Reference::Tag("latest".parse().unwrap()));
+        let upload = route("/v2/tags/list/blobs/uploads/x").unwrap();
+        assert!(
+            matches!(upload, Operation::Upload { name, session } if name == "tags/list" && session == "x")
+        );
+    }
+
+    #[test]
+    fn malformed_digests_and_references_are_told_apart_from_unknown_paths() {
+        assert!(matches!(
+            route("/v2/a/blobs/sha256:bad"),
+            Err(RouteError::Digest(_))
+        ));
+        assert!(matches!(
+            route("/v2/a/manifests/sha256:bad"),
+            Err(RouteError::Digest(_))
+        ));
+        assert_eq!(route("/v2/a/manifests/.hidden"), Err(RouteError::Reference));
+        for path in [
+            "/",
+            "/v1/",
+            "/v2/a",
+            "/v2/tags/list",
+            "/v2/manifests/x",
+            "/v2/a/tags/list/x",
+        ] {
+            assert_eq!(route(path), Err(RouteError::Unknown), "{path}");
+        }
+        assert_eq!(
+            route(&format!("/v2/{}/tags/list", "a".repeat(3000))),
+            Err(RouteError::Unknown)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_writes_is_what_is_read(name in "[a-z0-9]{1,4}(/[a-z0-9]{1,4}){0,3}", tag in "[a-z_][a-zA-Z0-9._-]{0,9}") {
+            let expected = Operation::Manifest { name: name.clone(), reference: Reference::Tag(tag.parse().unwrap()) };
+            prop_assert_eq!(route(&format!("/v2/{name}/manifests/{tag}")).unwrap(), expected);
+            let expected = Operation::Blob { name: name.clone(), digest: DIGEST.parse().unwrap() };
+            prop_assert_eq!(route(&format!("/v2/{name}/blobs/{DIGEST}")).unwrap(), expected);
+            prop_assert_eq!(route(&format!("/v2/{name}/tags/list")).unwrap(), Operation::Tags { name });
+        }
+
+        #[test]
+        fn any_path_has_an_answer(path in "\\PC{0,80}") {
+            let _ = route(&path);
+            let _ = route(&format!("/v2/{path}"));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! A registry in this process and a client that hides nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use oci::Digest;
+use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes, serve};
+use store::{DataDirectory, Entropy};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<TestClock>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    _directory: Arc<DataDirectory>,
+    _files: tempfile::TempDir,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    headers: hyper::HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn forward(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+struct Counter(AtomicU64);
+
+impl Entropy for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        let number = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let count = bytes.len().min(8);
+        bytes.fill(0);
+        bytes[..count].copy_from_slice(&number[8 - count..]);
+    }
+}
+
+struct Nobody;
+
+impl Log for Nobody {
+    fn request(&self, _: &Record<'_>) {}
+
+    fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
+        panic!("{request_id}: {error}");
+    }
+}
+
+pub(crate) fn options() -> Options {
+    Options {
+        routes: HostRoutes::google("projects/d/locations/l/repositories/r".parse().unwrap()).unwrap(),
+        writes: Writes::ThisMachine,
+        sparse_manifests: false,
+        grace: Duration::from_secs(3600),
+        limits: Limits::default(),
+    }
+}
+
+impl Server {
+    pub(crate) async fn start() -> Server {
+        Server::with(options()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Server {
+        let files = tempfile::tempdir().unwrap();
+        let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
+        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
+        let services = Services {
+            blobs: Arc::new(directory.blobs().clone()),
+            metadata: Arc::new(directory.metadata().clone()),
+            clock: clock.clone(),
+            entropy: Arc::new(Counter(AtomicU64::new(0))),
+            log: Arc::new(Nobody),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let registry = Registry::new(services, options);
+        tokio::spawn(serve(registry, listener, async move {
+            let _ = stopped.await;
+        }));
+        Server {
+            address,
+            clock,
+            stop: Some(stop),
+            _directory: directory,
+            _files: files,
+        }
+    }
+
+    /// One request on a connection of its own, with the host that the headers name, else the address.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", self.address.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+        let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[], b"").await
+    }
+
+    /// Pushes a blob at once; its digest.
+    pub(crate) async fn push_blob(&self, name: &str, content: &[u8]) -> Digest {
+        let digest = Digest::sha256_of(content);
+        let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
+        let reply = self.ask("POST", &path, &[], content).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+        digest
+    }
+
+    /// Pushes an image of one layer under a tag; its digest.
+    pub(crate) async fn push_image(&self, name: &str, tag: &str, layer: &[u8]) -> Digest {
+        let layer_digest = self.push_blob(name, layer).await;
+        let config = self.push_blob(name, b"{}").await;
+        let manifest = image_of(config, layer_digest, layer.len());
+        let reply = self.put_manifest(name, tag, &manifest).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+        Digest::sha256_of(manifest.as_bytes())
+    }
+
+    pub(crate) async fn put_manifest(&self, name: &str, reference: &str, manifest: &str) -> Reply {
+        let path = format!("/v2/{name}/manifests/{reference}");
+        let headers = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
+        self.ask("PUT", &path, &headers, manifest.as_bytes()).await
+    }
+}
+
+pub(crate) fn image_of(config: Digest, layer: Digest, layer_bytes: usize) -> String {
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":2}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer}","size":{layer_bytes}}}]}}"#
+    )
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// Status and code of a refusal.
+    pub(crate) fn refusal(&self) -> (u16, String) {
+        let document: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        let code = document["errors"][0]["code"].as_str().unwrap().to_owned();
+        (self.status.as_u16(), code)
+    }
+}
