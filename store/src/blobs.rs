@@ -271,3 +271,79 @@ fn malformed(text: &str) -> StoreError {
 }
 
 const RANDOM_BYTES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Fixed([u8; RANDOM_BYTES]);
+
+    impl Entropy for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.copy_from_slice(&self.0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_parsed_again(
+            random in any::<[u8; RANDOM_BYTES]>(),
+            content in any::<Vec<u8>>(),
+            package in "[a-z/]{1,20}",
+        ) {
+            let entropy = Fixed(random);
+            for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+                let digest = Digest::of(algorithm, &content);
+                let key = StorageKey::new(&digest, &entropy);
+                prop_assert!(key.as_str().len() <= STORAGE_KEY_BYTES_MAX);
+                prop_assert_eq!(key.digest().unwrap(), digest);
+                prop_assert_eq!(key.as_str().parse::<StorageKey>().unwrap(), key);
+            }
+            let session = UploadKey::session(&entropy);
+            let upload = UploadKey::of(&session, &package).unwrap();
+            prop_assert_eq!(upload.as_str().parse::<UploadKey>().unwrap(), upload);
+        }
+
+        #[test]
+        fn a_key_has_no_characters_that_a_path_could_take_amiss(text in "(sha256:)?[0-9a-f]{60,66}[./a-f0-9A-F]{0,3}[0-9a-f]{30,33}") {
+            for parsed in [
+                text.parse::<StorageKey>().map(|key| key.as_str().to_owned()).ok(),
+                text.parse::<UploadKey>().map(|key| key.as_str().to_owned()).ok(),
+            ].into_iter().flatten() {
+                prop_assert_eq!(&parsed, &text);
+                prop_assert!(!parsed.contains(['/', '\\']) && !parsed.contains(".."));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_key_is_refused() {
+        let digest = Digest::sha256_of(b"");
+        let random = "0123456789abcdef0123456789abcdef";
+        assert!(format!("{digest}.{random}").parse::<StorageKey>().is_ok());
+        for text in [
+            String::new(),
+            digest.to_string(),
+            format!("{digest}."),
+            format!("{digest}.{random}0"),
+            format!("{digest}.{}", random.to_uppercase()),
+            format!("{digest}.{random}.{random}"),
+            format!("../{digest}.{random}"),
+            format!("md5:abc.{random}"),
+        ] {
+            assert!(text.parse::<StorageKey>().is_err(), "{text}");
+        }
+        for text in ["", random, "a.b", "../../etc.passwd"] {
+            assert!(text.parse::<UploadKey>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_may_write_is_not_printed() {
+        let upload = UploadKey::of(&UploadKey::session(&Fixed([7; 16])), "p").unwrap();
+        assert!(!format!("{upload:?}").contains("0707"));
+    }
+}

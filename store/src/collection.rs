@@ -91,3 +91,5 @@ pub trait Collection: Send + Sync {
 mod model_tests;
 #[cfg(test)]
 mod stress_tests;
+#[cfg(test)]
+mod tests;

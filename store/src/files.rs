@@ -23,7 +23,7 @@ use crate::{Append, BlobContent, BlobStore, ByteRange, ObjectAge, StorageKey, St
 use append::{FileAppend, Turn};
 pub(crate) use disk::{Disk, RealDisk};
 #[cfg(test)]
-pub(crate) use simulated::SimulatedDisk;
+pub(crate) use simulated::{Fault, SimulatedDisk};
 
 /// Keeps blobs in a directory that no other process writes to.
 #[derive(Clone)]

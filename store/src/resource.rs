@@ -158,3 +158,59 @@ fn shown(text: &str) -> String {
     const SHOWN_CHARACTERS_MAX: usize = 80;
     text.chars().take(SHOWN_CHARACTERS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_parsed_again(
+            project in "([a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\\.[a-z]{2,3}:)?[a-z0-9]([a-z0-9_-]{0,20}[a-z0-9])?",
+            location in "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?",
+            id in "[a-z0-9]([a-z0-9_-]{0,20}[a-z0-9])?(\\.[a-z0-9]{1,5})?",
+        ) {
+            let text = format!("projects/{project}/locations/{location}/repositories/{id}");
+            let path: RepositoryPath = text.parse().unwrap();
+            prop_assert_eq!(path.to_string(), text);
+            let parts = (path.project().as_str(), path.location().as_str(), path.id().as_str());
+            prop_assert_eq!(parts, (&*project, &*location, &*id));
+        }
+
+        #[test]
+        fn no_text_is_parsed_to_something_else(text in "(projects/)?[a-z./:_A-Z0-9-]{0,40}(/locations/u/repositories/r)?") {
+            if let Ok(path) = text.parse::<RepositoryPath>() {
+                prop_assert_eq!(path.to_string(), &*text);
+            }
+            if let Ok(project) = text.parse::<ProjectId>() {
+                prop_assert_eq!(project.as_str(), &*text);
+                prop_assert!(!text.contains(['/', ' ']) && !text.contains(".."));
+            }
+        }
+    }
+
+    #[test]
+    fn an_identifier_is_as_long_as_it_may_be_and_no_longer() {
+        assert!("a".repeat(RESOURCE_ID_BYTES_MAX).parse::<ProjectId>().is_ok());
+        assert!(matches!(
+            "a".repeat(RESOURCE_ID_BYTES_MAX + 1).parse::<ProjectId>(),
+            Err(ResourceError::Malformed { kind: "project", text }) if text.len() == 80
+        ));
+    }
+
+    #[test]
+    fn what_would_leave_its_place_is_no_identifier() {
+        for text in [
+            "", ".", "..", "a..b", "-a", "a-", "a/b", "A", "ä", "a b", "a\0", ".a",
+        ] {
+            assert!(text.parse::<RepositoryId>().is_err(), "{text:?}");
+        }
+        for text in ["a.b", "a:b", "a_b"] {
+            assert!(text.parse::<LocationId>().is_err(), "{text:?}");
+        }
+        assert!("gcr.io".parse::<RepositoryId>().is_ok());
+        assert!("example.com:project".parse::<ProjectId>().is_ok());
+    }
+}

@@ -33,7 +33,7 @@ pub struct ManifestState {
     pub digest: Digest,
     /// Its bytes.
     pub bytes: Bytes,
-    /// Blobs that it names and its package does not link.
+    /// Blobs that it names, that were there, and that its package does not link.
     pub unlinked: Vec<Digest>,
     /// Manifests that it names and its package does not have.
     pub missing_children: Vec<Digest>,

@@ -87,10 +87,10 @@ pub(crate) async fn a_link_that_a_manifest_needs_stays(world: MetadataWorld) {
         world.commit(package, &x).await;
     }
     world.commit(&a, &y).await;
-    world
-        .put(&a, &manifest("m", &[(x.digest, Reference::Blob)], &["t"]))
-        .await
-        .unwrap();
+    let z = blob(b"z", 1);
+    world.commit(&a, &z).await;
+    let references = [(x.digest, Reference::Blob), (z.digest, Reference::SparseBlob)];
+    world.put(&a, &manifest("m", &references, &["t"])).await.unwrap();
     assert_eq!(world.idle_links(10).await, []);
     let mut idle = world.idle_links(11).await;
     idle.sort();
@@ -222,6 +222,7 @@ pub(crate) async fn a_scrub_walk_tells_what_is_missing(world: MetadataWorld) {
         (x.digest, Reference::Blob),
         (y.digest, Reference::Blob),
         (gone, Reference::SparseChild),
+        (Digest::sha256_of(b"elsewhere"), Reference::SparseBlob),
     ];
     let image = manifest("m", &references, &[]);
     world.put(&a, &image).await.unwrap();

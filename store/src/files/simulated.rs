@@ -63,9 +63,10 @@ impl SimulatedDisk {
         state.fault = Some((state.calls + calls, fault));
     }
 
-    /// Writes wait from now on, or no longer.
-    pub(crate) fn hold_up(&self, held_up: bool) {
-        self.held_up.store(held_up, Ordering::SeqCst);
+    /// Writes wait until this is dropped.
+    pub(crate) fn hold_up(&self) -> HeldUp {
+        self.held_up.store(true, Ordering::SeqCst);
+        HeldUp(Arc::clone(&self.held_up))
     }
 
     /// Whether the power went.
@@ -151,6 +152,15 @@ impl State {
             inode.durable = bytes;
             inode.is_lost = false;
         }
+    }
+}
+
+/// See [`SimulatedDisk::hold_up`].
+pub(crate) struct HeldUp(Arc<AtomicBool>);
+
+impl Drop for HeldUp {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 

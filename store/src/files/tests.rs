@@ -59,7 +59,7 @@ async fn a_write_that_outlives_its_append_keeps_others_away_until_it_is_done() {
     let upload = UploadKey::of(&UploadKey::session(&entropy), "p").unwrap();
     store.begin(&upload).await.unwrap();
     let mut append = store.append(&upload, 0).await.unwrap();
-    disk.hold_up(true);
+    let held = disk.hold_up();
     let write = append.write(Bytes::from(vec![1; 300_000]));
     let patience = Duration::from_millis(20);
     assert!(
@@ -74,7 +74,7 @@ async fn a_write_that_outlives_its_append_keeps_others_away_until_it_is_done() {
     ));
     let key = StorageKey::new(&Digest::sha256_of(b""), &entropy);
     assert!(matches!(store.seal(&upload, &key).await, Err(StoreError::Busy)));
-    disk.hold_up(false);
+    drop(held);
     while let Err(StoreError::Busy) = store.seal(&upload, &key).await {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

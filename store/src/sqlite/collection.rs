@@ -22,7 +22,7 @@ const UNTAGGED: &str = "manifest.updated < ?1
 /// A link that nothing needs.
 const IDLE_LINK: &str = "(SELECT last_seen FROM blob WHERE blob.digest = link.digest) < ?1
     AND NOT EXISTS (SELECT 1 FROM reference WHERE reference.digest = link.digest
-                    AND reference.package = link.package AND reference.kind = 'blob')";
+                    AND reference.package = link.package AND reference.kind IN ('blob', 'sparse-blob'))";
 
 /// A blob that nothing needs.
 const IDLE_BLOB: &str = "blob.last_seen < ?1

@@ -16,9 +16,7 @@ use crate::{
 #[async_trait]
 impl Content for SqliteMetadata {
     async fn blob(&self, package: &PackagePath, digest: &Digest) -> Result<Option<Blob>, StoreError> {
-        let (package, digest) = (package.clone(), *digest);
-        self.read(move |connection| blobs::blob(connection, &package, &digest))
-            .await
+        self.look_up(|connection| blobs::blob(connection, package, digest))
     }
 
     async fn touch_blob(
@@ -89,15 +87,11 @@ impl Content for SqliteMetadata {
         package: &PackagePath,
         digest: &Digest,
     ) -> Result<Option<StoredManifest>, StoreError> {
-        let (package, digest) = (package.clone(), *digest);
-        self.read(move |connection| manifests::by_digest(connection, &package, &digest))
-            .await
+        self.look_up(|connection| manifests::by_digest(connection, package, digest))
     }
 
     async fn tagged(&self, package: &PackagePath, tag: &Tag) -> Result<Option<StoredManifest>, StoreError> {
-        let (package, tag) = (package.clone(), tag.clone());
-        self.read(move |connection| manifests::by_tag(connection, &package, &tag))
-            .await
+        self.look_up(|connection| manifests::by_tag(connection, package, tag))
     }
 
     async fn move_tag(

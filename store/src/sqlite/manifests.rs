@@ -119,7 +119,8 @@ fn insert(connection: &Connection, place: &Place<'_>, manifest: &NewManifest) ->
         .map_err(failed("store a manifest"))?;
     for reference in &manifest.references {
         let kind = match reference.kind {
-            Reference::Blob | Reference::SparseBlob => "blob",
+            Reference::Blob => "blob",
+            Reference::SparseBlob => "sparse-blob",
             Reference::Child | Reference::SparseChild => "child",
         };
         connection

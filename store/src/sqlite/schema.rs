@@ -66,7 +66,7 @@ CREATE TABLE manifest (
 ) STRICT;
 CREATE INDEX manifest_by_subject ON manifest (package, subject, digest) WHERE subject IS NOT NULL;
 
--- What a manifest names: 'blob' or 'child'. The package is the manifest's: a look from the digest's side then reads
+-- What a manifest names: 'blob', 'sparse-blob' or 'child'. The package is the manifest's: a look from the digest's side then reads
 -- rows of one package alone, however many others share a layer.
 CREATE TABLE reference (
     manifest INTEGER NOT NULL REFERENCES manifest ON DELETE CASCADE,

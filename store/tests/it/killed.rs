@@ -13,7 +13,7 @@ use crate::child::{self, layer, package};
 const KILLS: u64 = 120;
 
 /// Longest time until a directory is ready, on a busy machine.
-const READY_MAX: Duration = Duration::from_secs(2);
+const READY_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct Answered {
