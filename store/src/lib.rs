@@ -15,13 +15,17 @@ mod entropy;
 mod error;
 mod resource;
 
+mod accounts;
 mod blobs;
+mod cleanup;
 mod collection;
 mod content;
 mod events;
 mod metadata;
+mod policies;
 mod repositories;
 mod scrub;
+mod statistics;
 
 #[cfg(test)]
 mod conformance;
@@ -29,8 +33,12 @@ mod directory;
 mod files;
 mod sqlite;
 
+pub use accounts::{Account, AccountKey, AccountRefusal, Accounts};
 pub use blobs::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
+};
+pub use cleanup::{
+    CLEANUP_POLICIES_MAX, CleanupAction, CleanupCondition, CleanupMatch, CleanupPolicy, TagState,
 };
 pub use collection::{
     Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk, collect,
@@ -45,9 +53,11 @@ pub use error::StoreError;
 pub use events::{Actor, Event, EventKind, Events};
 pub use files::FileBlobStore;
 pub use metadata::MetadataStore;
+pub use policies::{Policies, PolicyConflict, PolicyResource};
 pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
 pub use resource::{
     LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, ResourceError,
 };
 pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubReport, scrub};
 pub use sqlite::SqliteMetadata;
+pub use statistics::{Counted, Statistics, Usage};
