@@ -12,6 +12,7 @@ use store::PackagePath;
 
 use crate::access::Principal;
 use crate::host_routes::{Host, Place};
+use crate::percent::decoded_query;
 use crate::refusal::Refusal;
 
 /// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
@@ -69,7 +70,7 @@ impl Query {
             .filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (percent_decoded(name), percent_decoded(value))
+            (decoded_query(name), decoded_query(value))
         });
         Query(decoded.collect())
     }
@@ -113,30 +114,6 @@ impl Query {
             Some(_) => Err(Refusal::Page),
         }
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        let decoded = code.filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match (first, decoded.and_then(|code| u8::from_str_radix(code, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = after;
-            }
-            (byte, _) => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The body of a request, as it arrives.

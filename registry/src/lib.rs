@@ -17,6 +17,8 @@ mod routes;
 mod answer;
 mod body;
 mod call;
+mod conditional;
+mod percent;
 
 mod blobs;
 mod catalog;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::{Algorithm, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
 use store::{ManifestReference, NewManifest, PackagePath, StoredManifest};
@@ -14,6 +14,7 @@ use store::{ManifestReference, NewManifest, PackagePath, StoredManifest};
 use crate::access::Action;
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
+use crate::conditional;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
@@ -60,7 +61,7 @@ async fn get(
         .ok_or(Refusal::ManifestUnknown)?;
     let digest = stored.digest.to_string();
     let etag = format!("\"{digest}\"");
-    let mut answer = if call.header(&IF_NONE_MATCH) == Some(etag.as_str()) {
+    let mut answer = if conditional::is_known(call.headers, &etag) {
         answer::empty(StatusCode::NOT_MODIFIED)
     } else {
         answer::bytes(StatusCode::OK, stored.media_type.as_str(), stored.bytes.clone())
