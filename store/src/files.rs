@@ -130,12 +130,12 @@ impl BlobStore for FileBlobStore {
         .await
     }
 
-    async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError> {
+    async fn seal(&self, upload: &UploadKey, key: &StorageKey, size: u64) -> Result<(), StoreError> {
         let (upload, to, store) = (upload.clone(), object_path(key)?, Arc::clone(&self.shared));
         self.blocking(move |shared| {
             let from = upload_path(&upload);
             let _turn = Turn::take(store, upload)?;
-            shared.seal(&from, &to)
+            shared.seal(&from, &to, size)
         })
         .await
     }
@@ -214,9 +214,21 @@ impl Shared {
 
     /// Durability order: bytes, then name, then the row that the caller writes. A failed sync is final: the kernel may
     /// have dropped the pages, and a second sync would say that all is well.
-    fn seal(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+    fn seal(&self, from: &Path, to: &Path, size: u64) -> Result<(), StoreError> {
         const ACTION: &str = "make an object durable";
         let failed = |source| StoreError::io(ACTION, source);
+        let actual = self
+            .disk
+            .length(from)
+            .map_err(failed)?
+            .ok_or_else(|| missing("the upload"))?;
+        // Whoever appended between the hash and this turn must not get its bytes under that digest.
+        if actual != size {
+            return Err(StoreError::Offset {
+                expected: size,
+                actual,
+            });
+        }
         // The grace time of an object begins here, however long ago its last byte came.
         if let Err(error) = self.disk.renew(from).and_then(|()| self.disk.sync(from)) {
             if error.kind() == io::ErrorKind::NotFound {
