@@ -229,7 +229,7 @@ async fn delete_all(connection: &mut Connection, package: &Package) {
                 .ask("DELETE", &path, &[], Pieces::none())
                 .await
                 .unwrap();
-            reply.is_one_of(&[202]);
+            reply.with_status(&[202]);
             package.with(|held| {
                 held.manifests.get_mut(&digest).unwrap().0 = Presence::No;
                 for tag in held.tags_of(&digest) {

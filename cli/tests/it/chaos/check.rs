@@ -72,7 +72,7 @@ async fn tags(connection: &mut Connection, package: &Package) {
     let mut there = BTreeSet::new();
     for tag in package.with(|held| held.tags()) {
         let path = format!("/v2/{}/manifests/{tag}", package.name);
-        let reply = connection.get(&path).await.unwrap().is_one_of(&[200, 404]);
+        let reply = connection.get(&path).await.unwrap().with_status(&[200, 404]);
         let names = (reply.status == 200).then(|| Digest::sha256_of(&reply.body));
         let may_be = package.with(|held| held.tag_may_be(&tag));
         assert!(
@@ -88,7 +88,7 @@ async fn tags(connection: &mut Connection, package: &Package) {
         package.with(|held| held.tag_is(&tag, names));
     }
     let path = format!("/v2/{}/tags/list", package.name);
-    let reply = connection.get(&path).await.unwrap().is_one_of(&[200, 404]);
+    let reply = connection.get(&path).await.unwrap().with_status(&[200, 404]);
     let document: Value = serde_json::from_slice(&reply.body).unwrap();
     let listed = document["tags"].as_array().into_iter().flatten();
     let listed: BTreeSet<String> = listed.map(|tag| tag.as_str().unwrap().to_owned()).collect();
@@ -104,7 +104,7 @@ async fn referrers(connection: &mut Connection, package: &Package) {
     });
     for (subject, _) in &present {
         let path = format!("/v2/{}/referrers/{subject}", package.name);
-        let reply = connection.get(&path).await.unwrap().is_one_of(&[200]);
+        let reply = connection.get(&path).await.unwrap().with_status(&[200]);
         let document: Value = serde_json::from_slice(&reply.body).unwrap();
         let listed = document["manifests"].as_array().unwrap().iter();
         let listed: BTreeSet<String> = listed
@@ -120,7 +120,7 @@ async fn referrers(connection: &mut Connection, package: &Package) {
 
 /// The catalogue names the packages that have a manifest, and no other.
 pub(crate) async fn catalogue(connection: &mut Connection, packages: &[&Package]) {
-    let reply = connection.get("/v2/_catalog").await.unwrap().is_one_of(&[200]);
+    let reply = connection.get("/v2/_catalog").await.unwrap().with_status(&[200]);
     let document: Value = serde_json::from_slice(&reply.body).unwrap();
     let listed = document["repositories"].as_array().unwrap().iter();
     let listed: BTreeSet<&str> = listed.map(|name| name.as_str().unwrap()).collect();

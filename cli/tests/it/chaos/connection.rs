@@ -98,7 +98,7 @@ impl Reply {
     }
 
     /// Fails when the status is none of these.
-    pub(crate) fn is_one_of(self, statuses: &[u16]) -> Reply {
+    pub(crate) fn with_status(self, statuses: &[u16]) -> Reply {
         let text = String::from_utf8_lossy(&self.body);
         assert!(statuses.contains(&self.status), "{} {text}", self.status);
         self

@@ -167,7 +167,7 @@ impl Pusher {
         let reply = connection
             .ask("PUT", &path, &headers, Pieces::whole(bytes))
             .await?;
-        reply.is_one_of(&[201]);
+        reply.with_status(&[201]);
         package.with(|held| {
             held.manifests.get_mut(&digest).unwrap().0 = Presence::Yes;
             for (tag, began) in tags.iter().zip(began) {
@@ -193,36 +193,39 @@ impl Pusher {
                 connection
                     .ask("POST", &path, &[], whole())
                     .await?
-                    .is_one_of(&[201]);
+                    .with_status(&[201]);
             }
             1 => {
                 let from = self.dice.one_of(&self.others).unwrap();
                 let path = format!("{uploads}?mount={digest}&from={}", from.name);
                 let reply = connection.ask("POST", &path, &[], Pieces::none()).await?;
-                if reply.is_one_of(&[201, 202]).status == 202 {
+                if reply.with_status(&[201, 202]).status == 202 {
                     let path = format!("{uploads}?digest={digest}");
                     connection
                         .ask("POST", &path, &[], whole())
                         .await?
-                        .is_one_of(&[201]);
+                        .with_status(&[201]);
                 }
             }
             kind => {
                 let begun = connection.ask("POST", &uploads, &[], Pieces::none()).await?;
-                let location = begun.is_one_of(&[202]).header("location").to_owned();
+                let location = begun.with_status(&[202]).header("location").to_owned();
                 let end = format!("{location}?digest={digest}");
                 if kind == 2 {
-                    connection.ask("PUT", &end, &[], whole()).await?.is_one_of(&[201]);
+                    connection
+                        .ask("PUT", &end, &[], whole())
+                        .await?
+                        .with_status(&[201]);
                 } else if kind == 3 {
                     let body = Pieces::streamed(content);
                     connection
                         .ask("PATCH", &location, &[], body)
                         .await?
-                        .is_one_of(&[202]);
+                        .with_status(&[202]);
                     connection
                         .ask("PUT", &end, &[], Pieces::none())
                         .await?
-                        .is_one_of(&[201]);
+                        .with_status(&[201]);
                 } else {
                     if package.name == self.own.name {
                         self.cut_short = Some((location.clone(), content.clone()));
@@ -252,14 +255,14 @@ impl Pusher {
             connection
                 .ask("PATCH", location, &headers, piece)
                 .await?
-                .is_one_of(&[202]);
+                .with_status(&[202]);
             at = end;
         }
         let path = format!("{location}?digest={}", Digest::sha256_of(content));
         Ok(connection
             .ask("PUT", &path, &[], Pieces::none())
             .await?
-            .is_one_of(&[201]))
+            .with_status(&[201]))
     }
 
     /// Goes on with an upload where the server says that it ends.
@@ -270,7 +273,7 @@ impl Pusher {
         location: &str,
         content: &Bytes,
     ) -> Result<(), Cut> {
-        let state = connection.get(location).await?.is_one_of(&[204, 404]);
+        let state = connection.get(location).await?.with_status(&[204, 404]);
         let there = state.header("range").strip_prefix("0-").unwrap_or("0");
         let there: usize = there.parse().unwrap();
         // `0-0` is none or one; a client that cannot tell begins again.
@@ -295,7 +298,7 @@ impl Pusher {
         let began = package.with(|held| held.tag_begun(&tag, None));
         let path = format!("/v2/{}/manifests/{tag}", package.name);
         let reply = connection.ask("DELETE", &path, &[], Pieces::none()).await?;
-        reply.is_one_of(if is_there { &[202] } else { &[404] });
+        reply.with_status(if is_there { &[202] } else { &[404] });
         package.with(|held| held.tag_moved(&tag, began));
         Ok(())
     }
@@ -313,7 +316,7 @@ impl Pusher {
         });
         let path = format!("/v2/{}/manifests/{digest}", package.name);
         let reply = connection.ask("DELETE", &path, &[], Pieces::none()).await?;
-        reply.is_one_of(&[202]);
+        reply.with_status(&[202]);
         package.with(|held| {
             held.manifests.get_mut(&digest).unwrap().0 = Presence::No;
             moves.iter().for_each(|(tag, began)| held.tag_moved(tag, *began));
@@ -330,7 +333,7 @@ impl Pusher {
         package.with(|held| held.blob_is(&digest, Presence::Open));
         let path = format!("/v2/{}/blobs/{digest}", package.name);
         let reply = connection.ask("DELETE", &path, &[], Pieces::none()).await?;
-        reply.is_one_of(&[202]);
+        reply.with_status(&[202]);
         package.with(|held| held.blob_is(&digest, Presence::No));
         Ok(())
     }
