@@ -29,6 +29,8 @@ const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub(crate) struct Metrics {
     operations: [Requests; OPERATIONS.len()],
     received_bytes: AtomicU64,
+    sent_bytes: AtomicU64,
+    open_connections: AtomicU64,
     open_requests: AtomicU64,
 }
 
@@ -61,6 +63,18 @@ impl Kind {
 impl Metrics {
     pub(crate) fn received(&self, bytes: usize) {
         self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connected(&self) {
+        self.open_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.open_connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn began(&self) {
@@ -125,6 +139,16 @@ impl Metrics {
         line(format_args!(
             "lightship_received_bytes_total {}",
             read(&self.received_bytes)
+        ));
+        line(format_args!("# TYPE lightship_sent_bytes_total counter"));
+        line(format_args!(
+            "lightship_sent_bytes_total {}",
+            read(&self.sent_bytes)
+        ));
+        line(format_args!("# TYPE lightship_open_connections gauge"));
+        line(format_args!(
+            "lightship_open_connections {}",
+            read(&self.open_connections)
         ));
         line(format_args!("# TYPE lightship_open_requests gauge"));
         line(format_args!(

@@ -63,7 +63,9 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// For the headers of a request to arrive.
     pub header_time: Duration,
-    /// Without a byte of a request's body.
+    /// For the handshake of TLS.
+    pub handshake_time: Duration,
+    /// Without a byte of a request's body, and without one taken of an answer.
     pub idle: Duration,
     /// For open requests to end after the server was told to stop.
     pub stop: Duration,
@@ -81,6 +83,7 @@ impl Default for Limits {
             connections_max: 4096,
             header_bytes_max: 32 << 10,
             header_time: Duration::from_secs(15),
+            handshake_time: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             stop: Duration::from_secs(20),
             blob_bytes_max: 1 << 40,

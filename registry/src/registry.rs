@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -55,7 +55,7 @@ pub struct Registry {
 
 struct Shared {
     services: Services,
-    options: Options,
+    options: RwLock<Arc<Options>>,
     manifest_cache: ManifestCache,
     hashes: RunningHashes,
     metrics: Metrics,
@@ -75,7 +75,7 @@ impl Registry {
         Registry {
             shared: Arc::new(Shared {
                 services,
-                options,
+                options: RwLock::new(Arc::new(options)),
                 manifest_cache,
                 hashes: RunningHashes::default(),
                 metrics: Metrics::default(),
@@ -83,9 +83,28 @@ impl Registry {
         }
     }
 
+    /// Behaves like this from the next request on. How many connections there may be, and how much is kept in memory,
+    /// stays as it was.
+    pub fn configure(&self, options: Options) {
+        let options = Arc::new(options);
+        *self
+            .shared
+            .options
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = options;
+    }
+
+    /// How it behaves now.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
+        let options = self.shared.options.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&options)
+    }
+
     /// Answers a request of `peer`.
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
         let begun = Instant::now();
+        let options = self.options();
         self.metrics().began();
         let request_id = self.request_id();
         let (parts, body) = request.into_parts();
@@ -101,10 +120,10 @@ impl Registry {
             path,
             headers: &parts.headers,
             query: Query::parse(parts.uri.query()),
-            host: self.options().routes.host(authority),
+            host: options.routes.host(authority),
             principal: Principal::of(peer, authority, &parts.headers),
         };
-        let body = Arriving::new(body, self.options().limits.idle);
+        let body = Arriving::new(body, options.limits.idle);
         let hosts = parts.headers.get_all(HOST).iter().count();
         let result = match operation {
             // Who may write depends on it.
@@ -159,7 +178,8 @@ impl Registry {
             Operation::Referrers { name, digest } => referrers::referrers(self, call, name, digest).await,
             Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
             Operation::Ready => {
-                let default = self.options().routes.default_repository();
+                let options = self.options();
+                let default = options.routes.default_repository();
                 self.metadata().repository(default).await?;
                 Ok(answer::bytes(
                     StatusCode::OK,
@@ -221,10 +241,6 @@ impl Registry {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.services.clock.now()
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.shared.options
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

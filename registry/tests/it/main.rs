@@ -7,6 +7,7 @@
 )]
 
 mod blobs;
+mod connections;
 mod google;
 mod isolation;
 mod manifests;

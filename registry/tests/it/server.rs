@@ -11,13 +11,17 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
-use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes, serve};
+use registry::{
+    Certificates, Clock, HostRoutes, Limits, Listening, Log, Options, Record, Registry, Services, Writes,
+    serve,
+};
 use store::{DataDirectory, Entropy};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) registry: Registry,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     _directory: Arc<DataDirectory>,
     _files: tempfile::TempDir,
@@ -80,6 +84,10 @@ impl Server {
     }
 
     pub(crate) async fn with(options: Options) -> Server {
+        Server::over(options, None).await
+    }
+
+    pub(crate) async fn over(options: Options, certificates: Option<Arc<Certificates>>) -> Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
@@ -94,12 +102,17 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let registry = Registry::new(services, options);
-        tokio::spawn(serve(registry, listener, async move {
+        let listening = Listening {
+            listener,
+            certificates,
+        };
+        tokio::spawn(serve(registry.clone(), listening, async move {
             let _ = stopped.await;
         }));
         Server {
             address,
             clock,
+            registry,
             stop: Some(stop),
             _directory: directory,
             _files: files,
