@@ -7,22 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{HOST, HeaderName};
 use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{
-    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, Repository, RepositoryPath,
-    UploadKey,
-};
+use store::{Actor, BlobStore, Entropy, Format, MetadataStore, Mode, Repository, RepositoryPath, UploadKey};
 
 use crate::access::{Action, Principal};
 use crate::answer::{self, Answer};
 use crate::call::{Arriving, Call, Query};
+use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
-use crate::options::{Clock, Log, Options, Record};
+use crate::options::{Clock, NewRepositories, Options};
 use crate::refusal::Refusal;
 use crate::routes::{Operation, route};
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
@@ -105,12 +103,12 @@ impl Registry {
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
         let begun = Instant::now();
         let options = self.options();
-        self.metrics().began();
         let request_id = self.request_id();
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let operation = route(path);
         let kind = operation.as_ref().map(Kind::of).unwrap_or_default();
+        let _open = self.metrics().began(kind);
         // HTTP/2 has the host in the request's address, HTTP/1 in a header.
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -132,6 +130,7 @@ impl Registry {
             Err(error) => Err(error.into()),
         };
         let mut answer = result.unwrap_or_else(|refusal| {
+            self.metrics().refused(&refusal);
             if let Refusal::Store(error) = &refusal {
                 self.shared.services.log.trouble(&request_id, error);
             }
@@ -144,9 +143,12 @@ impl Registry {
         self.shared.services.log.request(&Record {
             request_id: &request_id,
             peer,
+            principal: call.principal.name(),
             method: parts.method.as_str(),
             path,
+            operation: kind.name(),
             status,
+            bytes: answer.body().size_hint().exact(),
             took,
         });
         answer
@@ -204,6 +206,9 @@ impl Registry {
         if self.metadata().repository(path).await?.is_some() {
             return Ok(());
         }
+        let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
+            return Err(Refusal::RepositoryUnknown);
+        };
         let now = self.now();
         let repository = Repository {
             path: path.clone(),
@@ -211,7 +216,7 @@ impl Registry {
             mode: Mode::Standard,
             description: String::new(),
             labels: Default::default(),
-            immutable_tags: ImmutableTags::None,
+            immutable_tags,
             quota_bytes: None,
             created: now,
             updated: now,

@@ -91,9 +91,9 @@ pub async fn serve(
         let (certificates, watcher) = (certificates.clone(), graceful.watcher());
         tokio::spawn(async move {
             let registry = connection.registry.clone();
-            registry.metrics().connected();
+            let open = registry.metrics().connected();
             connection.serve(stream, certificates.as_deref(), watcher).await;
-            registry.metrics().disconnected();
+            drop(open);
             drop(permit);
         });
     }

@@ -11,5 +11,6 @@ mod connections;
 mod google;
 mod isolation;
 mod manifests;
+mod operation;
 mod server;
 mod uploads;

@@ -1,8 +1,8 @@
 //! A registry in this process and a client that hides nothing.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
 use registry::{
-    Certificates, Clock, HostRoutes, Limits, Listening, Log, Options, Record, Registry, Services, Writes,
-    serve,
+    Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record, Registry,
+    Services, Writes, serve,
 };
 use store::{DataDirectory, Entropy};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +22,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) registry: Registry,
+    log: Arc<Listener>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     _directory: Arc<DataDirectory>,
     _files: tempfile::TempDir,
@@ -58,10 +59,26 @@ impl Entropy for Counter {
     }
 }
 
-struct Nobody;
+/// Remembers what it is told.
+#[derive(Default)]
+struct Listener(Mutex<Vec<String>>);
 
-impl Log for Nobody {
-    fn request(&self, _: &Record<'_>) {}
+impl Log for Listener {
+    fn request(&self, record: &Record<'_>) {
+        let Record {
+            request_id,
+            principal,
+            method,
+            path,
+            operation,
+            status,
+            bytes,
+            ..
+        } = record;
+        let bytes = bytes.unwrap();
+        let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
+        self.0.lock().unwrap().push(line);
+    }
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
         panic!("{request_id}: {error}");
@@ -73,6 +90,7 @@ pub(crate) fn options() -> Options {
         routes: HostRoutes::google("projects/d/locations/l/repositories/r".parse().unwrap()).unwrap(),
         writes: Writes::ThisMachine,
         sparse_manifests: false,
+        new_repositories: NewRepositories::default(),
         grace: Duration::from_secs(3600),
         limits: Limits::default(),
     }
@@ -91,12 +109,13 @@ impl Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
+        let log = Arc::new(Listener::default());
         let services = Services {
             blobs: Arc::new(directory.blobs().clone()),
             metadata: Arc::new(directory.metadata().clone()),
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
-            log: Arc::new(Nobody),
+            log: log.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,10 +132,16 @@ impl Server {
             address,
             clock,
             registry,
+            log,
             stop: Some(stop),
             _directory: directory,
             _files: files,
         }
+    }
+
+    /// What was logged of requests.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.log.0.lock().unwrap().clone()
     }
 
     /// One request on a connection of its own, with the host that the headers name, else the address.
