@@ -136,7 +136,7 @@ impl Connection {
             return self.converse(stream, watcher).await;
         };
         if tls::is_plain(&stream).await {
-            let _ = timeout(self.limits.handshake_time, tls::refuse_plain(&stream)).await;
+            let _ = timeout(self.limits.handshake_time, tls::refuse_plain(stream)).await;
             return;
         }
         let handshake = timeout(self.limits.handshake_time, certificates.accept(stream));

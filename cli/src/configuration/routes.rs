@@ -21,12 +21,12 @@ section! {
     /// More hosts, before those of Google; the first that fits counts.
     HostTable {
         /// A name without port, or `*` and what names end in.
-        host: Text<HostPattern> = "\"registry.example\"",
+        host: Text<HostPattern> = "\"gcr.example\"",
         /// How names on it are read. "whole": as a package of `repository`. "container-registry": PROJECT/IMAGE.
         /// "artifact-registry": PROJECT/REPOSITORY/IMAGE, for a host `*…` whose `*` is the location.
-        style: StyleName = "\"whole\"",
+        style: StyleName = "\"container-registry\"",
         /// For "whole" projects/P/locations/L/repositories/R; for "container-registry" R alone.
-        repository: Option<String> = "\"projects/default/locations/local/repositories/images\"",
+        repository: Option<String> = "\"gcr.example\"",
         /// For "container-registry".
         location: Option<String> = "\"us\"",
     }
