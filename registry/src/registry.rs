@@ -4,26 +4,27 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{HOST, HeaderName};
 use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
 use store::{
-    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, PackagePath, Repository,
-    RepositoryPath, StoreError, UploadKey,
+    Actor, BlobStore, Entropy, Format, MetadataStore, Mode, PackagePath, Repository, RepositoryPath,
+    StoreError, UploadKey,
 };
 
 use crate::access::{Action, Principal};
 use crate::answer::{self, Answer};
 use crate::call::{Arriving, Call, Query};
+use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
-use crate::options::{Clock, Log, Options, Record};
+use crate::options::{Clock, NewRepositories, Options};
 use crate::refusal::Refusal;
 use crate::routes::{Operation, route};
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
@@ -56,7 +57,7 @@ pub struct Registry {
 
 struct Shared {
     services: Services,
-    options: Options,
+    options: RwLock<Arc<Options>>,
     manifest_cache: ManifestCache,
     hashes: RunningHashes,
     metrics: Metrics,
@@ -76,7 +77,7 @@ impl Registry {
         Registry {
             shared: Arc::new(Shared {
                 services,
-                options,
+                options: RwLock::new(Arc::new(options)),
                 manifest_cache,
                 hashes: RunningHashes::default(),
                 metrics: Metrics::default(),
@@ -84,15 +85,34 @@ impl Registry {
         }
     }
 
+    /// Behaves like this from the next request on. How many connections there may be, and how much is kept in memory,
+    /// stays as it was.
+    pub fn configure(&self, options: Options) {
+        let options = Arc::new(options);
+        *self
+            .shared
+            .options
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = options;
+    }
+
+    /// How it behaves now.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
+        let options = self.shared.options.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&options)
+    }
+
     /// Answers a request of `peer`.
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
         let begun = Instant::now();
-        self.metrics().began();
+        let options = self.options();
         let request_id = self.request_id();
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let operation = route(path);
         let kind = operation.as_ref().map(Kind::of).unwrap_or_default();
+        let _open = self.metrics().began(kind);
         // HTTP/2 has the host in the request's address, HTTP/1 in a header.
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -102,10 +122,10 @@ impl Registry {
             path,
             headers: &parts.headers,
             query: Query::parse(parts.uri.query()),
-            host: self.options().routes.host(authority),
+            host: options.routes.host(authority),
             principal: Principal::of(peer, authority, &parts.headers),
         };
-        let body = Arriving::new(body, self.options().limits.idle);
+        let body = Arriving::new(body, options.limits.idle);
         let hosts = parts.headers.get_all(HOST).iter().count();
         let result = match operation {
             // Who may write depends on it.
@@ -114,6 +134,7 @@ impl Registry {
             Err(error) => Err(error.into()),
         };
         let mut answer = result.unwrap_or_else(|refusal| {
+            self.metrics().refused(&refusal);
             if let Refusal::Store(error) = &refusal {
                 self.shared.services.log.trouble(&request_id, error);
             }
@@ -126,9 +147,12 @@ impl Registry {
         self.shared.services.log.request(&Record {
             request_id: &request_id,
             peer,
+            principal: call.principal.name(),
             method: parts.method.as_str(),
             path,
+            operation: kind.name(),
             status,
+            bytes: answer.body().size_hint().exact(),
             took,
         });
         answer
@@ -160,7 +184,8 @@ impl Registry {
             Operation::Referrers { name, digest } => referrers::referrers(self, call, name, digest).await,
             Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
             Operation::Ready => {
-                let default = self.options().routes.default_repository();
+                let options = self.options();
+                let default = options.routes.default_repository();
                 self.metadata().repository(default).await?;
                 Ok(answer::bytes(
                     StatusCode::OK,
@@ -185,6 +210,9 @@ impl Registry {
         if self.metadata().repository(path).await?.is_some() {
             return Ok(());
         }
+        let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
+            return Err(Refusal::RepositoryUnknown);
+        };
         let now = self.now();
         let repository = Repository {
             path: path.clone(),
@@ -192,7 +220,7 @@ impl Registry {
             mode: Mode::Standard,
             description: String::new(),
             labels: Default::default(),
-            immutable_tags: ImmutableTags::None,
+            immutable_tags,
             quota_bytes: None,
             created: now,
             updated: now,
@@ -244,10 +272,6 @@ impl Registry {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.services.clock.now()
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.shared.options
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

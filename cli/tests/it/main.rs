@@ -10,4 +10,5 @@ mod chaos;
 mod documents;
 mod errors;
 mod program;
+mod serving;
 mod streams;

@@ -7,10 +7,12 @@
 )]
 
 mod blobs;
+mod connections;
 mod faults;
 mod google;
 mod isolation;
 mod manifests;
+mod operation;
 mod races;
 mod server;
 mod uploads;

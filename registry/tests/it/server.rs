@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,16 +12,29 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
-use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes, serve};
+use registry::{
+    Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record, Registry,
+    Services, Writes, serve,
+};
 use store::{BlobStore, DataDirectory, Entropy};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
-    _stop: tokio::sync::oneshot::Sender<()>,
+    pub(crate) registry: Registry,
     pub(crate) directory: Arc<DataDirectory>,
+    log: Arc<Listener>,
+    _stop: tokio::sync::oneshot::Sender<()>,
     _files: Option<tempfile::TempDir>,
+}
+
+/// What a server stands on.
+struct Ground {
+    directory: Arc<DataDirectory>,
+    blobs: Arc<dyn BlobStore>,
+    certificates: Option<Arc<Certificates>>,
+    expects_trouble: bool,
 }
 
 pub(crate) struct Reply {
@@ -55,13 +68,29 @@ impl Entropy for Counter {
     }
 }
 
-/// Fails on trouble where none is expected.
-struct Nobody {
+/// Remembers what it is told, and fails on trouble where none is expected.
+#[derive(Default)]
+struct Listener {
+    lines: Mutex<Vec<String>>,
     expects_trouble: bool,
 }
 
-impl Log for Nobody {
-    fn request(&self, _: &Record<'_>) {}
+impl Log for Listener {
+    fn request(&self, record: &Record<'_>) {
+        let Record {
+            request_id,
+            principal,
+            method,
+            path,
+            operation,
+            status,
+            bytes,
+            ..
+        } = record;
+        let bytes = bytes.unwrap();
+        let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
+        self.lines.lock().unwrap().push(line);
+    }
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
         assert!(self.expects_trouble, "{request_id}: {error}");
@@ -73,6 +102,7 @@ pub(crate) fn options() -> Options {
         routes: HostRoutes::google("projects/d/locations/l/repositories/r".parse().unwrap()).unwrap(),
         writes: Writes::ThisMachine,
         sparse_manifests: false,
+        new_repositories: NewRepositories::default(),
         grace: Duration::from_secs(3600),
         limits: Limits::default(),
     }
@@ -84,13 +114,19 @@ impl Server {
     }
 
     pub(crate) async fn with(options: Options) -> Server {
+        Server::over(options, None).await
+    }
+
+    pub(crate) async fn over(options: Options, certificates: Option<Arc<Certificates>>) -> Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
-        let blobs = Arc::new(directory.blobs().clone());
-        let nobody = Nobody {
+        let ground = Ground {
+            blobs: Arc::new(directory.blobs().clone()),
+            directory,
+            certificates,
             expects_trouble: false,
         };
-        let server = Server::on(directory, blobs, nobody, options).await;
+        let server = Server::on(ground, options).await;
         Server {
             _files: Some(files),
             ..server
@@ -103,41 +139,59 @@ impl Server {
         over: impl FnOnce(Arc<dyn BlobStore>) -> Arc<dyn BlobStore>,
     ) -> Server {
         let directory = Arc::new(DataDirectory::open(data).unwrap());
-        let blobs = over(Arc::new(directory.blobs().clone()));
-        let nobody = Nobody {
+        let ground = Ground {
+            blobs: over(Arc::new(directory.blobs().clone())),
+            directory,
+            certificates: None,
             expects_trouble: true,
         };
-        Server::on(directory, blobs, nobody, options()).await
+        Server::on(ground, options()).await
     }
 
-    async fn on(
-        directory: Arc<DataDirectory>,
-        blobs: Arc<dyn BlobStore>,
-        log: Nobody,
-        options: Options,
-    ) -> Server {
+    async fn on(ground: Ground, options: Options) -> Server {
+        let Ground {
+            directory,
+            blobs,
+            certificates,
+            expects_trouble,
+        } = ground;
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
+        let log = Arc::new(Listener {
+            expects_trouble,
+            ..Listener::default()
+        });
         let services = Services {
             blobs,
             metadata: Arc::new(directory.metadata().clone()),
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
-            log: Arc::new(log),
+            log: log.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let registry = Registry::new(services, options);
-        tokio::spawn(serve(registry, listener, async move {
+        let listening = Listening {
+            listener,
+            certificates,
+        };
+        tokio::spawn(serve(registry.clone(), listening, async move {
             let _ = stopped.await;
         }));
         Server {
             address,
             clock,
-            _stop: stop,
+            registry,
             directory,
+            log,
+            _stop: stop,
             _files: None,
         }
+    }
+
+    /// What was logged of requests.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap().clone()
     }
 
     /// One request on a connection of its own, with the host that the headers name, else the address.
