@@ -9,6 +9,8 @@ use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::body::Body;
+use crate::call::{Call, NAMESPACE};
+use crate::percent;
 use crate::refusal::Refusal;
 
 pub(crate) type Answer = Response<Body>;
@@ -49,15 +51,19 @@ pub(crate) fn set(answer: &mut Answer, name: HeaderName, value: &str) {
 }
 
 /// Points to the next page: the same path with the same size and the last entry of this page.
-pub(crate) fn link_next(answer: &mut Answer, path: &str, query: &[(&str, &str)]) {
+pub(crate) fn link_next(answer: &mut Answer, call: &Call<'_>, query: &[(&str, &str)]) {
+    // A client of a mirror follows the link as it is.
+    let namespace = call.query.get(NAMESPACE).map(|namespace| (NAMESPACE, namespace));
     let query: Vec<String> = query
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .copied()
+        .chain(namespace)
+        .map(|(name, value)| format!("{name}={}", percent::encoded(value)))
         .collect();
     set(
         answer,
         LINK,
-        &format!("<{path}?{}>; rel=\"next\"", query.join("&")),
+        &format!("<{}?{}>; rel=\"next\"", call.path, query.join("&")),
     );
 }
 
@@ -71,9 +77,12 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
         }
         _ => Value::Null,
     };
-    let document = serde_json::json!({
-        "errors": [{"code": told.code, "message": refusal.to_string(), "detail": detail}]
-    });
+    let message = refusal.to_string();
+    let errors: Vec<Value> = std::iter::once(told.code)
+        .chain(refusal.further_code())
+        .map(|code| serde_json::json!({"code": code, "message": message, "detail": detail}))
+        .collect();
+    let document = serde_json::json!({ "errors": errors });
     let mut answer = json(told.status, &document);
     match refusal {
         Refusal::Method { allow, .. } => set(&mut answer, ALLOW, allow),

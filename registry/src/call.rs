@@ -18,6 +18,9 @@ use crate::refusal::Refusal;
 /// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
 const TAGS_MAX: usize = 64;
 
+/// The parameter that names the host which the client of a mirror means.
+pub(crate) const NAMESPACE: &str = "ns";
+
 /// A request without its body.
 pub(crate) struct Call<'c> {
     pub(crate) method: &'c Method,
@@ -73,6 +76,14 @@ impl Query {
             (decoded_query(name), decoded_query(value))
         });
         Query(decoded.collect())
+    }
+
+    /// The host that the client of a mirror means. It stands on reads only: a write goes to the host it was sent to.
+    ///
+    /// Spec: distribution-spec "Registry Proxying".
+    pub(crate) fn namespace(&self, method: &Method) -> Option<String> {
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        self.get(NAMESPACE).filter(|_| reads).map(str::to_owned)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {

@@ -23,6 +23,7 @@ mod percent;
 mod blobs;
 mod catalog;
 mod google_listing;
+mod google_strictness;
 mod manifest_cache;
 mod manifests;
 mod referrers;

@@ -15,6 +15,7 @@ use crate::access::Action;
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
 use crate::conditional;
+use crate::google_strictness;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
@@ -59,6 +60,9 @@ async fn get(
     let stored = find(registry, package, reference)
         .await?
         .ok_or(Refusal::ManifestUnknown)?;
+    if call.host.is_strict() {
+        google_strictness::accepted(call.headers, reference, &stored.media_type)?;
+    }
     let digest = stored.digest.to_string();
     let etag = format!("\"{digest}\"");
     let mut answer = if conditional::is_known(call.headers, &etag) {
@@ -231,6 +235,15 @@ async fn delete(
     let (actor, now) = (call.principal.actor(), registry.now());
     let deleted = match reference {
         Reference::Tag(tag) => registry.metadata().delete_tag(package, tag, &actor, now).await,
+        Reference::Digest(digest) if call.host.is_strict() => {
+            let removed = registry
+                .metadata()
+                .delete_unheld_manifest(package, digest, &actor, now)
+                .await;
+            registry.manifest_cache().forget(package);
+            google_strictness::removed(removed?)?;
+            return Ok(answer::empty(StatusCode::ACCEPTED));
+        }
         Reference::Digest(digest) => {
             registry
                 .metadata()

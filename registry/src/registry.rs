@@ -28,6 +28,7 @@ use crate::routes::{Operation, route};
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Uploads whose hash is kept in memory; of others the bytes are read again at their end.
@@ -96,12 +97,14 @@ impl Registry {
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let authority = authority.or(host).unwrap_or_default();
+        let query = Query::parse(parts.uri.query());
+        let namespace = query.namespace(&parts.method);
         let call = Call {
             method: &parts.method,
             path,
             headers: &parts.headers,
-            query: Query::parse(parts.uri.query()),
-            host: self.options().routes.host(authority),
+            query,
+            host: self.options().routes.host_in(authority, namespace.as_deref()),
             principal: Principal::of(peer, authority, &parts.headers),
         };
         let body = Arriving::new(body, self.options().limits.idle);
@@ -119,6 +122,9 @@ impl Registry {
             answer::refusal(&refusal)
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
+        if let Some(namespace) = namespace.as_deref().filter(|_| call.host.is_by_namespace()) {
+            answer::set(&mut answer, OCI_NAMESPACE, namespace);
+        }
         answer::set(&mut answer, REQUEST_ID, &request_id);
         let (status, took) = (answer.status().as_u16(), begun.elapsed());
         self.metrics().answered(kind, status, took);

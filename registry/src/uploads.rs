@@ -186,6 +186,9 @@ async fn append(
         .upload_length(&upload.key)
         .await?
         .ok_or(Refusal::UploadUnknown)?;
+    if !call.host.takes_chunks() && call.headers.contains_key(CONTENT_RANGE) {
+        return Err(Refusal::Chunked);
+    }
     let announced = announced_length(call, upload, length)?;
     let limit_bytes = registry.options().limits.blob_bytes_max;
     if announced.is_some_and(|announced| length.saturating_add(announced) > limit_bytes) {
@@ -198,6 +201,9 @@ async fn append(
             Ok(length)
         };
     };
+    if length > 0 && !call.host.takes_chunks() {
+        return Err(Refusal::Chunked);
+    }
     let mut hash = registry
         .hashes()
         .take(&upload.key)

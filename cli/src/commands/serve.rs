@@ -50,6 +50,12 @@ pub(crate) struct ServerOptions {
     /// Take manifests that name blobs or manifests which are not there
     #[arg(long)]
     sparse_manifests: bool,
+    /// Be as strict on the hosts of Google as its registries are: refuse to delete what is tagged or referenced
+    #[arg(long)]
+    strict_google: bool,
+    /// Do not let reads name the host they mean in `?ns=`, as containerd does with a mirror
+    #[arg(long)]
+    ignore_namespace: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -107,10 +113,16 @@ fn registry_of(
     arguments: &ServerOptions,
     settings: &Settings,
 ) -> Result<Registry, Failure> {
-    let routes = DEFAULT_REPOSITORY
+    let mut routes = DEFAULT_REPOSITORY
         .parse()
         .and_then(HostRoutes::google)
         .map_err(|error| Failure::bug("cannot make the routes", error))?;
+    if arguments.strict_google {
+        routes = routes.strict();
+    }
+    if arguments.ignore_namespace {
+        routes = routes.without_namespaces();
+    }
     let options = Options {
         routes,
         writes: if arguments.anonymous_writes {
