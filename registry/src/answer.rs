@@ -20,6 +20,9 @@ pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("do
 /// Seconds after which a busy registry is worth another try.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// Seconds after which there may be room again: somebody has to make it.
+const RETRY_AFTER_FULL_SECONDS: u64 = 60;
+
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {
     with_body(status, Body::empty())
@@ -87,9 +90,12 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
     match refusal {
         Refusal::Method { allow, .. } => set(&mut answer, ALLOW, allow),
         Refusal::Busy => {
-            answer
-                .headers_mut()
-                .insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            let headers = answer.headers_mut();
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        Refusal::Full => {
+            let headers = answer.headers_mut();
+            headers.insert(RETRY_AFTER, RETRY_AFTER_FULL_SECONDS.into());
         }
         Refusal::ChunkOrder { length, location } => {
             set(&mut answer, LOCATION, location);
@@ -104,4 +110,20 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
 /// The bytes that an upload has, as `Range` says it: `0-0` also stands for none.
 pub(crate) fn upload_range(length: u64) -> String {
     format!("0-{}", length.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_for_a_while_is_told_how_long() {
+        let after = |told: &Refusal| {
+            let value = refusal(told).headers().get(RETRY_AFTER).cloned();
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(after(&Refusal::Busy).as_deref(), Some("1"));
+        assert_eq!(after(&Refusal::Full).as_deref(), Some("60"));
+        assert_eq!(after(&Refusal::BlobUnknown), None);
+    }
 }

@@ -29,6 +29,7 @@ mod manifests;
 mod referrers;
 mod tags;
 mod uploads;
+mod warning;
 
 mod metrics;
 mod registry;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::{Algorithm, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
-use store::{ManifestReference, NewManifest, PackagePath, StoredManifest};
+use store::{ImmutableTags, ManifestReference, NewManifest, PackagePath, StoredManifest};
 
 use crate::access::Action;
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
@@ -19,6 +19,7 @@ use crate::google_strictness;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
+use crate::warning;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -38,10 +39,11 @@ pub(crate) async fn manifest(
         Method::PUT => {
             registry.authorise(call, Action::Push)?;
             let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
-            registry
+            let repository = registry
                 .ensure_repository(&package.repository, &call.principal.actor())
                 .await?;
-            put(registry, call, (name, &package, reference), bytes).await
+            let place = (name, &package, reference);
+            put(registry, call, place, bytes, &repository.immutable_tags).await
         }
         Method::DELETE => {
             registry.authorise(call, Action::Delete)?;
@@ -105,6 +107,7 @@ async fn put(
     call: &Call<'_>,
     (name, package, reference): (&str, &PackagePath, &Reference),
     bytes: Bytes,
+    immutable: &ImmutableTags,
 ) -> Result<Answer, Refusal> {
     let outside = match call.header(&CONTENT_TYPE) {
         // Parameters, as in `…+json; charset=utf-8`, say nothing about a manifest.
@@ -152,6 +155,7 @@ async fn put(
     registry.manifest_cache().forget(package);
     stored??;
     let mut answer = answer::empty(StatusCode::CREATED);
+    warning::add(&mut answer, &warning::of_push(&manifest, &new.tags, immutable));
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
     if let Some(subject) = subject {

@@ -181,14 +181,14 @@ impl Registry {
         self.options().writes.authorise(call.principal, action)
     }
 
-    /// A push makes the repository that it goes to.
+    /// The repository that a push goes to; it makes it.
     pub(crate) async fn ensure_repository(
         &self,
         path: &RepositoryPath,
         actor: &Actor,
-    ) -> Result<(), Refusal> {
-        if self.metadata().repository(path).await?.is_some() {
-            return Ok(());
+    ) -> Result<Repository, Refusal> {
+        if let Some(repository) = self.metadata().repository(path).await? {
+            return Ok(repository);
         }
         let now = self.now();
         let repository = Repository {
@@ -204,7 +204,7 @@ impl Registry {
         };
         // Somebody else may have made it at the same moment.
         let _ = self.metadata().create_repository(&repository, actor).await?;
-        Ok(())
+        Ok(repository)
     }
 
     fn request_id(&self) -> String {

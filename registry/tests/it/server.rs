@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
-    _directory: Arc<DataDirectory>,
+    pub(crate) directory: Arc<DataDirectory>,
     _files: tempfile::TempDir,
 }
 
@@ -101,7 +101,7 @@ impl Server {
             address,
             clock,
             stop: Some(stop),
-            _directory: directory,
+            directory,
             _files: files,
         }
     }
@@ -174,6 +174,11 @@ impl Drop for Server {
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let values = self.headers.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap()).collect()
     }
 
     pub(crate) fn text(&self) -> &str {
