@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderName, RANGE};
 use hyper::{HeaderMap, Method};
 use oci::{Digest, Tag};
@@ -129,12 +130,29 @@ impl Query {
 
 /// The body of a request, as it arrives.
 pub(crate) struct Arriving {
-    body: Incoming,
+    body: Sent,
     idle: Duration,
 }
 
+/// Where a body comes from.
+pub(crate) enum Sent {
+    /// From a connection.
+    Incoming(Incoming),
+    /// From within this process.
+    Within(UnsyncBoxBody<Bytes, ()>),
+}
+
+impl Sent {
+    async fn frame(&mut self) -> Option<Result<Frame<Bytes>, ()>> {
+        match self {
+            Sent::Incoming(body) => body.frame().await.map(|frame| frame.map_err(drop)),
+            Sent::Within(body) => body.frame().await,
+        }
+    }
+}
+
 impl Arriving {
-    pub(crate) fn new(body: Incoming, idle: Duration) -> Arriving {
+    pub(crate) fn new(body: Sent, idle: Duration) -> Arriving {
         Arriving { body, idle }
     }
 

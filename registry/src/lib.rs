@@ -39,5 +39,5 @@ pub use access::Writes;
 pub use host_routes::{HostRoute, HostRoutes, Style};
 pub use options::{Clock, Limits, Log, Options, Record};
 pub use registry::{Registry, Services};
-pub use routes::{Operation, RouteError, route};
+pub use routes::{Operation, Reference, RouteError, route};
 pub use server::serve;

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
 use hyper::header::{HOST, HeaderName};
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
 use store::{
@@ -19,7 +20,7 @@ use store::{
 
 use crate::access::{Action, Principal};
 use crate::answer::{self, Answer};
-use crate::call::{Arriving, Call, Query};
+use crate::call::{Arriving, Call, Query, Sent};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
 use crate::options::{Clock, Log, Options, Record};
@@ -84,8 +85,28 @@ impl Registry {
         }
     }
 
+    /// Answers a request as if `peer` had sent it over a connection: for programs that hold a registry within
+    /// themselves. The body of the answer is read to its end.
+    ///
+    /// # Errors
+    /// What was to be answered cannot be read.
+    pub async fn ask<B>(&self, peer: SocketAddr, request: Request<B>) -> io::Result<Response<Bytes>>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    {
+        let head = request.method() == Method::HEAD;
+        let request = request.map(|body| Sent::Within(body.map_err(drop).boxed_unsync()));
+        let (parts, body) = self.answer(peer, request).await.into_parts();
+        // Over a connection, HTTP sees to that.
+        let body = match head {
+            true => Bytes::new(),
+            false => body.collect().await?.to_bytes(),
+        };
+        Ok(Response::from_parts(parts, body))
+    }
+
     /// Answers a request of `peer`.
-    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Sent>) -> Answer {
         let begun = Instant::now();
         self.metrics().began();
         let request_id = self.request_id();

@@ -6,6 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -14,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::Registry;
+use crate::call::Sent;
 
 /// After an error of the listener itself, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,8 +62,9 @@ pub async fn serve(
         // Small answers go out at once.
         let _ = stream.set_nodelay(true);
         let registry = registry.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let registry = registry.clone();
+            let request = request.map(Sent::Incoming);
             async move { Ok::<_, Infallible>(registry.answer(peer, request).await) }
         });
         let (builder, watcher) = (builder.clone(), graceful.watcher());

@@ -20,6 +20,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<TestClock>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     pub(crate) directory: Arc<DataDirectory>,
+    pub(crate) registry: Registry,
     _files: tempfile::TempDir,
 }
 
@@ -94,7 +95,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let registry = Registry::new(services, options);
-        tokio::spawn(serve(registry, listener, async move {
+        tokio::spawn(serve(registry.clone(), listener, async move {
             let _ = stopped.await;
         }));
         Server {
@@ -102,6 +103,7 @@ impl Server {
             clock,
             stop: Some(stop),
             directory,
+            registry,
             _files: files,
         }
     }
