@@ -36,6 +36,5 @@ fuzz_target!(|input: &str| {
 });
 
 fn encoded(name: &str) -> String {
-    assert!(!name.contains('\0'));
     name.replace('%', "%25")
 }

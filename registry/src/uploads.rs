@@ -252,10 +252,12 @@ fn announced_length(call: &Call<'_>, upload: &Upload<'_>, length: u64) -> Result
     let content_length = call
         .header(&CONTENT_LENGTH)
         .and_then(|text| text.parse::<u64>().ok());
-    let Some(header) = call.header(&CONTENT_RANGE) else {
+    let Some(header) = call.headers.get(CONTENT_RANGE) else {
         return Ok(content_length);
     };
-    let (start, chunk_length) = range::chunk(header).ok_or(Refusal::ChunkRange)?;
+    // One that is no text is malformed as well: without its range the chunk would go anywhere.
+    let range = header.to_str().ok().and_then(range::chunk);
+    let (start, chunk_length) = range.ok_or(Refusal::ChunkRange)?;
     if start != length {
         return Err(Refusal::ChunkOrder {
             length,

@@ -31,6 +31,16 @@ async fn chunks_come_in_order_and_the_server_says_where_to_go_on() {
             "{range}"
         );
     }
+    for malformed in ["\u{109}", "x", "5-3"] {
+        let reply = server
+            .ask("PATCH", &location, &[("content-range", malformed)], b"de")
+            .await;
+        assert_eq!(
+            reply.refusal(),
+            (400, "BLOB_UPLOAD_INVALID".to_owned()),
+            "{malformed}"
+        );
+    }
     let reply = server
         .ask("PATCH", &location, &[("content-range", "3-9")], b"de")
         .await;
