@@ -148,21 +148,21 @@ async fn put(
         tags,
         registry.options().sparse_manifests,
     );
-    let stored = registry
-        .metadata()
-        .put_manifest(package, &new, &call.principal.actor(), registry.now())
-        .await;
-    registry.manifest_cache().forget(package);
-    stored??;
+    let (tags, actor, now) = (new.tags.clone(), call.principal.actor(), registry.now());
+    let target = package.clone();
+    let stored = registry.change(package, async move |metadata| {
+        metadata.put_manifest(&target, &new, &actor, now).await
+    });
+    stored.await??;
     let mut answer = answer::empty(StatusCode::CREATED);
-    warning::add(&mut answer, &warning::of_push(&manifest, &new.tags, immutable));
+    warning::add(&mut answer, &warning::of_push(&manifest, &tags, immutable));
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
     if let Some(subject) = subject {
         answer::set(&mut answer, OCI_SUBJECT, &subject.to_string());
     }
     if matches!(reference, Reference::Digest(_)) {
-        for tag in &new.tags {
+        for tag in &tags {
             if let Ok(value) = HeaderValue::from_str(tag.as_str()) {
                 answer.headers_mut().append(OCI_TAG, value);
             }
@@ -237,26 +237,22 @@ async fn delete(
     reference: &Reference,
 ) -> Result<Answer, Refusal> {
     let (actor, now) = (call.principal.actor(), registry.now());
-    let deleted = match reference {
-        Reference::Tag(tag) => registry.metadata().delete_tag(package, tag, &actor, now).await,
-        Reference::Digest(digest) if call.host.is_strict() => {
-            let removed = registry
-                .metadata()
-                .delete_unheld_manifest(package, digest, &actor, now)
-                .await;
-            registry.manifest_cache().forget(package);
-            google_strictness::removed(removed?)?;
-            return Ok(answer::empty(StatusCode::ACCEPTED));
-        }
-        Reference::Digest(digest) => {
-            registry
-                .metadata()
-                .delete_manifest(package, digest, &actor, now)
+    let (target, reference) = (package.clone(), reference.clone());
+    if let (true, Reference::Digest(digest)) = (call.host.is_strict(), &reference) {
+        let digest = *digest;
+        let removed = registry.change(package, async move |metadata| {
+            metadata
+                .delete_unheld_manifest(&target, &digest, &actor, now)
                 .await
-        }
-    };
-    registry.manifest_cache().forget(package);
-    match deleted?? {
+        });
+        google_strictness::removed(removed.await?)?;
+        return Ok(answer::empty(StatusCode::ACCEPTED));
+    }
+    let deleted = registry.change(package, async move |metadata| match &reference {
+        Reference::Tag(tag) => metadata.delete_tag(&target, tag, &actor, now).await,
+        Reference::Digest(digest) => metadata.delete_manifest(&target, digest, &actor, now).await,
+    });
+    match deleted.await?? {
         true => Ok(answer::empty(StatusCode::ACCEPTED)),
         false => Err(Refusal::ManifestUnknown),
     }

@@ -1,6 +1,6 @@
 //! The registry: what operations share, and the way of a request through it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -14,8 +14,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
 use store::{
-    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, Repository, RepositoryPath,
-    UploadKey,
+    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, PackagePath, Repository,
+    RepositoryPath, StoreError, UploadKey,
 };
 
 use crate::access::{Action, Principal};
@@ -228,6 +228,28 @@ impl Registry {
         Ok(repository)
     }
 
+    /// Writes to the manifests or tags of a package, and then forgets what is kept of it in memory. Goes on to its end
+    /// where the client goes away meanwhile: the store may write all the same, and what is kept would be of before.
+    pub(crate) async fn change<T, W>(
+        &self,
+        package: &PackagePath,
+        work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let work = work(Arc::clone(&self.shared.services.metadata));
+        let (registry, package) = (self.clone(), package.clone());
+        let done = tokio::spawn(async move {
+            let result = work.await;
+            registry.manifest_cache().forget(&package);
+            result
+        });
+        done.await
+            .unwrap_or_else(|error| Err(StoreError::io("finish a write", io::Error::other(error))))
+    }
+
     fn request_id(&self) -> String {
         let mut bytes = [0; 8];
         self.entropy().fill(&mut bytes);
@@ -274,24 +296,71 @@ pub(crate) struct RunningHash {
     pub(crate) length: u64,
 }
 
-/// Hashes of uploads that go on.
+/// Hashes of uploads that go on. The one that rested longest makes room for a new one: clients that never come back
+/// would else fill it for good.
 #[derive(Default)]
-pub(crate) struct RunningHashes(Mutex<HashMap<UploadKey, RunningHash>>);
+pub(crate) struct RunningHashes(Mutex<Hashes>);
+
+#[derive(Default)]
+struct Hashes {
+    by_upload: HashMap<UploadKey, (u64, RunningHash)>,
+    by_turn: BTreeMap<u64, UploadKey>,
+    /// How many were put.
+    turns: u64,
+}
 
 impl RunningHashes {
     pub(crate) fn put(&self, upload: &UploadKey, hash: RunningHash) {
         let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if hashes.len() < RUNNING_HASHES_MAX {
-            hashes.insert(upload.clone(), hash);
+        hashes.turns += 1;
+        let turn = hashes.turns;
+        if let Some((earlier, _)) = hashes.by_upload.insert(upload.clone(), (turn, hash)) {
+            hashes.by_turn.remove(&earlier);
+        }
+        hashes.by_turn.insert(turn, upload.clone());
+        if hashes.by_upload.len() > RUNNING_HASHES_MAX
+            && let Some((_, oldest)) = hashes.by_turn.pop_first()
+        {
+            hashes.by_upload.remove(&oldest);
         }
     }
 
     pub(crate) fn take(&self, upload: &UploadKey) -> Option<RunningHash> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(upload)
+        let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (turn, hash) = hashes.by_upload.remove(upload)?;
+        hashes.by_turn.remove(&turn);
+        Some(hash)
     }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn uploads_that_nobody_goes_on_with_do_not_keep_others_from_their_hash() {
+        let hashes = RunningHashes::default();
+        let key = |number: usize| UploadKey::of(&format!("{number:032x}"), "a").unwrap();
+        for number in 0..=RUNNING_HASHES_MAX {
+            hashes.put(
+                &key(number),
+                RunningHash {
+                    hasher: Hasher::new(Algorithm::Sha256),
+                    length: 0,
+                },
+            );
+        }
+        assert!(hashes.take(&key(0)).is_none());
+        assert!(hashes.take(&key(1)).is_some());
+        assert!(hashes.take(&key(RUNNING_HASHES_MAX)).is_some());
+        let left = hashes.0.lock().unwrap();
+        assert_eq!(
+            (left.by_upload.len(), left.by_turn.len()),
+            (RUNNING_HASHES_MAX - 2, RUNNING_HASHES_MAX - 2)
+        );
+    }
+}

@@ -2,13 +2,15 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot go on has failed"
 )]
 
 mod blobs;
+mod faults;
 mod google;
 mod isolation;
 mod manifests;
+mod races;
 mod server;
 mod uploads;

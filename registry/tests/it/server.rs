@@ -1,6 +1,7 @@
 //! A registry in this process and a client that hides nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,16 +13,16 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
 use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes, serve};
-use store::{DataDirectory, Entropy};
+use store::{BlobStore, DataDirectory, Entropy};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    _stop: tokio::sync::oneshot::Sender<()>,
     pub(crate) directory: Arc<DataDirectory>,
     pub(crate) registry: Registry,
-    _files: tempfile::TempDir,
+    _files: Option<tempfile::TempDir>,
 }
 
 pub(crate) struct Reply {
@@ -55,13 +56,16 @@ impl Entropy for Counter {
     }
 }
 
-struct Nobody;
+/// Fails on trouble where none is expected.
+struct Nobody {
+    expects_trouble: bool,
+}
 
 impl Log for Nobody {
     fn request(&self, _: &Record<'_>) {}
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
-        panic!("{request_id}: {error}");
+        assert!(self.expects_trouble, "{request_id}: {error}");
     }
 }
 
@@ -83,13 +87,43 @@ impl Server {
     pub(crate) async fn with(options: Options) -> Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
+        let blobs = Arc::new(directory.blobs().clone());
+        let nobody = Nobody {
+            expects_trouble: false,
+        };
+        let server = Server::on(directory, blobs, nobody, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// On a directory where things go wrong.
+    pub(crate) async fn amid_trouble(
+        data: &Path,
+        over: impl FnOnce(Arc<dyn BlobStore>) -> Arc<dyn BlobStore>,
+    ) -> Server {
+        let directory = Arc::new(DataDirectory::open(data).unwrap());
+        let blobs = over(Arc::new(directory.blobs().clone()));
+        let nobody = Nobody {
+            expects_trouble: true,
+        };
+        Server::on(directory, blobs, nobody, options()).await
+    }
+
+    async fn on(
+        directory: Arc<DataDirectory>,
+        blobs: Arc<dyn BlobStore>,
+        log: Nobody,
+        options: Options,
+    ) -> Server {
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
         let services = Services {
-            blobs: Arc::new(directory.blobs().clone()),
+            blobs,
             metadata: Arc::new(directory.metadata().clone()),
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
-            log: Arc::new(Nobody),
+            log: Arc::new(log),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -101,10 +135,10 @@ impl Server {
         Server {
             address,
             clock,
-            stop: Some(stop),
+            _stop: stop,
             directory,
             registry,
-            _files: files,
+            _files: None,
         }
     }
 
@@ -165,12 +199,6 @@ pub(crate) fn image_of(config: Digest, layer: Digest, layer_bytes: usize) -> Str
     format!(
         r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":2}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer}","size":{layer_bytes}}}]}}"#
     )
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-    }
 }
 
 impl Reply {
