@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderName, RANGE};
 use hyper::{HeaderMap, Method};
 use oci::{Digest, Tag};
@@ -17,6 +18,9 @@ use crate::refusal::Refusal;
 
 /// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
 const TAGS_MAX: usize = 64;
+
+/// The parameter that names the host which the client of a mirror means.
+pub(crate) const NAMESPACE: &str = "ns";
 
 /// A request without its body.
 pub(crate) struct Call<'c> {
@@ -75,6 +79,14 @@ impl Query {
         Query(decoded.collect())
     }
 
+    /// The host that the client of a mirror means. It stands on reads only: a write goes to the host it was sent to.
+    ///
+    /// Spec: distribution-spec "Registry Proxying".
+    pub(crate) fn namespace(&self, method: &Method) -> Option<String> {
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        self.get(NAMESPACE).filter(|_| reads).map(str::to_owned)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
@@ -118,12 +130,29 @@ impl Query {
 
 /// The body of a request, as it arrives.
 pub(crate) struct Arriving {
-    body: Incoming,
+    body: Sent,
     idle: Duration,
 }
 
+/// Where a body comes from.
+pub(crate) enum Sent {
+    /// From a connection.
+    Incoming(Incoming),
+    /// From within this process.
+    Within(UnsyncBoxBody<Bytes, ()>),
+}
+
+impl Sent {
+    async fn frame(&mut self) -> Option<Result<Frame<Bytes>, ()>> {
+        match self {
+            Sent::Incoming(body) => body.frame().await.map(|frame| frame.map_err(drop)),
+            Sent::Within(body) => body.frame().await,
+        }
+    }
+}
+
 impl Arriving {
-    pub(crate) fn new(body: Incoming, idle: Duration) -> Arriving {
+    pub(crate) fn new(body: Sent, idle: Duration) -> Arriving {
         Arriving { body, idle }
     }
 

@@ -35,11 +35,7 @@ pub(crate) async fn catalog(registry: &Registry, call: &Call<'_>) -> Result<Answ
     let names: Vec<&str> = found.iter().map(oci::RepositoryName::as_str).collect();
     let mut answer = answer::json(StatusCode::OK, &json!({"repositories": names}));
     if let (true, Some(last)) = (more, names.last()) {
-        answer::link_next(
-            &mut answer,
-            call.path,
-            &[("n", &count.to_string()), ("last", last)],
-        );
+        answer::link_next(&mut answer, call, &[("n", &count.to_string()), ("last", last)]);
     }
     Ok(answer)
 }

@@ -9,15 +9,17 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::{Algorithm, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
-use store::{ManifestReference, NewManifest, PackagePath, StoredManifest};
+use store::{ImmutableTags, ManifestReference, NewManifest, PackagePath, StoredManifest};
 
 use crate::access::Action;
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
 use crate::conditional;
+use crate::google_strictness;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
+use crate::warning;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -37,10 +39,11 @@ pub(crate) async fn manifest(
         Method::PUT => {
             registry.authorise(call, Action::Push)?;
             let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
-            registry
+            let repository = registry
                 .ensure_repository(&package.repository, &call.principal.actor())
                 .await?;
-            put(registry, call, (name, &package, reference), bytes).await
+            let place = (name, &package, reference);
+            put(registry, call, place, bytes, &repository.immutable_tags).await
         }
         Method::DELETE => {
             registry.authorise(call, Action::Delete)?;
@@ -59,6 +62,9 @@ async fn get(
     let stored = find(registry, package, reference)
         .await?
         .ok_or(Refusal::ManifestUnknown)?;
+    if call.host.is_strict() {
+        google_strictness::accepted(call.headers, reference, &stored.media_type)?;
+    }
     let digest = stored.digest.to_string();
     let etag = format!("\"{digest}\"");
     let mut answer = if conditional::is_known(call.headers, &etag) {
@@ -103,6 +109,7 @@ async fn put(
     call: &Call<'_>,
     (name, package, reference): (&str, &PackagePath, &Reference),
     bytes: Bytes,
+    immutable: &ImmutableTags,
 ) -> Result<Answer, Refusal> {
     let outside = match call.header(&CONTENT_TYPE) {
         // Parameters, as in `…+json; charset=utf-8`, say nothing about a manifest.
@@ -150,6 +157,7 @@ async fn put(
     });
     stored.await??;
     let mut answer = answer::empty(StatusCode::CREATED);
+    warning::add(&mut answer, &warning::of_push(&manifest, &tags, immutable));
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
     if let Some(subject) = subject {
@@ -232,6 +240,16 @@ async fn delete(
 ) -> Result<Answer, Refusal> {
     let (actor, now) = (call.principal.actor(), registry.now());
     let (target, reference) = (package.clone(), reference.clone());
+    if let (true, Reference::Digest(digest)) = (call.host.is_strict(), &reference) {
+        let digest = *digest;
+        let removed = registry.change(package, async move |metadata| {
+            metadata
+                .delete_unheld_manifest(&target, &digest, &actor, now)
+                .await
+        });
+        google_strictness::removed(removed.await?)?;
+        return Ok(answer::empty(StatusCode::ACCEPTED));
+    }
     let deleted = registry.change(package, async move |metadata| match &reference {
         Reference::Tag(tag) => metadata.delete_tag(&target, tag, &actor, now).await,
         Reference::Digest(digest) => metadata.delete_manifest(&target, digest, &actor, now).await,

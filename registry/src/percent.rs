@@ -2,6 +2,8 @@
 //!
 //! Spec: RFC 3986, 2.1; for queries the WHATWG URL standard, "application/x-www-form-urlencoded parsing".
 
+use std::fmt::Write as _;
+
 /// A part of a path, decoded. None when that is no text, or has a separator or a zero byte in it: no name has, and what
 /// was one part must not become two.
 pub(crate) fn decoded_segment(text: &str) -> Option<String> {
@@ -12,6 +14,20 @@ pub(crate) fn decoded_segment(text: &str) -> Option<String> {
 /// A name or a value of a query, decoded; what is no text is replaced.
 pub(crate) fn decoded_query(text: &str) -> String {
     String::from_utf8_lossy(&decoded(text, b' ')).into_owned()
+}
+
+/// A value as it stands in a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:@".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// A `%` without two digits stands for itself.
@@ -61,6 +77,13 @@ mod tests {
         fn what_is_encoded_is_decoded_again(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let encoded: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
             prop_assert_eq!(decoded(&encoded, b' '), bytes);
+        }
+
+        #[test]
+        fn a_value_is_read_as_it_was_written(text in "\\PC{0,40}") {
+            let encoded = encoded(&text);
+            prop_assert!(!encoded.contains(['+', '&', '=', ' ', '>', '"']));
+            prop_assert_eq!(decoded_query(&encoded), text);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Spec: distribution-spec "Error Codes".
 
 use hyper::StatusCode;
-use oci::{Digest, DigestError, ManifestError, Tag};
+use oci::{Digest, DigestError, ManifestError, MediaType, Tag};
 use store::{PutRefusal, StoreError};
 
 use crate::routes::RouteError;
@@ -53,6 +53,23 @@ pub(crate) enum Refusal {
     ManifestTooLarge { limit_bytes: usize },
     #[error("manifest unknown to this repository")]
     ManifestUnknown,
+    // The words of the next four are Google's: tools look for parts of them.
+    #[error("Manifest with {reference} has media type '{media_type}', but client accepts '{accepted}'.")]
+    ManifestNotAccepted {
+        reference: String,
+        media_type: MediaType,
+        accepted: String,
+    },
+    #[error("Manifest is still referenced by tag: {tag}")]
+    DanglingTag { tag: Tag },
+    #[error("Manifest is still referenced by parent image: {parent}")]
+    DanglingParent { parent: Digest },
+    #[error("Manifest is still referenced by referring manifest: {referrer}")]
+    DanglingReferrer { referrer: Digest },
+    #[error(
+        "blobs do not come in chunks here: send one in a single PATCH without `Content-Range`, or with the PUT"
+    )]
+    Chunked,
     #[error("{0}")]
     Manifest(ManifestError),
     #[error("the media type of the manifest is malformed")]
@@ -118,13 +135,19 @@ impl Refusal {
                 (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID")
             }
             Self::Quota { .. } | Self::Denied => (StatusCode::FORBIDDEN, "DENIED"),
-            Self::ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
+            Self::ManifestUnknown | Self::ManifestNotAccepted { .. } => {
+                (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN")
+            }
             Self::ManifestBlob { .. } | Self::ManifestChild { .. } => {
                 (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN")
             }
             Self::TagImmutable { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Self::TooManyTags { .. } => (StatusCode::URI_TOO_LONG, "TAG_INVALID"),
-            Self::Host => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            Self::Host | Self::Chunked => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            Self::DanglingTag { .. } => (StatusCode::BAD_REQUEST, "GOOGLE_MANIFEST_DANGLING_TAG"),
+            Self::DanglingParent { .. } | Self::DanglingReferrer { .. } => {
+                (StatusCode::BAD_REQUEST, "GOOGLE_MANIFEST_DANGLING_PARENT_IMAGE")
+            }
             Self::Tag => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Self::Page => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
@@ -133,6 +156,12 @@ impl Refusal {
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };
         Told { status, code }
+    }
+
+    /// A second code for the same. Google counts a referrer as a parent of its subject, and names it as what it is
+    /// besides; tools look for either.
+    pub(crate) fn further_code(&self) -> Option<&'static str> {
+        matches!(self, Self::DanglingReferrer { .. }).then_some("GOOGLE_MANIFEST_REFERRING_MANIFEST")
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderName};
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
 use store::{
@@ -20,7 +21,7 @@ use store::{
 
 use crate::access::{Action, Principal};
 use crate::answer::{self, Answer};
-use crate::call::{Arriving, Call, Query};
+use crate::call::{Arriving, Call, Query, Sent};
 use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
@@ -30,6 +31,7 @@ use crate::routes::{Operation, route};
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Uploads whose hash is kept in memory; of others the bytes are read again at their end.
@@ -103,8 +105,28 @@ impl Registry {
         Arc::clone(&options)
     }
 
+    /// Answers a request as if `peer` had sent it over a connection: for programs that hold a registry within
+    /// themselves. The body of the answer is read to its end.
+    ///
+    /// # Errors
+    /// What was to be answered cannot be read.
+    pub async fn ask<B>(&self, peer: SocketAddr, request: Request<B>) -> io::Result<Response<Bytes>>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    {
+        let head = request.method() == Method::HEAD;
+        let request = request.map(|body| Sent::Within(body.map_err(drop).boxed_unsync()));
+        let (parts, body) = self.answer(peer, request).await.into_parts();
+        // Over a connection, HTTP sees to that.
+        let body = match head {
+            true => Bytes::new(),
+            false => body.collect().await?.to_bytes(),
+        };
+        Ok(Response::from_parts(parts, body))
+    }
+
     /// Answers a request of `peer`.
-    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Sent>) -> Answer {
         let begun = Instant::now();
         let options = self.options();
         let request_id = self.request_id();
@@ -117,12 +139,14 @@ impl Registry {
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let authority = authority.or(host).unwrap_or_default();
+        let query = Query::parse(parts.uri.query());
+        let namespace = query.namespace(&parts.method);
         let call = Call {
             method: &parts.method,
             path,
             headers: &parts.headers,
-            query: Query::parse(parts.uri.query()),
-            host: options.routes.host(authority),
+            query,
+            host: options.routes.host_in(authority, namespace.as_deref()),
             principal: Principal::of(peer, authority, &parts.headers),
         };
         let body = Arriving::new(body, options.limits.idle);
@@ -141,6 +165,9 @@ impl Registry {
             answer::refusal(&refusal)
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
+        if let Some(namespace) = namespace.as_deref().filter(|_| call.host.is_by_namespace()) {
+            answer::set(&mut answer, OCI_NAMESPACE, namespace);
+        }
         answer::set(&mut answer, REQUEST_ID, &request_id);
         let (status, took) = (answer.status().as_u16(), begun.elapsed());
         self.metrics().answered(kind, status, took);
@@ -201,14 +228,14 @@ impl Registry {
         self.options().writes.authorise(call.principal, action)
     }
 
-    /// A push makes the repository that it goes to.
+    /// The repository that a push goes to; it makes it.
     pub(crate) async fn ensure_repository(
         &self,
         path: &RepositoryPath,
         actor: &Actor,
-    ) -> Result<(), Refusal> {
-        if self.metadata().repository(path).await?.is_some() {
-            return Ok(());
+    ) -> Result<Repository, Refusal> {
+        if let Some(repository) = self.metadata().repository(path).await? {
+            return Ok(repository);
         }
         let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
             return Err(Refusal::RepositoryUnknown);
@@ -227,7 +254,7 @@ impl Registry {
         };
         // Somebody else may have made it at the same moment.
         let _ = self.metadata().create_repository(&repository, actor).await?;
-        Ok(())
+        Ok(repository)
     }
 
     /// Writes to the manifests or tags of a package, and then forgets what is kept of it in memory. Goes on to its end

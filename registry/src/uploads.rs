@@ -213,6 +213,9 @@ async fn append(
         .upload_length(&upload.key)
         .await?
         .ok_or(Refusal::UploadUnknown)?;
+    if !call.host.takes_chunks() && call.headers.contains_key(CONTENT_RANGE) {
+        return Err(Refusal::Chunked);
+    }
     let announced = announced_length(call, upload, length)?;
     let limit_bytes = registry.options().limits.blob_bytes_max;
     if announced.is_some_and(|announced| length.saturating_add(announced) > limit_bytes) {
@@ -225,6 +228,9 @@ async fn append(
             Ok(length)
         };
     };
+    if length > 0 && !call.host.takes_chunks() {
+        return Err(Refusal::Chunked);
+    }
     let mut hash = registry
         .hashes()
         .take(&upload.key)
@@ -273,10 +279,12 @@ fn announced_length(call: &Call<'_>, upload: &Upload<'_>, length: u64) -> Result
     let content_length = call
         .header(&CONTENT_LENGTH)
         .and_then(|text| text.parse::<u64>().ok());
-    let Some(header) = call.header(&CONTENT_RANGE) else {
+    let Some(header) = call.headers.get(CONTENT_RANGE) else {
         return Ok(content_length);
     };
-    let (start, chunk_length) = range::chunk(header).ok_or(Refusal::ChunkRange)?;
+    // One that is no text is malformed as well: without its range the chunk would go anywhere.
+    let range = header.to_str().ok().and_then(range::chunk);
+    let (start, chunk_length) = range.ok_or(Refusal::ChunkRange)?;
     if start != length {
         return Err(Refusal::ChunkOrder {
             length,

@@ -72,6 +72,7 @@ macro_rules! metadata_contract {
                 referrers_are_found_by_subject_and_kind_page_by_page,
                 versions_are_listed_with_their_tags,
                 parents_are_indexes_and_referrers,
+                what_is_held_is_removed_only_by_who_says_so,
                 many_writes_at_once_are_all_answered_and_one_failure_is_its_own,
             }
         }

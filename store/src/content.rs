@@ -150,6 +150,21 @@ pub struct ReferrerQuery<'q> {
     pub limit: usize,
 }
 
+/// What became of a manifest that was to go only if nothing holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Removed,
+    /// There is none.
+    Unknown,
+    /// This tag names it, among others perhaps.
+    Tagged(Tag),
+    /// This index names it.
+    ChildOf(Digest),
+    /// This referrer names it as its subject.
+    SubjectOf(Digest),
+}
+
 /// A tag to be moved to a manifest that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagMove {
@@ -251,6 +266,16 @@ pub trait Content: Send + Sync {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<bool, PutRefusal>, StoreError>;
+
+    /// Removes a manifest that no tag names, no index as a child, and no referrer as its subject. Whether something
+    /// holds it is looked up in the same transaction.
+    async fn delete_unheld_manifest(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Removal, StoreError>;
 
     /// Tags in bytewise order, after `after`, at most `limit`; none when the package is not known.
     async fn tags(

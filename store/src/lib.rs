@@ -44,7 +44,7 @@ pub use collection::{
     Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk, collect,
 };
 pub use content::{
-    Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery,
+    Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery, Removal,
     StoredManifest, TagMove, Version,
 };
 pub use directory::DataDirectory;

@@ -29,6 +29,10 @@ section! {
         repository: Option<String> = "\"gcr.example\"",
         /// For "container-registry".
         location: Option<String> = "\"us\"",
+        /// Whether it refuses what Google's registries refuse, as to delete what is tagged or referenced.
+        strict: Option<bool> = "false",
+        /// Whether a request on another host reaches it by `?ns=`, as containerd asks a mirror.
+        namespace: Option<bool> = "true",
     }
 }
 
@@ -62,6 +66,8 @@ impl TryFrom<HostTable> for HostEntry {
             style,
             repository,
             location,
+            strict,
+            namespace,
         } = table;
         let needless = |is_there: bool, key| match is_there {
             true => Err(HostError::Needless { key }),
@@ -84,7 +90,12 @@ impl TryFrom<HostTable> for HostEntry {
                 Style::ArtifactRegistry { suffix }
             }
         };
-        Ok(HostEntry(HostRoute { host, style }))
+        Ok(HostEntry(HostRoute {
+            host,
+            style,
+            strict: strict.unwrap_or(false),
+            namespace: namespace.unwrap_or(true),
+        }))
     }
 }
 

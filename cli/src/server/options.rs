@@ -35,6 +35,12 @@ pub(crate) struct ServerOptions {
     /// Take manifests that name blobs or manifests which are not there
     #[arg(long)]
     sparse_manifests: bool,
+    /// Be as strict on the hosts of Google as its registries are: refuse to delete what is tagged or referenced
+    #[arg(long)]
+    strict_google: bool,
+    /// Do not let reads name the host they mean in `?ns=`, as containerd does with a mirror
+    #[arg(long)]
+    ignore_namespace: bool,
 }
 
 /// Resolved: nothing is left to look up.
@@ -121,7 +127,7 @@ impl ServerOptions {
             },
         };
         let registry = Options {
-            routes: host_routes(routes)?,
+            routes: self.host_routes(routes)?,
             writes: if anybody {
                 Writes::Anybody
             } else {
@@ -143,6 +149,27 @@ impl ServerOptions {
             rate,
             external_url: server.external_url.map(|url| url.0.0),
         })
+    }
+}
+
+impl ServerOptions {
+    fn host_routes(&self, routes: configuration::Routes) -> Result<HostRoutes, Failure> {
+        let cannot_route = |error| Failure::bug("cannot make the routes", error);
+        let default = match routes.default_repository {
+            Some(path) => path.0,
+            None => DEFAULT_REPOSITORY.parse().map_err(cannot_route)?,
+        };
+        let mut hosts = match routes.google_hosts {
+            Some(false) => HostRoutes::whole(default),
+            _ => HostRoutes::google(default).map_err(cannot_route)?,
+        };
+        if self.strict_google || routes.strict_google == Some(true) {
+            hosts = hosts.strict();
+        }
+        if self.ignore_namespace || routes.namespaces == Some(false) {
+            hosts = hosts.without_namespaces();
+        }
+        Ok(hosts.with(routes.hosts.into_iter().map(|entry| entry.0).collect()))
     }
 }
 
@@ -172,19 +199,6 @@ fn limits(limits: &configuration::Limits, stop: Option<Duration>) -> Limits {
             .manifest_cache_bytes_max
             .map_or(default.manifest_cache_bytes_max, |max| max.count()),
     }
-}
-
-fn host_routes(routes: configuration::Routes) -> Result<HostRoutes, Failure> {
-    let cannot_route = |error| Failure::bug("cannot make the routes", error);
-    let default = match routes.default_repository {
-        Some(path) => path.0,
-        None => DEFAULT_REPOSITORY.parse().map_err(cannot_route)?,
-    };
-    let known = match routes.google_hosts {
-        Some(false) => HostRoutes::whole(default),
-        _ => HostRoutes::google(default).map_err(cannot_route)?,
-    };
-    Ok(known.with(routes.hosts.into_iter().map(|entry| entry.0).collect()))
 }
 
 fn collecting(collection: &configuration::Collection, grace: Duration) -> Collecting {
@@ -235,6 +249,8 @@ mod tests {
             data: Some(PathBuf::from("data")),
             anonymous_writes: false,
             sparse_manifests: false,
+            strict_google: false,
+            ignore_namespace: false,
         };
         let mut shown: Configuration = Configuration::example_in_force();
         shown.tls = Default::default();

@@ -4,7 +4,7 @@ use oci::{Algorithm, Digest, MediaType};
 
 use super::{MetadataWorld, ann, at, blob, manifest, package, tag};
 use crate::{
-    Committed, EventKind, ImmutableTags, NewManifest, PutRefusal, Reference, ReferrerQuery, TagMove,
+    Committed, EventKind, ImmutableTags, NewManifest, PutRefusal, Reference, ReferrerQuery, Removal, TagMove,
 };
 
 pub(crate) async fn a_blob_is_seen_by_those_alone_who_link_it(world: MetadataWorld) {
@@ -372,6 +372,39 @@ pub(crate) async fn parents_are_indexes_and_referrers(world: MetadataWorld) {
         .unwrap()
         .unwrap();
     assert_eq!(parents(9).await.unwrap(), [referrer.digest]);
+}
+
+pub(crate) async fn what_is_held_is_removed_only_by_who_says_so(world: MetadataWorld) {
+    let world = world.plain().await;
+    let (a, image) = (package("a"), manifest("image", &[], &["t", "s"]));
+    world.put(&a, &image).await.unwrap();
+    let index = manifest("index", &[(image.digest, Reference::Child)], &[]);
+    let mut referrer = manifest("referrer", &[], &[]);
+    referrer.subject = Some(image.digest);
+    for parent in [&index, &referrer] {
+        world.put(&a, parent).await.unwrap();
+    }
+    let remove = async |digest: Digest| {
+        let removed = world.store.delete_unheld_manifest(&a, &digest, ann(), at(30));
+        removed.await.unwrap()
+    };
+    for name in ["s", "t"] {
+        assert_eq!(remove(image.digest).await, Removal::Tagged(tag(name)));
+        let untagged = world.store.delete_tag(&a, &tag(name), ann(), at(30)).await;
+        assert_eq!(untagged.unwrap(), Ok(true));
+    }
+    assert_eq!(remove(image.digest).await, Removal::ChildOf(index.digest));
+    assert_eq!(remove(index.digest).await, Removal::Removed);
+    assert_eq!(remove(image.digest).await, Removal::SubjectOf(referrer.digest));
+    assert_eq!(remove(referrer.digest).await, Removal::Removed);
+    assert!(world.store.manifest(&a, &image.digest).await.unwrap().is_some());
+    assert_eq!(remove(image.digest).await, Removal::Removed);
+    assert_eq!(remove(image.digest).await, Removal::Unknown);
+    let (b, digest) = (package("b"), image.digest);
+    let elsewhere = world.store.delete_unheld_manifest(&b, &digest, ann(), at(30));
+    assert_eq!(elsewhere.await.unwrap(), Removal::Unknown);
+    let events = world.store.events(0, 99).await.unwrap();
+    assert_eq!(events.last().unwrap().kind, EventKind::ManifestDeleted { digest });
 }
 
 pub(crate) async fn many_writes_at_once_are_all_answered_and_one_failure_is_its_own(world: MetadataWorld) {

@@ -9,8 +9,8 @@ use super::repositories::{Names, package_names};
 use super::values::{package_id, repository_id};
 use super::{SqliteMetadata, blobs, manifests, tags};
 use crate::{
-    Actor, Blob, Committed, Content, NewManifest, PackagePath, PutRefusal, ReferrerQuery, RepositoryPath,
-    StoreError, StoredManifest, TagMove, Version,
+    Actor, Blob, Committed, Content, NewManifest, PackagePath, PutRefusal, ReferrerQuery, Removal,
+    RepositoryPath, StoreError, StoredManifest, TagMove, Version,
 };
 
 #[async_trait]
@@ -159,6 +159,29 @@ impl Content for SqliteMetadata {
                 now,
             };
             manifests::delete(connection, &place, &digest)
+        })
+        .await
+    }
+
+    async fn delete_unheld_manifest(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Removal, StoreError> {
+        let (package, digest, actor) = (package.clone(), *digest, actor.clone());
+        self.write(move |connection| {
+            let Some(id) = package_id(connection, &package)? else {
+                return Ok(Removal::Unknown);
+            };
+            let place = Place {
+                id,
+                package: &package,
+                actor: &actor,
+                now,
+            };
+            manifests::delete_unheld(connection, &place, &digest)
         })
         .await
     }

@@ -13,7 +13,7 @@ use super::values::{
 };
 use super::{blobs, failed};
 use crate::{
-    Actor, EventKind, NewManifest, PackagePath, PutRefusal, Reference, ReferrerQuery, StoreError,
+    Actor, EventKind, NewManifest, PackagePath, PutRefusal, Reference, ReferrerQuery, Removal, StoreError,
     StoredManifest, Version,
 };
 
@@ -174,6 +174,44 @@ pub(super) fn delete(
     remove_row(connection, row)?;
     place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
     Ok(Ok(true))
+}
+
+/// Removes a manifest that nothing holds.
+pub(super) fn delete_unheld(
+    connection: &Connection,
+    place: &Place<'_>,
+    digest: &Digest,
+) -> Result<Removal, StoreError> {
+    let Some(row) = row_of(connection, place.id, digest)? else {
+        return Ok(Removal::Unknown);
+    };
+    if let Some(tag) = tags::of_manifest(connection, row)?.into_iter().next() {
+        return Ok(Removal::Tagged(tag));
+    }
+    let holder: Option<(String, bool)> = connection
+        .prepare_cached(
+            "SELECT manifest.digest, 0 FROM reference JOIN manifest ON manifest.id = reference.manifest
+             WHERE reference.digest = ?2 AND reference.package = ?1 AND reference.kind = 'child'
+             UNION ALL SELECT digest, 1 FROM manifest WHERE package = ?1 AND subject = ?2
+             ORDER BY 2, 1 LIMIT 1",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![place.id, digest.to_string()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()
+        })
+        .map_err(failed("look up what holds a manifest"))?;
+    match holder {
+        Some((referrer, true)) => Ok(Removal::SubjectOf(parsed("a digest", &referrer)?)),
+        Some((index, false)) => Ok(Removal::ChildOf(parsed("a digest", &index)?)),
+        None => {
+            remove_row(connection, row)?;
+            place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
+            Ok(Removal::Removed)
+        }
+    }
 }
 
 /// References and tags go with it.
