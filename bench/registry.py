@@ -20,6 +20,7 @@ SECONDS = int(os.environ.get("SECONDS_EACH", "2"))
 TICK = os.sysconf("SC_CLK_TCK")
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 LARGE = 100_000_000
+COLLECTION_SECONDS_MAX = float(os.environ.get("COLLECTION_SECONDS_MAX", "40"))
 
 
 # Servers
@@ -28,11 +29,10 @@ LARGE = 100_000_000
 class Server:
     """A server of ours or a peer, and the processes that it consists of."""
 
-    def __init__(self, name, command, port, tls_port=None):
+    def __init__(self, name, command, port, tls_port=None, **pipes):
         self.name, self.port, self.tls_port = name, port, tls_port
-        self.log = open(os.devnull, "w")
         began = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **pipes})
         while True:
             if self.process.poll() is not None:
                 sys.exit(f"{name} ended at once: {' '.join(map(str, command))}")
@@ -313,51 +313,37 @@ def start(filled):
 
 
 def collection(filled, work):
-    """1,000 pulls without and with a collection beside them, of the data as filled: 90,000 images have no tag, and go."""
+    """Pulls, 1,000 at a time, without and with a collection beside them; no two follow each other for the same image."""
     print("\n1,000 pulls by 2 clients beside a collection over 100,000 blobs that frees 90,000 of them")
-    ratios, pulled = [], 0
-    for turn in range(ROUNDS):
-        copy = copy_of(filled, work / f"copy-{turn}")
-        port = free_port()
-        server = subprocess.Popen(
-            [SERVE, "--data", copy, "--listen", f"127.0.0.1:{port}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        try:
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.01)
+    copy, port, pulled = copy_of(filled, work / "collected"), free_port(), 0
 
-            def pull():
-                """Never the images of the last turns."""
-                nonlocal pulled
-                pulled += 1000
-                return load("pull", f"127.0.0.1:{port}", 2, 1000, "a", 10_000, pulled)
+    def pull():
+        nonlocal pulled
+        pulled += 1000
+        return load("pull", f"127.0.0.1:{port}", 2, 1000, "a", 10_000, pulled)
 
-            pull()
-            alone = [pull() for _ in range(5)]
-            server.stdin.write("collect\n")
-            server.stdin.flush()
-            time.sleep(0.2)
-            beside = []
-            os.set_blocking(server.stdout.fileno(), False)
-            while not (told := server.stdout.readline()):
-                beside.append(pull())
-            # The last one did not have a collection beside it until its end.
-            beside = beside[:-1]
-        finally:
-            server.terminate()
-            server.wait()
-            shutil.rmtree(copy)
-        p99 = [statistics.median(row[3] for row in rows) for rows in (alone, beside)]
-        p50 = [statistics.median(row[2] for row in rows) for rows in (alone, beside)]
-        ratios.append(p99[1] / p99[0])
-        seconds, manifests, blobs = told.split()
-        print(
-            f"p50 {p50[0]:.0f} → {p50[1]:.0f} µs, p99 {p99[0]:.0f} → {p99[1]:.0f} µs; "
-            f"the collection took {seconds} s, freed {manifests} manifests and {blobs} blobs, {len(beside)} × 1,000 pulls beside it"
-        )
-    say("p99 with, times p99 without", statistics.median(ratios), "×", 2)
+    command = [SERVE, "--data", copy, "--listen", f"127.0.0.1:{port}"]
+    server = Server("lightship", command, port, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        pull()
+        alone = [pull() for _ in range(10 * ROUNDS)]
+        server.process.stdin.write(b"collect\n")
+        server.process.stdin.flush()
+        os.set_blocking(server.process.stdout.fileno(), False)
+        beside, began, told = [], time.monotonic(), None
+        while not told and time.monotonic() - began < COLLECTION_SECONDS_MAX:
+            beside.append(pull())
+            told = server.process.stdout.readline()
+    finally:
+        server.stop()
+    # The last pulls did not have a collection beside them until their end.
+    beside = beside[:-1] if told else beside
+    took = time.monotonic() - began
+    print(f"the collection {'ended after' if told else 'had not ended after'} {took:.0f} s; {len(alone)} and {len(beside)} × 1,000 pulls")
+    for name, column in (("p50", 2), ("p99", 3)):
+        before, then = (statistics.median(row[column] for row in rows) for rows in (alone, beside))
+        print(f"median of their {name}: {before:.0f} µs without, {then:.0f} µs with")
+    say("p99 with, times p99 without", then / before, "×", 2)
 
 
 def filled(work, rows):
