@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, Kind, Outcome};
+use crate::open_files::connections_that_fit;
 use crate::output;
 use crate::runtime;
 use crate::settings::Settings;
@@ -120,7 +121,7 @@ fn registry_of(
         },
         sparse_manifests: arguments.sparse_manifests,
         grace: GRACE,
-        limits: Limits::default(),
+        limits: limits(),
     };
     let services = Services {
         blobs: Arc::new(directory.blobs().clone()),
@@ -132,6 +133,19 @@ fn registry_of(
         }),
     };
     Ok(Registry::new(services, options))
+}
+
+/// The defaults, with as many connections as this process can have files open.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    let fit = connections_that_fit();
+    if fit < limits.connections_max {
+        output::talk(&format!(
+            "at most {fit} connections at a time, by the limit of open files"
+        ));
+        limits.connections_max = fit;
+    }
+    limits
 }
 
 fn cannot_open(path: &std::path::Path, error: StoreError) -> Failure {
