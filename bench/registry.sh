@@ -3,7 +3,7 @@
 #
 #   bench/registry.sh [ROW...]
 #
-# Rows, all of them when none is named: manifest, head, blob, push, memory (of the rows beside it), start, collection.
+# Rows, all of them when none is named: manifest, head, blob, tls, push, memory (of the rows beside it), start, collection.
 # Builds the program (LIGHTSHIP=PATH takes that one instead) and what is needed to measure it. Needs cargo, python3,
 # curl, openssl, wrk, nginx, docker-registry (Debian packages of those names), and strace for the number of syncs.
 # ROUNDS (3) and SECONDS_EACH (2) say how often and how long. Peers that are not there end it.

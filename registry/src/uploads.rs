@@ -306,6 +306,16 @@ async fn finish(
     let key = StorageKey::new(expected, registry.entropy());
     let sealed = registry.blobs().seal(&upload.key, &key).await;
     sealed.map_err(|error| unknown_upload(error, upload))?;
+    // Another request may have appended since the bytes were hashed. Now that can happen no more, so what has the length
+    // that was hashed is what was hashed.
+    let whole = registry.blobs().read(&key, length, ByteRange::all(length)).await;
+    if let Err(error) = whole {
+        let _ = registry.blobs().remove(&key).await;
+        return match error {
+            StoreError::Damaged { .. } => Err(Refusal::UploadBusy),
+            other => Err(other.into()),
+        };
+    }
     let blob = Blob {
         digest: *expected,
         size: length,

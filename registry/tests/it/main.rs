@@ -9,6 +9,7 @@
 mod blobs;
 mod google;
 mod isolation;
+mod late_append;
 mod manifests;
 mod server;
 mod uploads;

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
 use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes, serve};
-use store::{DataDirectory, Entropy};
+use store::{BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
@@ -80,11 +80,19 @@ impl Server {
     }
 
     pub(crate) async fn with(options: Options) -> Server {
+        Server::on(options, |blobs| Arc::new(blobs)).await
+    }
+
+    /// What the registry sees of the store is what `seen` makes of it.
+    pub(crate) async fn on(
+        options: Options,
+        seen: impl FnOnce(FileBlobStore) -> Arc<dyn BlobStore>,
+    ) -> Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
         let services = Services {
-            blobs: Arc::new(directory.blobs().clone()),
+            blobs: seen(directory.blobs().clone()),
             metadata: Arc::new(directory.metadata().clone()),
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
