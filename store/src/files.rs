@@ -1,7 +1,7 @@
 //! Blobs as plain files of a directory.
 //!
-//! `uploads/KEY` grows; `objects/ALGORITHM/ab/HEX.RANDOM` is whole, and durable once a row names it. An object comes to be
-//! in this order: the file is renamed, its bytes are synced, the directory is synced. Names come from parsed keys alone.
+//! `uploads/KEY` grows; `objects/ALGORITHM/ab/HEX.RANDOM` is whole and durable. An object comes to be in this order: the
+//! file's bytes are synced, it is renamed, the directory is synced. Names come from parsed keys alone.
 
 mod append;
 #[cfg(test)]
@@ -99,16 +99,22 @@ impl BlobStore for FileBlobStore {
         .await
     }
 
-    // A file that was made or written a moment ago is found without a look at the disk, in less time than the way to
-    // another thread takes.
     async fn upload_length(&self, upload: &UploadKey) -> Result<Option<u64>, StoreError> {
-        let length = self.shared.disk.length(&upload_path(upload));
-        length.map_err(|source| StoreError::io("look at an upload", source))
+        let path = upload_path(upload);
+        self.blocking(move |shared| {
+            let length = shared.disk.length(&path);
+            length.map_err(|source| StoreError::io("look at an upload", source))
+        })
+        .await
     }
 
     async fn append(&self, upload: &UploadKey, offset: u64) -> Result<Box<dyn Append>, StoreError> {
-        let append = FileAppend::open(Arc::clone(&self.shared), upload.clone(), offset)?;
-        Ok(Box::new(append))
+        let (upload, store) = (upload.clone(), Arc::clone(&self.shared));
+        self.blocking(move |_| {
+            let append = FileAppend::open(store, upload, offset)?;
+            Ok(Box::new(append) as Box<dyn Append>)
+        })
+        .await
     }
 
     async fn read_upload(&self, upload: &UploadKey) -> Result<BlobContent, StoreError> {
@@ -206,15 +212,13 @@ impl Shared {
         Ok(readable.content(range))
     }
 
-    /// Durable are first bytes and name, then the row that the caller writes: until then nobody looks for the object. The
-    /// name comes before both syncs, so that a journal takes it in with the bytes, and has nothing left to do for the
-    /// directory. A failed sync is final: the kernel may have dropped the pages, and a second sync would say that all is
-    /// well.
+    /// Durability order: bytes, then name, then the row that the caller writes. A failed sync is final: the kernel may
+    /// have dropped the pages, and a second sync would say that all is well.
     fn seal(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
         const ACTION: &str = "make an object durable";
         let failed = |source| StoreError::io(ACTION, source);
         // The grace time of an object begins here, however long ago its last byte came.
-        if let Err(error) = self.disk.renew(from) {
+        if let Err(error) = self.disk.renew(from).and_then(|()| self.disk.sync(from)) {
             if error.kind() == io::ErrorKind::NotFound {
                 return Err(missing("the upload"));
             }
@@ -227,13 +231,7 @@ impl Shared {
             .map_err(failed)?;
         self.make_durable(directory, of_algorithm).map_err(failed)?;
         self.disk.rename(from, to).map_err(failed)?;
-        self.disk
-            .sync(to)
-            .and_then(|()| self.disk.sync_directory(directory))
-            .map_err(|error| {
-                let _ = self.disk.remove(to);
-                failed(error)
-            })
+        self.disk.sync_directory(directory).map_err(failed)
     }
 
     /// Makes a directory whose name survives a loss of power.
