@@ -11,6 +11,7 @@ mod connections;
 mod faults;
 mod google;
 mod isolation;
+mod late_append;
 mod manifests;
 mod operation;
 mod races;

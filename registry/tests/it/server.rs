@@ -16,7 +16,7 @@ use registry::{
     Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record, Registry,
     Services, Writes, serve,
 };
-use store::{BlobStore, DataDirectory, Entropy};
+use store::{BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
@@ -124,6 +124,26 @@ impl Server {
             blobs: Arc::new(directory.blobs().clone()),
             directory,
             certificates,
+            expects_trouble: false,
+        };
+        let server = Server::on(ground, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// What the registry sees of the store is what `seen` makes of it.
+    pub(crate) async fn seeing(
+        options: Options,
+        seen: impl FnOnce(FileBlobStore) -> Arc<dyn BlobStore>,
+    ) -> Server {
+        let files = tempfile::tempdir().unwrap();
+        let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
+        let ground = Ground {
+            blobs: seen(directory.blobs().clone()),
+            directory,
+            certificates: None,
             expects_trouble: false,
         };
         let server = Server::on(ground, options).await;
