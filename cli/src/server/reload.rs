@@ -29,10 +29,8 @@ impl Reload {
             Ok(fresh) => fresh,
             Err(failure) => return self.not_taken(&failure),
         };
-        if fresh.certificates.is_some() == self.certificates.is_some() {
-            if let Err(failure) = self.take_certificates(fresh.certificates.as_ref()) {
-                return self.not_taken(&failure);
-            }
+        if let Err(failure) = self.take_certificates(fresh.certificates.as_ref()) {
+            return self.not_taken(&failure);
         }
         let (changed, left) = self.differences(&fresh);
         fresh.registry.limits = self.possible(&fresh);
