@@ -48,9 +48,10 @@ mkdir -p "$directory/context" "$directory/data"
 cp "$lightship" "$directory/context/lightship"
 sed 's|from: ../target/release/lightship|from: lightship|' "$here/../../deploy/lightship.yaml" >"$directory/context/image.yaml"
 check "it is built" "$lightship" build "$directory/context/image.yaml" -o "oci:$directory/image:latest" "$@"
-check "the engine takes it" engine pull -q "oci:$directory/image:latest"
+image=localhost/lightship:test
+check "the engine takes it" skopeo copy -q "oci:$directory/image:latest" \
+    "containers-storage:[overlay@$directory/engine+$directory/engine-run]$image"
 [ $failures -eq 0 ] || exit 1
-image=$(engine images -q | head -n 1)
 chown 10001:10001 "$directory/data"
 
 # Ready when it says its address; port 0 is any free one. What it said before a restart does not count.

@@ -18,7 +18,7 @@ use registry::{Clock, Listening, Registry, Services};
 use store::{CollectionReport, DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, sleep};
+use tokio::time::sleep;
 
 pub(crate) use check::check;
 use logging::{ServerLog, with_causes};
@@ -148,12 +148,9 @@ async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>
     let Some(interval) = collecting.interval else {
         return;
     };
-    let begin = tokio::time::Instant::now() + interval.min(FIRST_COLLECTION);
-    let mut ticks = tokio::time::interval_at(begin, interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let options = collecting.options();
+    sleep(interval.min(FIRST_COLLECTION)).await;
     loop {
-        ticks.tick().await;
         match registry.collect(&options).await {
             Ok(report) => {
                 if report != CollectionReport::default() {
@@ -162,6 +159,7 @@ async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>
             }
             Err(error) => log.failed(&format!("the collection failed: {}", with_causes(&error))),
         }
+        sleep(interval).await;
     }
 }
 
