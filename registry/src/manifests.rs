@@ -142,7 +142,6 @@ async fn put(
             manifest.digest_by(Algorithm::Sha256)
         }
     };
-    let subject = manifest.subject().map(|subject| subject.digest);
     let new = new_manifest(
         &manifest,
         digest,
@@ -160,8 +159,8 @@ async fn put(
     warning::add(&mut answer, &warning::of_push(&manifest, &tags, immutable));
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
-    if let Some(subject) = subject {
-        answer::set(&mut answer, OCI_SUBJECT, &subject.to_string());
+    if let Some(subject) = manifest.subject() {
+        answer::set(&mut answer, OCI_SUBJECT, &subject.digest.to_string());
     }
     if matches!(reference, Reference::Digest(_)) {
         for tag in &tags {

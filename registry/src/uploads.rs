@@ -213,11 +213,8 @@ async fn append(
         .upload_length(&upload.key)
         .await?
         .ok_or(Refusal::UploadUnknown)?;
-    if !call.host.takes_chunks() && call.headers.contains_key(CONTENT_RANGE) {
-        return Err(Refusal::Chunked);
-    }
-    let announced = announced_length(call, upload, length)?;
     let limit_bytes = registry.options().limits.blob_bytes_max;
+    let announced = announced_length(call, upload, length)?;
     if announced.is_some_and(|announced| length.saturating_add(announced) > limit_bytes) {
         return Err(Refusal::BlobTooLarge { limit_bytes });
     }
@@ -228,9 +225,6 @@ async fn append(
             Ok(length)
         };
     };
-    if length > 0 && !call.host.takes_chunks() {
-        return Err(Refusal::Chunked);
-    }
     let mut hash = registry
         .hashes()
         .take(&upload.key)
@@ -276,6 +270,12 @@ async fn append(
 
 /// How many bytes the request says it brings; they have to begin at the end of what is there.
 fn announced_length(call: &Call<'_>, upload: &Upload<'_>, length: u64) -> Result<Option<u64>, Refusal> {
+    // The PUT that ends an upload brings nothing, and may leave out to say so.
+    let brings = call.method == Method::PATCH || call.header(&CONTENT_LENGTH).is_some_and(|text| text != "0");
+    let further = length > 0 && brings;
+    if !call.host.takes_chunks() && (further || call.headers.contains_key(CONTENT_RANGE)) {
+        return Err(Refusal::Chunked);
+    }
     let content_length = call
         .header(&CONTENT_LENGTH)
         .and_then(|text| text.parse::<u64>().ok());
