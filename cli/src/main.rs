@@ -5,6 +5,7 @@
 
 mod archive_options;
 mod arguments;
+mod configuration;
 mod environment;
 mod registry_options;
 mod settings;
@@ -20,6 +21,7 @@ mod packages;
 mod resolution;
 mod runtime;
 mod selection;
+mod server;
 mod workshop;
 
 mod failure;

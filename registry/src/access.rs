@@ -56,7 +56,12 @@ impl Principal {
 
     /// As events and audit logs name them.
     pub(crate) fn actor(self) -> store::Actor {
-        store::Actor("allUsers".to_owned())
+        store::Actor(self.name().to_owned())
+    }
+
+    /// The same for logs of requests.
+    pub(crate) fn name(self) -> &'static str {
+        "allUsers"
     }
 }
 

@@ -29,13 +29,19 @@ mod referrers;
 mod tags;
 mod uploads;
 
+mod collection;
+mod log;
 mod metrics;
+mod pace;
 mod registry;
 mod server;
+mod tls;
 
 pub use access::Writes;
 pub use host_routes::{HostRoute, HostRoutes, Style};
-pub use options::{Clock, Limits, Log, Options, Record};
+pub use log::{AuditRecord, Log, Record};
+pub use options::{Clock, Limits, NewRepositories, Options};
 pub use registry::{Registry, Services};
 pub use routes::{Operation, RouteError, route};
-pub use server::serve;
+pub use server::{Listening, serve};
+pub use tls::{Certificates, PemPair, TlsError};

@@ -81,7 +81,9 @@ pub(crate) async fn find(
         Reference::Tag(tag) => tag.to_string(),
         Reference::Digest(digest) => digest.to_string(),
     };
-    let forgotten = match registry.manifest_cache().get(package, &key) {
+    let kept = registry.manifest_cache().get(package, &key);
+    registry.metrics().found_in_memory(kept.is_ok());
+    let forgotten = match kept {
         Ok(manifest) => return Ok(Some(manifest)),
         Err(forgotten) => forgotten,
     };
@@ -141,12 +143,12 @@ async fn put(
         tags,
         registry.options().sparse_manifests,
     );
-    let stored = registry
-        .metadata()
-        .put_manifest(package, &new, &call.principal.actor(), registry.now())
-        .await;
-    registry.manifest_cache().forget(package);
-    stored??;
+    let (tags, actor, now) = (new.tags.clone(), call.principal.actor(), registry.now());
+    let target = package.clone();
+    let stored = registry.change(package, async move |metadata| {
+        metadata.put_manifest(&target, &new, &actor, now).await
+    });
+    stored.await??;
     let mut answer = answer::empty(StatusCode::CREATED);
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
@@ -154,7 +156,7 @@ async fn put(
         answer::set(&mut answer, OCI_SUBJECT, &subject.to_string());
     }
     if matches!(reference, Reference::Digest(_)) {
-        for tag in &new.tags {
+        for tag in &tags {
             if let Ok(value) = HeaderValue::from_str(tag.as_str()) {
                 answer.headers_mut().append(OCI_TAG, value);
             }
@@ -229,17 +231,12 @@ async fn delete(
     reference: &Reference,
 ) -> Result<Answer, Refusal> {
     let (actor, now) = (call.principal.actor(), registry.now());
-    let deleted = match reference {
-        Reference::Tag(tag) => registry.metadata().delete_tag(package, tag, &actor, now).await,
-        Reference::Digest(digest) => {
-            registry
-                .metadata()
-                .delete_manifest(package, digest, &actor, now)
-                .await
-        }
-    };
-    registry.manifest_cache().forget(package);
-    match deleted?? {
+    let (target, reference) = (package.clone(), reference.clone());
+    let deleted = registry.change(package, async move |metadata| match &reference {
+        Reference::Tag(tag) => metadata.delete_tag(&target, tag, &actor, now).await,
+        Reference::Digest(digest) => metadata.delete_manifest(&target, digest, &actor, now).await,
+    });
+    match deleted.await?? {
         true => Ok(answer::empty(StatusCode::ACCEPTED)),
         false => Err(Refusal::ManifestUnknown),
     }

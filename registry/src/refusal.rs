@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     Name,
     #[error("repository name not known to registry")]
     NameUnknown,
+    #[error("this repository is not there, and a push does not make it; ask the registry's operator for it")]
+    RepositoryUnknown,
     #[error("the reference is neither a tag nor a digest")]
     Reference,
     #[error("the digest is malformed")]
@@ -98,7 +100,7 @@ impl Refusal {
             Self::PathUnknown => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
-            Self::NameUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
+            Self::NameUnknown | Self::RepositoryUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
             Self::Reference | Self::ManifestType | Self::Manifest(_) => {
                 (StatusCode::BAD_REQUEST, "MANIFEST_INVALID")
             }

@@ -1,28 +1,30 @@
 //! The registry: what operations share, and the way of a request through it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{HOST, HeaderName};
 use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
 use store::{
-    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, Repository, RepositoryPath,
-    UploadKey,
+    Actor, BlobStore, Entropy, Format, MetadataStore, Mode, PackagePath, Repository, RepositoryPath,
+    StoreError, UploadKey,
 };
 
 use crate::access::{Action, Principal};
 use crate::answer::{self, Answer};
 use crate::call::{Arriving, Call, Query};
+use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
-use crate::options::{Clock, Log, Options, Record};
+use crate::options::{Clock, NewRepositories, Options};
 use crate::refusal::Refusal;
 use crate::routes::{Operation, route};
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
@@ -55,7 +57,7 @@ pub struct Registry {
 
 struct Shared {
     services: Services,
-    options: Options,
+    options: RwLock<Arc<Options>>,
     manifest_cache: ManifestCache,
     hashes: RunningHashes,
     metrics: Metrics,
@@ -75,7 +77,7 @@ impl Registry {
         Registry {
             shared: Arc::new(Shared {
                 services,
-                options,
+                options: RwLock::new(Arc::new(options)),
                 manifest_cache,
                 hashes: RunningHashes::default(),
                 metrics: Metrics::default(),
@@ -83,15 +85,34 @@ impl Registry {
         }
     }
 
+    /// Behaves like this from the next request on. How many connections there may be, and how much is kept in memory,
+    /// stays as it was.
+    pub fn configure(&self, options: Options) {
+        let options = Arc::new(options);
+        *self
+            .shared
+            .options
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = options;
+    }
+
+    /// How it behaves now.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
+        let options = self.shared.options.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&options)
+    }
+
     /// Answers a request of `peer`.
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
         let begun = Instant::now();
-        self.metrics().began();
+        let options = self.options();
         let request_id = self.request_id();
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let operation = route(path);
         let kind = operation.as_ref().map(Kind::of).unwrap_or_default();
+        let _open = self.metrics().began(kind);
         // HTTP/2 has the host in the request's address, HTTP/1 in a header.
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -101,10 +122,10 @@ impl Registry {
             path,
             headers: &parts.headers,
             query: Query::parse(parts.uri.query()),
-            host: self.options().routes.host(authority),
+            host: options.routes.host(authority),
             principal: Principal::of(peer, authority, &parts.headers),
         };
-        let body = Arriving::new(body, self.options().limits.idle);
+        let body = Arriving::new(body, options.limits.idle);
         let hosts = parts.headers.get_all(HOST).iter().count();
         let result = match operation {
             // Who may write depends on it.
@@ -113,6 +134,7 @@ impl Registry {
             Err(error) => Err(error.into()),
         };
         let mut answer = result.unwrap_or_else(|refusal| {
+            self.metrics().refused(&refusal);
             if let Refusal::Store(error) = &refusal {
                 self.shared.services.log.trouble(&request_id, error);
             }
@@ -125,9 +147,12 @@ impl Registry {
         self.shared.services.log.request(&Record {
             request_id: &request_id,
             peer,
+            principal: call.principal.name(),
             method: parts.method.as_str(),
             path,
+            operation: kind.name(),
             status,
+            bytes: answer.body().size_hint().exact(),
             took,
         });
         answer
@@ -159,7 +184,8 @@ impl Registry {
             Operation::Referrers { name, digest } => referrers::referrers(self, call, name, digest).await,
             Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
             Operation::Ready => {
-                let default = self.options().routes.default_repository();
+                let options = self.options();
+                let default = options.routes.default_repository();
                 self.metadata().repository(default).await?;
                 Ok(answer::bytes(
                     StatusCode::OK,
@@ -184,6 +210,9 @@ impl Registry {
         if self.metadata().repository(path).await?.is_some() {
             return Ok(());
         }
+        let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
+            return Err(Refusal::RepositoryUnknown);
+        };
         let now = self.now();
         let repository = Repository {
             path: path.clone(),
@@ -191,7 +220,7 @@ impl Registry {
             mode: Mode::Standard,
             description: String::new(),
             labels: Default::default(),
-            immutable_tags: ImmutableTags::None,
+            immutable_tags,
             quota_bytes: None,
             created: now,
             updated: now,
@@ -199,6 +228,28 @@ impl Registry {
         // Somebody else may have made it at the same moment.
         let _ = self.metadata().create_repository(&repository, actor).await?;
         Ok(())
+    }
+
+    /// Writes to the manifests or tags of a package, and then forgets what is kept of it in memory. Goes on to its end
+    /// where the client goes away meanwhile: the store may write all the same, and what is kept would be of before.
+    pub(crate) async fn change<T, W>(
+        &self,
+        package: &PackagePath,
+        work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let work = work(Arc::clone(&self.shared.services.metadata));
+        let (registry, package) = (self.clone(), package.clone());
+        let done = tokio::spawn(async move {
+            let result = work.await;
+            registry.manifest_cache().forget(&package);
+            result
+        });
+        done.await
+            .unwrap_or_else(|error| Err(StoreError::io("finish a write", io::Error::other(error))))
     }
 
     fn request_id(&self) -> String {
@@ -223,10 +274,6 @@ impl Registry {
         self.shared.services.clock.now()
     }
 
-    pub(crate) fn options(&self) -> &Options {
-        &self.shared.options
-    }
-
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
@@ -247,24 +294,71 @@ pub(crate) struct RunningHash {
     pub(crate) length: u64,
 }
 
-/// Hashes of uploads that go on.
+/// Hashes of uploads that go on. The one that rested longest makes room for a new one: clients that never come back
+/// would else fill it for good.
 #[derive(Default)]
-pub(crate) struct RunningHashes(Mutex<HashMap<UploadKey, RunningHash>>);
+pub(crate) struct RunningHashes(Mutex<Hashes>);
+
+#[derive(Default)]
+struct Hashes {
+    by_upload: HashMap<UploadKey, (u64, RunningHash)>,
+    by_turn: BTreeMap<u64, UploadKey>,
+    /// How many were put.
+    turns: u64,
+}
 
 impl RunningHashes {
     pub(crate) fn put(&self, upload: &UploadKey, hash: RunningHash) {
         let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if hashes.len() < RUNNING_HASHES_MAX {
-            hashes.insert(upload.clone(), hash);
+        hashes.turns += 1;
+        let turn = hashes.turns;
+        if let Some((earlier, _)) = hashes.by_upload.insert(upload.clone(), (turn, hash)) {
+            hashes.by_turn.remove(&earlier);
+        }
+        hashes.by_turn.insert(turn, upload.clone());
+        if hashes.by_upload.len() > RUNNING_HASHES_MAX
+            && let Some((_, oldest)) = hashes.by_turn.pop_first()
+        {
+            hashes.by_upload.remove(&oldest);
         }
     }
 
     pub(crate) fn take(&self, upload: &UploadKey) -> Option<RunningHash> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(upload)
+        let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (turn, hash) = hashes.by_upload.remove(upload)?;
+        hashes.by_turn.remove(&turn);
+        Some(hash)
     }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn uploads_that_nobody_goes_on_with_do_not_keep_others_from_their_hash() {
+        let hashes = RunningHashes::default();
+        let key = |number: usize| UploadKey::of(&format!("{number:032x}"), "a").unwrap();
+        for number in 0..=RUNNING_HASHES_MAX {
+            hashes.put(
+                &key(number),
+                RunningHash {
+                    hasher: Hasher::new(Algorithm::Sha256),
+                    length: 0,
+                },
+            );
+        }
+        assert!(hashes.take(&key(0)).is_none());
+        assert!(hashes.take(&key(1)).is_some());
+        assert!(hashes.take(&key(RUNNING_HASHES_MAX)).is_some());
+        let left = hashes.0.lock().unwrap();
+        assert_eq!(
+            (left.by_upload.len(), left.by_turn.len()),
+            (RUNNING_HASHES_MAX - 2, RUNNING_HASHES_MAX - 2)
+        );
+    }
+}

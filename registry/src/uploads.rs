@@ -95,8 +95,21 @@ pub(crate) async fn begin(
     let Some(digest) = digest else {
         return Ok(upload.answer(StatusCode::ACCEPTED, 0));
     };
-    append(registry, call, &upload, &mut body).await?;
-    finish(registry, call, &upload, &digest).await
+    let pushed = match append(registry, call, &upload, &mut body).await {
+        Ok(_) => finish(registry, call, &upload, &digest).await,
+        Err(refusal) => Err(refusal),
+    };
+    if pushed.is_err() {
+        // Its client was never told of the session, so nobody goes on with it.
+        give_up(registry, &upload).await;
+    }
+    pushed
+}
+
+/// What came of an upload goes; a failure to remove it is left to a collection.
+async fn give_up(registry: &Registry, upload: &Upload<'_>) {
+    registry.hashes().take(&upload.key);
+    let _ = registry.blobs().abort(&upload.key).await;
 }
 
 /// `PATCH`, `PUT`, `GET` and `DELETE …/blobs/uploads/SESSION`.
@@ -109,15 +122,29 @@ pub(crate) async fn go_on(
     let package = call.package(name)?;
     registry.authorise(call, Action::Push)?;
     let upload = Upload::of(name, session.to_owned(), package)?;
+    let gone_on = step(registry, call, &upload, &mut body).await;
+    if matches!(gone_on, Err(Refusal::Full)) {
+        // What has no room for its end must not keep the room that it took until a collection comes.
+        give_up(registry, &upload).await;
+    }
+    gone_on
+}
+
+async fn step(
+    registry: &Registry,
+    call: &Call<'_>,
+    upload: &Upload<'_>,
+    body: &mut Arriving,
+) -> Result<Answer, Refusal> {
     match *call.method {
         Method::PATCH => {
-            let length = append(registry, call, &upload, &mut body).await?;
+            let length = append(registry, call, upload, body).await?;
             Ok(upload.answer(StatusCode::ACCEPTED, length))
         }
         Method::PUT => {
             let digest = call.query.digest("digest")?.ok_or(Refusal::DigestMissing)?;
-            append(registry, call, &upload, &mut body).await?;
-            finish(registry, call, &upload, &digest).await
+            append(registry, call, upload, body).await?;
+            finish(registry, call, upload, &digest).await
         }
         Method::GET | Method::HEAD => {
             let length = registry.blobs().upload_length(&upload.key).await?;
@@ -126,7 +153,7 @@ pub(crate) async fn go_on(
         Method::DELETE => {
             registry.hashes().take(&upload.key);
             let aborted = registry.blobs().abort(&upload.key).await;
-            match aborted.map_err(|error| unknown_upload(error, &upload))? {
+            match aborted.map_err(|error| unknown_upload(error, upload))? {
                 true => Ok(answer::empty(StatusCode::NO_CONTENT)),
                 false => Err(Refusal::UploadUnknown),
             }
@@ -304,18 +331,8 @@ async fn finish(
         });
     }
     let key = StorageKey::new(expected, registry.entropy());
-    let sealed = registry.blobs().seal(&upload.key, &key).await;
+    let sealed = registry.blobs().seal(&upload.key, &key, length).await;
     sealed.map_err(|error| unknown_upload(error, upload))?;
-    // Another request may have appended since the bytes were hashed. Now that can happen no more, so what has the length
-    // that was hashed is what was hashed.
-    let whole = registry.blobs().read(&key, length, ByteRange::all(length)).await;
-    if let Err(error) = whole {
-        let _ = registry.blobs().remove(&key).await;
-        return match error {
-            StoreError::Damaged { .. } => Err(Refusal::UploadBusy),
-            other => Err(other.into()),
-        };
-    }
     let blob = Blob {
         digest: *expected,
         size: length,

@@ -156,7 +156,8 @@ impl BlobWorld {
     pub(crate) async fn stored(&self, content: &[u8]) -> StorageKey {
         let upload = self.upload(content).await;
         let key = StorageKey::new(&Digest::sha256_of(content), &self.entropy);
-        self.store.seal(&upload, &key).await.unwrap();
+        let size = content.len() as u64;
+        self.store.seal(&upload, &key, size).await.unwrap();
         key
     }
 }

@@ -120,22 +120,24 @@ impl BlobStore for FileBlobStore {
     async fn read_upload(&self, upload: &UploadKey) -> Result<BlobContent, StoreError> {
         let path = upload_path(upload);
         self.blocking(move |shared| {
-            let length = shared
-                .disk
-                .length(&path)
-                .map_err(|source| StoreError::io("look at an upload", source))?
-                .ok_or_else(|| missing("the upload"))?;
-            shared.open(&path, length, ByteRange::all(length), "read an upload")
+            // It may grow meanwhile; what is there when it is opened is read.
+            let failed = |source| StoreError::io("read an upload", source);
+            let readable = match shared.disk.read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing("the upload")),
+                opened => opened.map_err(failed)?,
+            };
+            let length = readable.length().map_err(failed)?;
+            Ok(readable.content(ByteRange::all(length)))
         })
         .await
     }
 
-    async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError> {
+    async fn seal(&self, upload: &UploadKey, key: &StorageKey, size: u64) -> Result<(), StoreError> {
         let (upload, to, store) = (upload.clone(), object_path(key)?, Arc::clone(&self.shared));
         self.blocking(move |shared| {
             let from = upload_path(&upload);
             let _turn = Turn::take(store, upload)?;
-            shared.seal(&from, &to)
+            shared.seal(&from, &to, size)
         })
         .await
     }
@@ -153,8 +155,7 @@ impl BlobStore for FileBlobStore {
 
     async fn read(&self, key: &StorageKey, size: u64, range: ByteRange) -> Result<BlobContent, StoreError> {
         let path = object_path(key)?;
-        self.blocking(move |shared| shared.open(&path, size, range, "read an object"))
-            .await
+        self.blocking(move |shared| shared.open(&path, size, range)).await
     }
 
     async fn remove(&self, key: &StorageKey) -> Result<(), StoreError> {
@@ -189,21 +190,16 @@ impl BlobStore for FileBlobStore {
 }
 
 impl Shared {
-    fn open(
-        &self,
-        path: &Path,
-        size: u64,
-        range: ByteRange,
-        action: &'static str,
-    ) -> Result<BlobContent, StoreError> {
+    fn open(&self, path: &Path, size: u64, range: ByteRange) -> Result<BlobContent, StoreError> {
+        const ACTION: &str = "read an object";
         let readable = match self.disk.read(path) {
             Ok(readable) => readable,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing("the object")),
-            Err(source) => return Err(StoreError::io(action, source)),
+            Err(source) => return Err(StoreError::io(ACTION, source)),
         };
         let length = readable
             .length()
-            .map_err(|source| StoreError::io(action, source))?;
+            .map_err(|source| StoreError::io(ACTION, source))?;
         if length != size || range.end > size {
             return Err(StoreError::Damaged {
                 what: format!("{} has {length} bytes and not {size}", path.display()),
@@ -214,9 +210,21 @@ impl Shared {
 
     /// Durability order: bytes, then name, then the row that the caller writes. A failed sync is final: the kernel may
     /// have dropped the pages, and a second sync would say that all is well.
-    fn seal(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+    fn seal(&self, from: &Path, to: &Path, size: u64) -> Result<(), StoreError> {
         const ACTION: &str = "make an object durable";
         let failed = |source| StoreError::io(ACTION, source);
+        let actual = self
+            .disk
+            .length(from)
+            .map_err(failed)?
+            .ok_or_else(|| missing("the upload"))?;
+        // Whoever appended between the hash and this turn must not get its bytes under that digest.
+        if actual != size {
+            return Err(StoreError::Offset {
+                expected: size,
+                actual,
+            });
+        }
         // The grace time of an object begins here, however long ago its last byte came.
         if let Err(error) = self.disk.renew(from).and_then(|()| self.disk.sync(from)) {
             if error.kind() == io::ErrorKind::NotFound {

@@ -2,14 +2,17 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot go on has failed"
 )]
 
 mod blobs;
+mod connections;
+mod faults;
 mod google;
 mod isolation;
-mod late_append;
 mod manifests;
+mod operation;
+mod races;
 mod server;
 mod uploads;

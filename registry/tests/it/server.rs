@@ -1,8 +1,9 @@
 //! A registry in this process and a client that hides nothing.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,16 +12,29 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
-use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes, serve};
-use store::{BlobStore, DataDirectory, Entropy, FileBlobStore};
+use registry::{
+    Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record, Registry,
+    Services, Writes, serve,
+};
+use store::{BlobStore, DataDirectory, Entropy};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    _directory: Arc<DataDirectory>,
-    _files: tempfile::TempDir,
+    pub(crate) registry: Registry,
+    pub(crate) directory: Arc<DataDirectory>,
+    log: Arc<Listener>,
+    _stop: tokio::sync::oneshot::Sender<()>,
+    _files: Option<tempfile::TempDir>,
+}
+
+/// What a server stands on.
+struct Ground {
+    directory: Arc<DataDirectory>,
+    blobs: Arc<dyn BlobStore>,
+    certificates: Option<Arc<Certificates>>,
+    expects_trouble: bool,
 }
 
 pub(crate) struct Reply {
@@ -54,13 +68,32 @@ impl Entropy for Counter {
     }
 }
 
-struct Nobody;
+/// Remembers what it is told, and fails on trouble where none is expected.
+#[derive(Default)]
+struct Listener {
+    lines: Mutex<Vec<String>>,
+    expects_trouble: bool,
+}
 
-impl Log for Nobody {
-    fn request(&self, _: &Record<'_>) {}
+impl Log for Listener {
+    fn request(&self, record: &Record<'_>) {
+        let Record {
+            request_id,
+            principal,
+            method,
+            path,
+            operation,
+            status,
+            bytes,
+            ..
+        } = record;
+        let bytes = bytes.unwrap();
+        let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
+        self.lines.lock().unwrap().push(line);
+    }
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
-        panic!("{request_id}: {error}");
+        assert!(self.expects_trouble, "{request_id}: {error}");
     }
 }
 
@@ -69,6 +102,7 @@ pub(crate) fn options() -> Options {
         routes: HostRoutes::google("projects/d/locations/l/repositories/r".parse().unwrap()).unwrap(),
         writes: Writes::ThisMachine,
         sparse_manifests: false,
+        new_repositories: NewRepositories::default(),
         grace: Duration::from_secs(3600),
         limits: Limits::default(),
     }
@@ -80,38 +114,84 @@ impl Server {
     }
 
     pub(crate) async fn with(options: Options) -> Server {
-        Server::on(options, |blobs| Arc::new(blobs)).await
+        Server::over(options, None).await
     }
 
-    /// What the registry sees of the store is what `seen` makes of it.
-    pub(crate) async fn on(
-        options: Options,
-        seen: impl FnOnce(FileBlobStore) -> Arc<dyn BlobStore>,
-    ) -> Server {
+    pub(crate) async fn over(options: Options, certificates: Option<Arc<Certificates>>) -> Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
+        let ground = Ground {
+            blobs: Arc::new(directory.blobs().clone()),
+            directory,
+            certificates,
+            expects_trouble: false,
+        };
+        let server = Server::on(ground, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// On a directory where things go wrong.
+    pub(crate) async fn amid_trouble(
+        data: &Path,
+        over: impl FnOnce(Arc<dyn BlobStore>) -> Arc<dyn BlobStore>,
+    ) -> Server {
+        let directory = Arc::new(DataDirectory::open(data).unwrap());
+        let ground = Ground {
+            blobs: over(Arc::new(directory.blobs().clone())),
+            directory,
+            certificates: None,
+            expects_trouble: true,
+        };
+        Server::on(ground, options()).await
+    }
+
+    async fn on(ground: Ground, options: Options) -> Server {
+        let Ground {
+            directory,
+            blobs,
+            certificates,
+            expects_trouble,
+        } = ground;
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
+        let log = Arc::new(Listener {
+            expects_trouble,
+            ..Listener::default()
+        });
         let services = Services {
-            blobs: seen(directory.blobs().clone()),
+            blobs,
             metadata: Arc::new(directory.metadata().clone()),
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
-            log: Arc::new(Nobody),
+            log: log.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let registry = Registry::new(services, options);
-        tokio::spawn(serve(registry, listener, async move {
+        let listening = Listening {
+            listener,
+            certificates,
+        };
+        tokio::spawn(serve(registry.clone(), listening, async move {
             let _ = stopped.await;
         }));
         Server {
             address,
             clock,
-            stop: Some(stop),
-            _directory: directory,
-            _files: files,
+            registry,
+            directory,
+            log,
+            _stop: stop,
+            _files: None,
         }
+    }
+
+    /// What was logged of requests.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap().clone()
     }
 
     /// One request on a connection of its own, with the host that the headers name, else the address.
@@ -171,12 +251,6 @@ pub(crate) fn image_of(config: Digest, layer: Digest, layer_bytes: usize) -> Str
     format!(
         r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":2}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer}","size":{layer_bytes}}}]}}"#
     )
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-    }
 }
 
 impl Reply {

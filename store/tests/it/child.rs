@@ -204,10 +204,11 @@ async fn push_blob(data: &DataDirectory, keys: &Keys, bytes: &[u8]) {
     append.finish().await.unwrap();
     let digest = Digest::sha256_of(bytes);
     let key = StorageKey::new(&digest, keys);
-    data.blobs().seal(&upload, &key).await.unwrap();
+    let size = bytes.len() as u64;
+    data.blobs().seal(&upload, &key, size).await.unwrap();
     let blob = Blob {
         digest,
-        size: bytes.len() as u64,
+        size,
         key: key.clone(),
         last_seen: at(10),
     };
