@@ -2,7 +2,11 @@
 //! what nobody has needed for an hour, and its end is told on standard output.
 
 #![expect(clippy::print_stdout, reason = "an example that tells what it did")]
-#![expect(clippy::unwrap_used, reason = "an example: whatever fails ends it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "an example: whatever fails ends it"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "the server's clock, handed down as a value"
@@ -14,8 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes};
-use store::{Actor, CollectionOptions, DataDirectory, Entropy, collect};
+use registry::{
+    Clock, HostRoutes, Limits, Log, NewRepositories, Options, Record, Registry, Services, Writes,
+};
+use store::{Actor, CollectionOptions, DataDirectory, Entropy, ImmutableTags, collect};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -38,6 +44,9 @@ async fn main() {
         routes: HostRoutes::google(repository.parse().unwrap()).unwrap(),
         writes: Writes::ThisMachine,
         sparse_manifests: false,
+        new_repositories: NewRepositories::Made {
+            immutable_tags: ImmutableTags::None,
+        },
         grace: HOUR,
         limits: Limits::default(),
     };

@@ -2,7 +2,11 @@
 //! has for hosts without a meaning; each names a blob of its own, of 1,000 bytes; one in ten has a tag, `v0`, `v1` and so on. Blobs
 //! of those without a tag were last asked for three days ago.
 
-#![expect(clippy::unwrap_used, reason = "an example: whatever fails ends it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "an example: whatever fails ends it"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "an example that makes things of three days ago"

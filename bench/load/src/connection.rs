@@ -17,7 +17,11 @@ pub struct Answer {
 impl Answer {
     pub fn expect_status(self, status: u16) -> Answer {
         if self.status != status {
-            eprintln!("status {} and not {status}: {}", self.status, String::from_utf8_lossy(&self.body));
+            eprintln!(
+                "status {} and not {status}: {}",
+                self.status,
+                String::from_utf8_lossy(&self.body)
+            );
             std::process::exit(1);
         }
         self
@@ -53,7 +57,11 @@ impl Connection {
     fn answer(&mut self, without_body: bool) -> Answer {
         let mut line = String::new();
         self.stream.read_line(&mut line).expect("the server answers");
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
         let (mut length, mut location, mut chunked) = (0_usize, None, false);
         loop {
             line.clear();
@@ -73,6 +81,10 @@ impl Connection {
         assert!(!chunked || without_body, "answers with a length are expected");
         let mut body = vec![0; if without_body || status == 204 { 0 } else { length }];
         self.stream.read_exact(&mut body).expect("the whole body");
-        Answer { status, location, body }
+        Answer {
+            status,
+            location,
+            body,
+        }
     }
 }

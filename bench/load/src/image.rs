@@ -37,26 +37,46 @@ impl Image {
     /// As clients push: a place for each blob, the blob in one request, then the manifest.
     pub fn push(&self, connection: &mut Connection, name: &str, tag: &str) {
         for (digest, bytes) in [&self.layer, &self.configuration] {
-            let begun = connection.ask("POST", &format!("/v2/{name}/blobs/uploads/"), &[], &[]).expect_status(202);
+            let begun = connection
+                .ask("POST", &format!("/v2/{name}/blobs/uploads/"), &[], &[])
+                .expect_status(202);
             let place = begun.location.expect("a place for the blob");
             let place = place.find("/v2/").map_or(place.as_str(), |start| &place[start..]);
             let separator = if place.contains('?') { '&' } else { '?' };
             let headers = [("Content-Type", "application/octet-stream")];
-            connection.ask("PUT", &format!("{place}{separator}digest={digest}"), &headers, bytes).expect_status(201);
+            connection
+                .ask(
+                    "PUT",
+                    &format!("{place}{separator}digest={digest}"),
+                    &headers,
+                    bytes,
+                )
+                .expect_status(201);
         }
         let headers = [("Content-Type", MANIFEST)];
-        connection.ask("PUT", &format!("/v2/{name}/manifests/{tag}"), &headers, &self.manifest).expect_status(201);
+        connection
+            .ask(
+                "PUT",
+                &format!("/v2/{name}/manifests/{tag}"),
+                &headers,
+                &self.manifest,
+            )
+            .expect_status(201);
     }
 }
 
 /// The manifest of a tag, and every blob that it names.
 pub fn pull(connection: &mut Connection, name: &str, tag: &str) {
     let headers = [("Accept", MANIFEST)];
-    let manifest = connection.ask("GET", &format!("/v2/{name}/manifests/{tag}"), &headers, &[]).expect_status(200);
+    let manifest = connection
+        .ask("GET", &format!("/v2/{name}/manifests/{tag}"), &headers, &[])
+        .expect_status(200);
     let text = String::from_utf8(manifest.body).expect("a manifest is text");
     for part in text.split("\"digest\":\"").skip(1) {
         let digest = part.split('"').next().unwrap_or_default();
-        connection.ask("GET", &format!("/v2/{name}/blobs/{digest}"), &[], &[]).expect_status(200);
+        connection
+            .ask("GET", &format!("/v2/{name}/blobs/{digest}"), &[], &[])
+            .expect_status(200);
     }
 }
 

@@ -29,7 +29,13 @@ fn main() {
             push(address, number(clients), number(images), number(bytes), seed);
         }
         ["pull", address, clients, pulls, name, tags, from] => {
-            pull(address, number(clients), number(pulls), name, (number(tags), number(from)));
+            pull(
+                address,
+                number(clients),
+                number(pulls),
+                name,
+                (number(tags), number(from)),
+            );
         }
         _ => usage(),
     }
@@ -100,7 +106,9 @@ fn at_once(clients: usize, client: impl Fn(usize) -> Vec<Duration> + Sync) {
     let begun = Instant::now();
     let mut took: Vec<Duration> = std::thread::scope(|scope| {
         let client = &client;
-        let running: Vec<_> = (0..clients).map(|number| scope.spawn(move || client(number))).collect();
+        let running: Vec<_> = (0..clients)
+            .map(|number| scope.spawn(move || client(number)))
+            .collect();
         running
             .into_iter()
             .flat_map(|thread| thread.join().unwrap_or_else(|_| std::process::exit(1)))
@@ -108,6 +116,9 @@ fn at_once(clients: usize, client: impl Fn(usize) -> Vec<Duration> + Sync) {
     });
     let elapsed = begun.elapsed().as_secs_f64();
     took.sort();
-    let at = |percent: usize| took.get(took.len() * percent / 100).map_or(0, Duration::as_micros);
+    let at = |percent: usize| {
+        took.get(took.len() * percent / 100)
+            .map_or(0, Duration::as_micros)
+    };
     println!("{} {elapsed:.6} {} {}", took.len(), at(50), at(99));
 }

@@ -18,14 +18,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle read connections that are kept.
 const IDLE_READERS_MAX: usize = 16;
 
-/// Memory for pages of the connection that writes. Rows are found by digest, so one transaction touches pages all over the
-/// file; those that do not fit are written to the log and read again before it is committed.
-const WRITER_CACHE_KIB: i64 = 16 << 10;
-
-/// Pages in the log after which they are brought into the file: the more, the more often one page's changes are written
-/// there once instead of each for itself. 16 MiB, which are read at the start after a crash.
-const CHECKPOINT_PAGES: i64 = 4000;
-
 /// The one connection that writes.
 pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
     let error = failed("open the database");
@@ -40,13 +32,6 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
         .map_err(&error)?;
     connection
         .pragma_update(None, "foreign_keys", true)
-        .map_err(&error)?;
-    // Negative is in KiB.
-    connection
-        .pragma_update(None, "cache_size", -WRITER_CACHE_KIB)
-        .map_err(&error)?;
-    connection
-        .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
         .map_err(&error)?;
     Ok(connection)
 }
