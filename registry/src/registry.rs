@@ -12,10 +12,7 @@ use hyper::header::{HOST, HeaderName};
 use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{
-    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, Repository, RepositoryPath,
-    UploadKey,
-};
+use store::{Actor, BlobStore, Entropy, MetadataStore, Repository, RepositoryPath, UploadKey};
 
 use crate::access::{Action, Principal};
 use crate::answer::{self, Answer};
@@ -184,18 +181,7 @@ impl Registry {
         if self.metadata().repository(path).await?.is_some() {
             return Ok(());
         }
-        let now = self.now();
-        let repository = Repository {
-            path: path.clone(),
-            format: Format::Docker,
-            mode: Mode::Standard,
-            description: String::new(),
-            labels: Default::default(),
-            immutable_tags: ImmutableTags::None,
-            quota_bytes: None,
-            created: now,
-            updated: now,
-        };
+        let repository = Repository::new(path.clone(), self.now());
         // Somebody else may have made it at the same moment.
         let _ = self.metadata().create_repository(&repository, actor).await?;
         Ok(())
