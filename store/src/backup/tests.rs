@@ -286,83 +286,104 @@ async fn objects_of_an_earlier_backup_need_no_room_again() {
     assert!(matches!(refused.await, Err(BackupError::NotABackup { .. })));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_backup_of_a_store_in_use_is_whole() {
-    const BACKUPS: usize = 5;
-    let world = Arc::new(World::new().await);
-    let (is_over, pushed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let mut tasks = tokio::task::JoinSet::new();
-    for pusher in 0..3 {
-        let (world, is_over, pushed) = (Arc::clone(&world), Arc::clone(&is_over), Arc::clone(&pushed));
-        tasks.spawn(async move {
-            for round in 0.. {
-                if is_over.load(Ordering::Relaxed) {
-                    return;
-                }
-                let name = format!("p{pusher}-{round}");
-                world.push(&name).await;
-                pushed.fetch_add(1, Ordering::Relaxed);
-                // Most go again, so that the collection has something to take.
-                if round % 4 != 0 {
-                    let digest = Digest::sha256_of(name.as_bytes());
-                    let (metadata, a) = (world.data.metadata(), package("a"));
-                    let deleted = metadata.delete_manifest(&a, &digest, ann(), at(30));
-                    deleted.await.unwrap().unwrap();
-                    let digest = Digest::sha256_of(&layer(&name));
-                    metadata.unlink_blob(&a, &digest).await.unwrap();
-                }
+/// What goes on while backups are made.
+struct Use {
+    world: World,
+    is_over: AtomicBool,
+    pushed: AtomicU64,
+}
+
+impl Use {
+    /// Pushes; most of it goes again, so that the collection has something to take.
+    async fn push(&self, pusher: usize) {
+        let (metadata, a) = (self.world.data.metadata(), package("a"));
+        for round in 0.. {
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
             }
-        });
+            let name = format!("p{pusher}-{round}");
+            self.world.push(&name).await;
+            self.pushed.fetch_add(1, Ordering::Relaxed);
+            if round % 4 != 0 {
+                let digest = Digest::sha256_of(name.as_bytes());
+                let deleted = metadata.delete_manifest(&a, &digest, ann(), at(30));
+                deleted.await.unwrap().unwrap();
+                let digest = Digest::sha256_of(&layer(&name));
+                metadata.unlink_blob(&a, &digest).await.unwrap();
+            }
+        }
     }
-    tasks.spawn({
-        let (world, is_over) = (Arc::clone(&world), Arc::clone(&is_over));
-        async move {
-            let options = CollectionOptions {
-                grace: GRACE_MIN,
-                upload_idle: GRACE_MIN,
-                untagged_after: Some(Duration::ZERO),
-                dry_run: false,
-                actor: ann().clone(),
-            };
-            while !is_over.load(Ordering::Relaxed) {
-                collect(world.data.blobs(), world.data.metadata(), &options, at(1_000_000))
-                    .await
-                    .unwrap();
-            }
+
+    async fn collect(&self) {
+        let options = CollectionOptions {
+            grace: GRACE_MIN,
+            upload_idle: GRACE_MIN,
+            untagged_after: Some(Duration::ZERO),
+            dry_run: false,
+            actor: ann().clone(),
+        };
+        let (blobs, metadata) = (self.world.data.blobs(), self.world.data.metadata());
+        while !self.is_over.load(Ordering::Relaxed) {
+            let collected = collect(blobs, metadata, &options, at(1_000_000)).await;
+            collected.unwrap();
         }
-    });
-    for number in 0..BACKUPS {
-        let aim = pushed.load(Ordering::Relaxed) + 5;
-        while pushed.load(Ordering::Relaxed) < aim {
-            tokio::task::yield_now().await;
-        }
-        let tags = world
-            .data
-            .metadata()
-            .tag_entries(&package("a"), None, 10_000)
-            .await;
-        let name = format!("backup {number}");
-        world.back_up(&name, |_| {}).await.unwrap();
-        let (from, to) = (world.at(&name), world.at(&format!("new {number}")));
-        tokio::task::spawn_blocking(move || restore(&from, &to, None).unwrap())
+    }
+
+    /// Backs up and restores, and looks whether what was stored for good before is in it.
+    async fn back_up(&self, number: usize) {
+        let world = &self.world;
+        let a = package("a");
+        let entries = world.data.metadata().tag_entries(&a, None, 10_000);
+        let mut kept: Vec<String> = entries
             .await
-            .unwrap();
-        // What was stored for good before the backup began is in it.
-        let mut kept: Vec<String> = tags.unwrap().iter().map(|entry| entry.tag.to_string()).collect();
+            .unwrap()
+            .iter()
+            .map(|entry| entry.tag.to_string())
+            .collect();
         kept.retain(|name| {
             let round = name.rsplit('-').next().unwrap();
             round.parse::<u64>().unwrap() % 4 == 0
         });
+        let (backup, new) = (format!("backup {number}"), format!("new {number}"));
+        world.back_up(&backup, |_| {}).await.unwrap();
+        let (from, to) = (world.at(&backup), world.at(&new));
+        let restored = tokio::task::spawn_blocking(move || restore(&from, &to, None));
+        restored.await.unwrap().unwrap();
         let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
         assert!(!kept.is_empty());
-        world.check(&format!("new {number}"), &kept).await;
+        world.check(&new, &kept).await;
     }
-    is_over.store(true, Ordering::Relaxed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_backup_of_a_store_in_use_is_whole() {
+    const BACKUPS: usize = 5;
+    let used = Arc::new(Use {
+        world: World::new().await,
+        is_over: AtomicBool::new(false),
+        pushed: AtomicU64::new(0),
+    });
+    let mut tasks = tokio::task::JoinSet::new();
+    for pusher in 0..3 {
+        let used = Arc::clone(&used);
+        tasks.spawn(async move { used.push(pusher).await });
+    }
+    let collecting = Arc::clone(&used);
+    tasks.spawn(async move { collecting.collect().await });
+    for number in 0..BACKUPS {
+        let aim = used.pushed.load(Ordering::Relaxed) + 5;
+        while used.pushed.load(Ordering::Relaxed) < aim {
+            tokio::task::yield_now().await;
+        }
+        used.back_up(number).await;
+    }
+    used.is_over.store(true, Ordering::Relaxed);
     tasks.join_all().await;
     // What was to be removed meanwhile is gone.
-    let rows = world.data.metadata().blobs_of(Walk {
+    let rows = used.world.data.metadata().blobs_of(Walk {
         from: None,
         limit: 100_000,
     });
-    assert_eq!(objects(&world.at("data")).len(), rows.unwrap().items.len());
+    let objects = objects(&used.world.at("data"));
+    assert_eq!(objects.len(), rows.unwrap().items.len());
 }
