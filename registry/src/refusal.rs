@@ -47,7 +47,7 @@ pub(crate) enum Refusal {
     Range { size: u64 },
     #[error("a blob has at most {limit_bytes} bytes here")]
     BlobTooLarge { limit_bytes: u64 },
-    #[error("the repository's quota of {quota_bytes} bytes would be exceeded")]
+    #[error("the quota of {quota_bytes} bytes would be exceeded")]
     Quota { quota_bytes: u64 },
     #[error("a manifest has at most {limit_bytes} bytes")]
     ManifestTooLarge { limit_bytes: usize },
@@ -192,6 +192,7 @@ impl From<PutRefusal> for Refusal {
             PutRefusal::BlobUnknown { digest } => Refusal::ManifestBlob { digest },
             PutRefusal::ManifestUnknown { digest } => Refusal::ManifestChild { digest },
             PutRefusal::TagImmutable { tag } => Refusal::TagImmutable { tag },
+            PutRefusal::OverQuota { quota_bytes } => Refusal::Quota { quota_bytes },
         }
     }
 }

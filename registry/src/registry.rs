@@ -15,8 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
 use store::{
-    Actor, BlobStore, Entropy, Format, MetadataStore, Mode, PackagePath, Repository, RepositoryPath,
-    StoreError, UploadKey,
+    Actor, BlobStore, Entropy, MetadataStore, PackagePath, Repository, RepositoryPath, StoreError, UploadKey,
 };
 
 use crate::access::{Action, Principal};
@@ -240,17 +239,9 @@ impl Registry {
         let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
             return Err(Refusal::RepositoryUnknown);
         };
-        let now = self.now();
         let repository = Repository {
-            path: path.clone(),
-            format: Format::Docker,
-            mode: Mode::Standard,
-            description: String::new(),
-            labels: Default::default(),
             immutable_tags,
-            quota_bytes: None,
-            created: now,
-            updated: now,
+            ..Repository::new(path.clone(), self.now())
         };
         // Somebody else may have made it at the same moment.
         let _ = self.metadata().create_repository(&repository, actor).await?;
