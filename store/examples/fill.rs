@@ -21,8 +21,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use oci::{Digest, MediaType};
 use store::{
-    Actor, Blob, Content, DataDirectory, Format, ImmutableTags, ManifestReference, Mode, NewManifest,
-    PackagePath, Reference, Repositories, Repository,
+    Actor, Blob, Content, DataDirectory, ManifestReference, NewManifest, PackagePath, Reference,
+    Repositories, Repository,
 };
 
 /// One in so many manifests has a tag.
@@ -126,17 +126,7 @@ fn package() -> PackagePath {
 }
 
 fn repository() -> Repository {
-    Repository {
-        path: package().repository,
-        format: Format::Docker,
-        mode: Mode::Standard,
-        description: String::new(),
-        labels: [].into(),
-        immutable_tags: ImmutableTags::None,
-        quota_bytes: None,
-        created: then(),
-        updated: then(),
-    }
+    Repository::new(package().repository, then())
 }
 
 fn then() -> Timestamp {
