@@ -2,11 +2,14 @@
 //!
 //! A back end calls [`blob_store_contract`] and [`metadata_contract`] with an expression that makes a new, empty store.
 
+pub(crate) mod accounts;
 pub(crate) mod blobs;
 pub(crate) mod collection;
 pub(crate) mod content;
 pub(crate) mod metadata;
 mod otherwise;
+pub(crate) mod policies;
+pub(crate) mod statistics;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,6 +73,31 @@ macro_rules! metadata_contract {
                 versions_are_listed_with_their_tags,
                 parents_are_indexes_and_referrers,
                 many_writes_at_once_are_all_answered_and_one_failure_is_its_own,
+            }
+        }
+        mod access {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::accounts,
+                an_account_is_made_once_whatever_its_kind,
+                accounts_are_listed_page_by_page,
+                a_changed_account_is_of_a_newer_generation,
+                keys_belong_to_an_account_and_go_with_it,
+                the_first_secret_of_a_name_stays,
+                events_of_accounts_tell_of_the_registry,
+            }
+            $crate::conformance::contract! { $world, $crate::conformance::policies,
+                a_policy_is_set_and_read_again,
+                of_two_writers_who_read_the_same_the_second_is_told,
+                policies_that_say_something_are_listed,
+                a_repository_that_is_gone_leaves_no_rights,
+                the_access_generation_grows_with_every_change_of_rights,
+            }
+        }
+        mod statistics {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::statistics,
+                counts_are_added_and_the_last_time_is_kept,
+                counts_of_what_is_gone_are_passed_over,
             }
         }
         mod collecting {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use oci::{Digest, Tag};
 
-use crate::{PackagePath, RepositoryPath, StoreError};
+use crate::{PackagePath, Resource, StoreError};
 
 /// Who does something, as audit logs and tag histories show it: `user:ann`, `allUsers`, `lightship`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct Event {
     pub time: Timestamp,
     /// Who.
     pub actor: Actor,
-    /// Where.
-    pub repository: RepositoryPath,
+    /// Where: the repository, or what stands above it.
+    pub resource: Resource,
     /// In which package, if in one.
     pub package: Option<PackagePath>,
     /// What.
@@ -62,6 +62,37 @@ pub enum EventKind {
         /// What it named.
         from: Digest,
     },
+    /// An account was made.
+    AccountCreated {
+        /// Its name.
+        name: String,
+    },
+    /// An account was changed: its password, its groups, or whether it is disabled.
+    AccountUpdated {
+        /// Its name.
+        name: String,
+    },
+    /// An account was removed with its keys.
+    AccountDeleted {
+        /// Its name.
+        name: String,
+    },
+    /// An account was given a key.
+    KeyCreated {
+        /// Whose.
+        account: String,
+        /// Which.
+        id: String,
+    },
+    /// A key was removed.
+    KeyDeleted {
+        /// Whose.
+        account: String,
+        /// Which.
+        id: String,
+    },
+    /// Who may do what on the resource was said anew.
+    PolicySet,
 }
 
 /// Reads what happened. Nothing here writes: every other call does, in its own transaction.

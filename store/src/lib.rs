@@ -53,10 +53,11 @@ pub use error::StoreError;
 pub use events::{Actor, Event, EventKind, Events};
 pub use files::FileBlobStore;
 pub use metadata::MetadataStore;
-pub use policies::{Policies, PolicyConflict, PolicyResource};
+pub use policies::{Policies, PolicyConflict};
 pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
 pub use resource::{
-    LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, ResourceError,
+    LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, Resource,
+    ResourceError,
 };
 pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubReport, scrub};
 pub use sqlite::SqliteMetadata;

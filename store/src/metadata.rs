@@ -1,8 +1,14 @@
 //! Everything that is said of the bytes.
 
-use crate::{Collection, Content, Events, Inspection, Repositories};
+use crate::{Accounts, Collection, Content, Events, Inspection, Policies, Repositories, Statistics};
 
 /// All the families together; whatever implements them is one.
-pub trait MetadataStore: Repositories + Content + Events + Collection + Inspection {}
+pub trait MetadataStore:
+    Repositories + Content + Events + Collection + Inspection + Accounts + Policies + Statistics
+{
+}
 
-impl<T: Repositories + Content + Events + Collection + Inspection + ?Sized> MetadataStore for T {}
+impl<T> MetadataStore for T where
+    T: Repositories + Content + Events + Collection + Inspection + Accounts + Policies + Statistics + ?Sized
+{
+}

@@ -115,7 +115,7 @@ pub trait Repositories: Send + Sync {
         actor: &Actor,
     ) -> Result<Result<(), RepositoryRefusal>, StoreError>;
 
-    /// Removes a repository with all that is in it. Blobs lose their links and go with the next collection.
+    /// Removes a repository with all that is in it, and its policy. Blobs lose their links and go with the next collection.
     async fn delete_repository(
         &self,
         path: &RepositoryPath,

@@ -154,6 +154,59 @@ impl fmt::Display for PackagePath {
     }
 }
 
+/// Anything on which a policy can stand, and of which an event can tell. Policies of those above hold below too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// `registry`: the whole of it.
+    Registry,
+    /// `projects/P`: one project.
+    Project(ProjectId),
+    /// One repository.
+    Repository(RepositoryPath),
+}
+
+impl Resource {
+    /// The resource itself and those above it, from the top.
+    #[must_use]
+    pub fn chain(&self) -> Vec<Resource> {
+        match self {
+            Self::Registry => vec![Self::Registry],
+            Self::Project(_) => vec![Self::Registry, self.clone()],
+            Self::Repository(path) => {
+                vec![
+                    Self::Registry,
+                    Self::Project(path.project().clone()),
+                    self.clone(),
+                ]
+            }
+        }
+    }
+}
+
+impl FromStr for Resource {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<Resource, ResourceError> {
+        match text.strip_prefix("projects/") {
+            _ if text == REGISTRY => Ok(Self::Registry),
+            Some(project) if !project.contains('/') => Ok(Self::Project(project.parse()?)),
+            _ => Ok(Self::Repository(text.parse()?)),
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry => formatter.write_str(REGISTRY),
+            Self::Project(project) => write!(formatter, "projects/{project}"),
+            Self::Repository(path) => path.fmt(formatter),
+        }
+    }
+}
+
+const REGISTRY: &str = "registry";
+
 fn shown(text: &str) -> String {
     const SHOWN_CHARACTERS_MAX: usize = 80;
     text.chars().take(SHOWN_CHARACTERS_MAX).collect()
@@ -177,6 +230,9 @@ mod tests {
             prop_assert_eq!(path.to_string(), text);
             let parts = (path.project().as_str(), path.location().as_str(), path.id().as_str());
             prop_assert_eq!(parts, (&*project, &*location, &*id));
+            for resource in Resource::Repository(path).chain() {
+                prop_assert_eq!(resource.to_string().parse(), Ok(resource));
+            }
         }
 
         #[test]

@@ -3,6 +3,7 @@
 //! One writer thread with group commit ([`writer`]), and read-only connections beside it, which see the last committed
 //! state and wait for nobody (write-ahead log).
 
+mod accounts;
 mod blobs;
 mod collection;
 mod connection;
@@ -10,8 +11,10 @@ mod content;
 mod events;
 mod inspection;
 mod manifests;
+mod policies;
 mod repositories;
 mod schema;
+mod statistics;
 mod tags;
 mod values;
 mod walk;

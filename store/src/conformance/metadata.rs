@@ -5,7 +5,7 @@ use oci::RepositoryName;
 use super::{MetadataWorld, ann, at, blob, manifest, package, repository, tag};
 use crate::{
     Actor, Committed, EventKind, ImmutableTags, PackagePath, PutRefusal, Reference, Repository,
-    RepositoryRefusal,
+    RepositoryRefusal, Resource,
 };
 
 pub(crate) async fn a_repository_is_made_once_and_found_by_name(world: MetadataWorld) {
@@ -183,8 +183,9 @@ pub(crate) async fn events_are_in_order_and_tell_who_and_when(world: MetadataWor
         .unwrap()
         .unwrap();
     let all = world.store.events(0, 99).await.unwrap();
+    let here = Resource::Repository(a.repository.clone());
     assert!(all.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
-    assert!(all.iter().all(|event| event.repository == a.repository));
+    assert!(all.iter().all(|event| event.resource == here));
     let told: Vec<_> = all
         .iter()
         .map(|event| (event.time, event.actor.clone(), event.kind.clone()))

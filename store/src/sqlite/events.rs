@@ -2,78 +2,132 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use oci::{RepositoryName, Tag};
+use oci::{Digest, RepositoryName, Tag};
 use rusqlite::{Connection, Row, params};
 
 use super::values::{from_time, limit as column_limit, parsed, time};
 use super::{SqliteMetadata, failed};
-use crate::{Actor, Event, EventKind, Events, PackagePath, RepositoryPath, StoreError};
+use crate::{Actor, Event, EventKind, Events, PackagePath, RepositoryPath, Resource, StoreError};
 
 /// Where and when something happens, and who does it.
 pub(super) struct Told<'t> {
-    repository: &'t RepositoryPath,
+    resource: String,
     package: Option<&'t RepositoryName>,
     actor: &'t Actor,
     now: Timestamp,
 }
 
 impl<'t> Told<'t> {
-    pub(super) fn of_repository(
-        repository: &'t RepositoryPath,
-        actor: &'t Actor,
-        now: Timestamp,
-    ) -> Told<'t> {
+    pub(super) fn of(resource: &Resource, actor: &'t Actor, now: Timestamp) -> Told<'t> {
         Told {
-            repository,
+            resource: resource.to_string(),
             package: None,
             actor,
             now,
         }
     }
 
+    pub(super) fn of_repository(repository: &RepositoryPath, actor: &'t Actor, now: Timestamp) -> Told<'t> {
+        Told::of(&Resource::Repository(repository.clone()), actor, now)
+    }
+
     pub(super) fn of_package(package: &'t PackagePath, actor: &'t Actor, now: Timestamp) -> Told<'t> {
         Told {
-            repository: &package.repository,
             package: Some(&package.name),
-            actor,
-            now,
+            ..Told::of_repository(&package.repository, actor, now)
         }
+    }
+}
+
+/// What an event of a kind has in its columns.
+#[derive(Default)]
+struct Details<'d> {
+    tag: Option<&'d Tag>,
+    from: Option<&'d Digest>,
+    to: Option<&'d Digest>,
+    account: Option<&'d str>,
+    key: Option<&'d str>,
+}
+
+/// The name of a kind, and its details. The other way: [`kind_of`].
+fn details(kind: &EventKind) -> (&'static str, Details<'_>) {
+    let none = Details::default();
+    let of = |account, key| Details {
+        account,
+        key,
+        ..Details::default()
+    };
+    match kind {
+        EventKind::RepositoryCreated => ("repository-created", none),
+        EventKind::RepositoryUpdated => ("repository-updated", none),
+        EventKind::RepositoryDeleted => ("repository-deleted", none),
+        EventKind::ManifestPut { digest } => (
+            "manifest-put",
+            Details {
+                to: Some(digest),
+                ..none
+            },
+        ),
+        EventKind::ManifestDeleted { digest } => (
+            "manifest-deleted",
+            Details {
+                from: Some(digest),
+                ..none
+            },
+        ),
+        EventKind::TagSet { tag, from, to } => {
+            let (tag, from, to) = (Some(tag), from.as_ref(), Some(to));
+            (
+                "tag-set",
+                Details {
+                    tag,
+                    from,
+                    to,
+                    ..none
+                },
+            )
+        }
+        EventKind::TagDeleted { tag, from } => {
+            let (tag, from) = (Some(tag), Some(from));
+            ("tag-deleted", Details { tag, from, ..none })
+        }
+        EventKind::AccountCreated { name } => ("account-created", of(Some(name), None)),
+        EventKind::AccountUpdated { name } => ("account-updated", of(Some(name), None)),
+        EventKind::AccountDeleted { name } => ("account-deleted", of(Some(name), None)),
+        EventKind::KeyCreated { account, id } => ("key-created", of(Some(account), Some(id))),
+        EventKind::KeyDeleted { account, id } => ("key-deleted", of(Some(account), Some(id))),
+        EventKind::PolicySet => ("policy-set", none),
     }
 }
 
 /// Writes an event, in the transaction of what it tells of.
 pub(super) fn tell(connection: &Connection, told: &Told<'_>, kind: &EventKind) -> Result<(), StoreError> {
-    let (name, tag, from, to) = match kind {
-        EventKind::RepositoryCreated => ("repository-created", None, None, None),
-        EventKind::RepositoryUpdated => ("repository-updated", None, None, None),
-        EventKind::RepositoryDeleted => ("repository-deleted", None, None, None),
-        EventKind::ManifestPut { digest } => ("manifest-put", None, None, Some(digest)),
-        EventKind::ManifestDeleted { digest } => ("manifest-deleted", None, Some(digest), None),
-        EventKind::TagSet { tag, from, to } => ("tag-set", Some(tag), from.as_ref(), Some(to)),
-        EventKind::TagDeleted { tag, from } => ("tag-deleted", Some(tag), Some(from), None),
-    };
+    let (name, details) = details(kind);
     connection
         .prepare_cached(
-            "INSERT INTO event (time, actor, kind, repository, package, tag, from_digest, to_digest)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO event (time, actor, kind, repository, package, tag, from_digest, to_digest, account, key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
                 time(told.now),
                 told.actor.0,
                 name,
-                told.repository.to_string(),
+                told.resource,
                 told.package.map(RepositoryName::as_str),
-                tag.map(Tag::as_str),
-                from.map(ToString::to_string),
-                to.map(ToString::to_string),
+                details.tag.map(Tag::as_str),
+                details.from.map(ToString::to_string),
+                details.to.map(ToString::to_string),
+                details.account,
+                details.key,
             ])
         })
         .map(drop)
         .map_err(failed("note an event"))
 }
 
-const COLUMNS: &str = "sequence, time, actor, kind, repository, package, tag, from_digest, to_digest";
+const COLUMNS: &str =
+    "sequence, time, actor, kind, repository, package, tag, from_digest, to_digest, account, key";
 
 #[async_trait]
 impl Events for SqliteMetadata {
@@ -130,11 +184,13 @@ struct Columns {
     time: i64,
     actor: String,
     kind: String,
-    repository: String,
+    resource: String,
     package: Option<String>,
     tag: Option<String>,
     from: Option<String>,
     to: Option<String>,
+    account: Option<String>,
+    key: Option<String>,
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -143,57 +199,65 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         time: row.get(1)?,
         actor: row.get(2)?,
         kind: row.get(3)?,
-        repository: row.get(4)?,
+        resource: row.get(4)?,
         package: row.get(5)?,
         tag: row.get(6)?,
         from: row.get(7)?,
         to: row.get(8)?,
+        account: row.get(9)?,
+        key: row.get(10)?,
     })
 }
 
 fn from_columns(columns: Columns) -> Result<Event, StoreError> {
-    let repository: RepositoryPath = parsed("a repository", &columns.repository)?;
-    let package = match &columns.package {
-        Some(name) => Some(PackagePath {
+    let resource: Resource = parsed("a resource", &columns.resource)?;
+    let package = match (&columns.package, &resource) {
+        (Some(name), Resource::Repository(repository)) => Some(PackagePath {
             repository: repository.clone(),
             name: parsed("the name of a package", name)?,
         }),
-        None => None,
+        _ => None,
+    };
+    Ok(Event {
+        sequence: u64::try_from(columns.sequence).unwrap_or_default(),
+        time: from_time(columns.time)?,
+        actor: Actor(columns.actor.clone()),
+        resource,
+        package,
+        kind: kind_of(columns)?,
+    })
+}
+
+fn kind_of(columns: Columns) -> Result<EventKind, StoreError> {
+    let digest = |column: &Option<String>| {
+        let digest = column.as_deref().map(|text| parsed("a digest", text));
+        digest.transpose()
     };
     let tag = columns
         .tag
         .as_deref()
         .map(|tag| parsed("a tag", tag))
         .transpose()?;
-    let from = columns
-        .from
-        .as_deref()
-        .map(|digest| parsed("a digest", digest))
-        .transpose()?;
-    let to = columns
-        .to
-        .as_deref()
-        .map(|digest| parsed("a digest", digest))
-        .transpose()?;
-    let kind = match (columns.kind.as_str(), tag, from, to) {
-        ("repository-created", ..) => EventKind::RepositoryCreated,
-        ("repository-updated", ..) => EventKind::RepositoryUpdated,
-        ("repository-deleted", ..) => EventKind::RepositoryDeleted,
-        ("manifest-put", _, _, Some(digest)) => EventKind::ManifestPut { digest },
-        ("manifest-deleted", _, Some(digest), _) => EventKind::ManifestDeleted { digest },
-        ("tag-set", Some(tag), from, Some(to)) => EventKind::TagSet { tag, from, to },
-        ("tag-deleted", Some(tag), Some(from), _) => EventKind::TagDeleted { tag, from },
-        (other, ..) => {
-            let what = format!("event {} of kind {other:?}", columns.sequence);
-            return Err(StoreError::Damaged { what });
-        }
-    };
-    Ok(Event {
-        sequence: u64::try_from(columns.sequence).unwrap_or_default(),
-        time: from_time(columns.time)?,
-        actor: Actor(columns.actor),
-        repository,
-        package,
-        kind,
-    })
+    let (from, to) = (digest(&columns.from)?, digest(&columns.to)?);
+    Ok(
+        match (columns.kind.as_str(), tag, from, to, columns.account, columns.key) {
+            ("repository-created", ..) => EventKind::RepositoryCreated,
+            ("repository-updated", ..) => EventKind::RepositoryUpdated,
+            ("repository-deleted", ..) => EventKind::RepositoryDeleted,
+            ("manifest-put", _, _, Some(digest), ..) => EventKind::ManifestPut { digest },
+            ("manifest-deleted", _, Some(digest), ..) => EventKind::ManifestDeleted { digest },
+            ("tag-set", Some(tag), from, Some(to), ..) => EventKind::TagSet { tag, from, to },
+            ("tag-deleted", Some(tag), Some(from), ..) => EventKind::TagDeleted { tag, from },
+            ("account-created", .., Some(name), _) => EventKind::AccountCreated { name },
+            ("account-updated", .., Some(name), _) => EventKind::AccountUpdated { name },
+            ("account-deleted", .., Some(name), _) => EventKind::AccountDeleted { name },
+            ("key-created", .., Some(account), Some(id)) => EventKind::KeyCreated { account, id },
+            ("key-deleted", .., Some(account), Some(id)) => EventKind::KeyDeleted { account, id },
+            ("policy-set", ..) => EventKind::PolicySet,
+            (other, ..) => {
+                let what = format!("event {} of kind {other:?}", columns.sequence);
+                return Err(StoreError::Damaged { what });
+            }
+        },
+    )
 }

@@ -8,6 +8,7 @@ use oci::RepositoryName;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::{self, Told};
+use super::policies;
 use super::values::{
     from_immutable_tags, from_size, from_time, immutable_tags, limit as column_limit, parsed, repository_id,
     size, time,
@@ -15,7 +16,7 @@ use super::values::{
 use super::{SqliteMetadata, failed};
 use crate::{
     Actor, EventKind, Format, Mode, ProjectId, Repositories, Repository, RepositoryPath, RepositoryRefusal,
-    StoreError,
+    Resource, StoreError,
 };
 
 const COLUMNS: &str =
@@ -97,6 +98,8 @@ impl Repositories for SqliteMetadata {
             if deleted == 0 {
                 return Ok(Err(RepositoryRefusal::Unknown { path }));
             }
+            // One of the same name begins with nobody's rights.
+            policies::forget(connection, &Resource::Repository(path.clone()))?;
             events::tell(
                 connection,
                 &Told::of_repository(&path, &actor, now),

@@ -9,7 +9,7 @@ use super::failed;
 use crate::StoreError;
 
 /// The format that this program writes, kept in the file's `user_version`. Step N brings format N to N + 1.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: [&str; 2] = [FIRST, SECOND];
 
 const FIRST: &str = "
 CREATE TABLE repository (
@@ -101,6 +101,67 @@ CREATE TABLE event (
 CREATE INDEX event_by_tag ON event (repository, package, tag, sequence) WHERE tag IS NOT NULL;
 ";
 
+const SECOND: &str = "
+-- A name, whatever its kind, belongs to one account. The generation is the access generation of its last change.
+CREATE TABLE account (
+    name TEXT PRIMARY KEY,
+    member TEXT NOT NULL,
+    description TEXT NOT NULL,
+    password_hash TEXT,
+    groups TEXT NOT NULL,
+    disabled INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE account_key (
+    account TEXT NOT NULL REFERENCES account ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    disabled INTEGER NOT NULL,
+    PRIMARY KEY (account, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE secret (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The generation is the access generation of its last change, and its etag.
+CREATE TABLE policy (
+    resource TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    updated INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE binding (
+    resource TEXT NOT NULL REFERENCES policy ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    member TEXT NOT NULL,
+    PRIMARY KEY (resource, role, member)
+) STRICT, WITHOUT ROWID;
+
+-- One row: grows with every change of an account, a key or a policy.
+CREATE TABLE access_generation (
+    generation INTEGER NOT NULL
+) STRICT;
+INSERT INTO access_generation VALUES (1);
+
+CREATE TABLE usage (
+    manifest INTEGER PRIMARY KEY REFERENCES manifest ON DELETE CASCADE,
+    pulls INTEGER NOT NULL DEFAULT 0,
+    last_pull INTEGER,
+    pushes INTEGER NOT NULL DEFAULT 0,
+    last_push INTEGER
+) STRICT;
+
+ALTER TABLE event ADD COLUMN account TEXT;
+ALTER TABLE event ADD COLUMN key TEXT;
+";
+
 /// Makes the tables, or the steps that an older file lacks, in one transaction.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let error = failed("bring the database up to date");
@@ -119,4 +180,37 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
         .pragma_update(None, "user_version", known)
         .map_err(&error)?;
     transaction.commit().map_err(&error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_every_older_format_is_brought_up_to_date() {
+        let newest = u32::try_from(STEPS.len()).unwrap();
+        for format in 1..newest {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in &STEPS[..format as usize] {
+                connection.execute_batch(step).unwrap();
+            }
+            connection.pragma_update(None, "user_version", format).unwrap();
+            connection
+                .execute(
+                    "INSERT INTO event (time, actor, kind, repository) VALUES (1, 'a', 'policy-set', 'registry')",
+                    [],
+                )
+                .unwrap();
+            bring_up_to_date(&mut connection).unwrap();
+            let version: u32 = connection
+                .pragma_query_value(None, "user_version", |row| row.get(0))
+                .unwrap();
+            let kept: i64 = connection
+                .query_row("SELECT count(*) FROM event WHERE account IS NULL", [], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert_eq!((version, kept), (newest, 1));
+        }
+    }
 }
