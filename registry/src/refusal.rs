@@ -82,7 +82,10 @@ pub(crate) enum Refusal {
     )]
     NoAccounts,
     #[error("authentication required")]
-    Unauthenticated { needs: Needs, problem: Option<&'static str> },
+    Unauthenticated {
+        needs: Needs,
+        problem: Option<&'static str>,
+    },
     #[error("{0}")]
     Credential(WrongCredential),
     #[error("user name or password is wrong")]
@@ -93,10 +96,16 @@ pub(crate) enum Refusal {
     TokenAudience { audience: String },
     #[error("the account or a key of it has changed since the token was given out; log in again")]
     AccountChanged,
-    #[error("the issuer cannot be asked about the token now; the registry's operator finds the reason in its log")]
+    #[error(
+        "the issuer cannot be asked about the token now; the registry's operator finds the reason in its log"
+    )]
     Issuer(#[source] IssuerTrouble),
     #[error("permission {permission} denied on {resource}{}", if *.is_listed { "" } else { " (or it may not exist)" })]
-    Forbidden { permission: Permission, resource: String, is_listed: bool },
+    Forbidden {
+        permission: Permission,
+        resource: String,
+        is_listed: bool,
+    },
     #[error("{0}")]
     TokenRequest(&'static str),
     #[error("the request's body broke off")]
@@ -172,7 +181,10 @@ impl Refusal {
             (On::Registry | On::Project(_), _) => Needs::Everything,
             (_, actions) if actions.is_empty() => Needs::Everything,
             // Whoever writes also looks at what is there.
-            (_, actions) => Needs::Actions(Actions { pull: true, ..actions }),
+            (_, actions) => Needs::Actions(Actions {
+                pull: true,
+                ..actions
+            }),
         };
         Refusal::Unauthenticated { needs, problem }
     }

@@ -240,7 +240,10 @@ impl Registry {
             updated: now,
         };
         // Somebody else may have made it at the same moment.
-        let _ = self.metadata().create_repository(&repository, &call.caller.actor()).await?;
+        let _ = self
+            .metadata()
+            .create_repository(&repository, &call.caller.actor())
+            .await?;
         Ok(())
     }
 
@@ -316,7 +319,8 @@ impl RunningHashes {
 
 /// Whether it can be a host with its port.
 fn is_host(authority: &str) -> bool {
-    let may = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let may =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !authority.is_empty() && authority.len() <= AUTHORITY_BYTES_MAX && authority.bytes().all(may)
 }
 

@@ -110,12 +110,7 @@ impl Operation {
             | Self::Manifest { name, .. }
             | Self::Tags { name }
             | Self::Referrers { name, .. } => Some(name),
-            Self::Ping
-            | Self::Token
-            | Self::Catalog
-            | Self::Health
-            | Self::Ready
-            | Self::Metrics => None,
+            Self::Ping | Self::Token | Self::Catalog | Self::Health | Self::Ready | Self::Metrics => None,
         }
     }
 

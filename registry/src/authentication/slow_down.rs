@@ -120,7 +120,10 @@ impl<K: Eq + Hash + Clone> Table<K> {
                 self.entries.retain(|_, failures| failures.last > middle);
             }
         }
-        let failures = self.entries.entry(key).or_insert(Failures { count: 0, last: now });
+        let failures = self
+            .entries
+            .entry(key)
+            .or_insert(Failures { count: 0, last: now });
         if !failures.counts(now) {
             failures.count = 0;
         }
@@ -190,8 +193,15 @@ mod tests {
         for number in 0..FREE_FAILURES {
             slow_down.failed("ann", format!("2001:db8::{number}").parse().unwrap(), 1000);
         }
-        assert!(slow_down.wait("ann", "2001:db8::ffff".parse().unwrap(), 1000).is_some());
-        assert_eq!(slow_down.wait("ann", "2001:db8:0:1::1".parse().unwrap(), 1000), None);
+        assert!(
+            slow_down
+                .wait("ann", "2001:db8::ffff".parse().unwrap(), 1000)
+                .is_some()
+        );
+        assert_eq!(
+            slow_down.wait("ann", "2001:db8:0:1::1".parse().unwrap(), 1000),
+            None
+        );
     }
 
     #[test]

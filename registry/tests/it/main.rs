@@ -6,9 +6,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod accounts;
+mod authorisation;
 mod blobs;
+mod challenges;
+mod credentials;
 mod google;
 mod isolation;
+mod issuers;
 mod manifests;
 mod server;
 mod uploads;
