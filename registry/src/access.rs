@@ -4,6 +4,7 @@
 //! As soon as there is an account or an issuer it is *closed*: policies decide, and whether somebody is on this machine
 //! is no matter any more.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -89,6 +90,14 @@ impl Caller {
     /// As events and audit logs name them.
     pub(crate) fn actor(&self) -> Actor {
         Actor(self.principal().to_string())
+    }
+
+    /// The same for logs of requests, which see many of nobody.
+    pub(crate) fn name(&self) -> Cow<'static, str> {
+        match &self.known {
+            Some(known) => known.principal.to_string().into(),
+            None => "allUsers".into(),
+        }
     }
 
     /// Whether a credential has to be shown first, even where everybody may read: this decides whether clients ever

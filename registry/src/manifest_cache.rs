@@ -78,6 +78,14 @@ impl ManifestCache {
                 .sum::<usize>();
         }
     }
+
+    /// Forgets everything: something was removed, and it is not known what.
+    pub(crate) fn forget_all(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.forgotten += 1;
+        state.packages.clear();
+        state.bytes = 0;
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +123,13 @@ mod tests {
         cache.forget(&package("b"));
         assert!(cache.get(&a, "latest").is_ok());
         cache.forget(&a);
+        let now = cache.get(&a, "latest").unwrap_err();
+        assert_eq!(cache.state.read().unwrap().bytes, 0);
+        cache.forget_all();
+        cache.keep(&a, "latest", &manifest(1), now);
+        let now = cache.get(&a, "latest").unwrap_err();
+        cache.keep(&a, "latest", &manifest(1), now);
+        cache.forget_all();
         assert!(cache.get(&a, "latest").is_err());
         assert_eq!(cache.state.read().unwrap().bytes, 0);
     }

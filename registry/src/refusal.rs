@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     Name,
     #[error("repository name not known to registry")]
     NameUnknown,
+    #[error("this repository is not there, and a push does not make it; ask the registry's operator for it")]
+    RepositoryUnknown,
     #[error("the reference is neither a tag nor a digest")]
     Reference,
     #[error("the digest is malformed")]
@@ -92,6 +94,8 @@ pub(crate) enum Refusal {
     LoginFailed { account: String },
     #[error("too many failed log-ins; try again in {after_seconds} s")]
     LoginSlowed { after_seconds: u64 },
+    #[error("too many requests; try again in {after_seconds} s")]
+    TooManyRequests { after_seconds: u64 },
     #[error("the token is for {audience}, not for this host")]
     TokenAudience { audience: String },
     #[error("the account or a key of it has changed since the token was given out; log in again")]
@@ -218,7 +222,7 @@ impl Refusal {
             Self::PathUnknown => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
-            Self::NameUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
+            Self::NameUnknown | Self::RepositoryUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
             Self::Reference | Self::ManifestType | Self::Manifest(_) => {
                 (StatusCode::BAD_REQUEST, "MANIFEST_INVALID")
             }
@@ -243,7 +247,9 @@ impl Refusal {
             | Self::LoginFailed { .. }
             | Self::TokenAudience { .. }
             | Self::AccountChanged => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
-            Self::LoginSlowed { .. } => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::LoginSlowed { .. } | Self::TooManyRequests { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+            }
             Self::Issuer(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::TokenRequest(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),

@@ -353,7 +353,7 @@ impl Registry {
     pub(super) async fn foreign_token(&self, token: &str, attempt: &Attempt<'_>) -> Result<Known, Refusal> {
         let now = self.now().as_second();
         let identified = if token.split('.').count() == JWT_PARTS && token.starts_with(JWT_BEGINS) {
-            self.authentication().issuers.identify(token, now).await?
+            self.authentication().issuers().identify(token, now).await?
         } else {
             self.opaque_token(token, attempt, now).await?
         };
@@ -386,7 +386,8 @@ impl Registry {
         }
         let authentication = self.authentication();
         let fingerprint = authentication.fingerprints.of(&["opaque", token]);
-        if let Some(known) = authentication.issuers.known(&fingerprint, now) {
+        let issuers = authentication.issuers();
+        if let Some(known) = issuers.known(&fingerprint, now) {
             return known;
         }
         if !authentication.remembered.recognises(&fingerprint, now)
@@ -396,7 +397,7 @@ impl Registry {
                 after_seconds: wait.unsigned_abs(),
             });
         }
-        let identified = authentication.issuers.introspect(token, fingerprint, now).await;
+        let identified = issuers.introspect(token, fingerprint, now).await;
         match &identified {
             Ok(_) => authentication
                 .remembered

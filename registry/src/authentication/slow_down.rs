@@ -9,6 +9,8 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use crate::origin::Origin;
+
 /// Failures of one account from one address before it has to wait.
 const FREE_FAILURES: u32 = 5;
 /// Failures of one address with any accounts before it has to wait.
@@ -28,10 +30,6 @@ pub(super) struct SlowDown {
     pairs: Mutex<Table<(String, Origin)>>,
     addresses: Mutex<Table<Origin>>,
 }
-
-/// An address; of IPv6 the network of a customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Origin(IpAddr);
 
 #[derive(Debug)]
 struct Table<K> {
@@ -78,16 +76,6 @@ impl SlowDown {
     pub(super) fn succeeded(&self, account: &str, address: IpAddr) {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         pairs.entries.remove(&(shortened(account), Origin::of(address)));
-    }
-}
-
-impl Origin {
-    fn of(address: IpAddr) -> Origin {
-        const NETWORK: u128 = !0 << 64;
-        Origin(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((u128::from(address) & NETWORK).into()),
-            address => address,
-        })
     }
 }
 

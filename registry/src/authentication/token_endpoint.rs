@@ -56,7 +56,8 @@ pub(crate) async fn token(
     let query = parameters.as_ref().unwrap_or(&call.query);
     let service = query.get("service").filter(|service| !service.is_empty());
     let service = service.unwrap_or(call.authority);
-    let host = registry.options().routes.host(service);
+    let options = registry.options();
+    let host = options.routes.host(service);
     let scopes = Scope::parse_all(query.all("scope"))
         .map_err(|_| Refusal::TokenRequest("more scopes, or longer ones, than a token can be for"))?;
     let issue = Issue {
