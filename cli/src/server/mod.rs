@@ -20,6 +20,7 @@ use store::{CollectionReport, DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, sleep};
+use transport::Secret;
 
 pub(crate) use check::check;
 use logging::{ServerLog, with_causes};
@@ -35,13 +36,13 @@ use crate::settings::Settings;
 /// The first collection comes no later after the start.
 const FIRST_COLLECTION: Duration = Duration::from_secs(300);
 
-/// Serves, and runs `beside` on a thread of its own once the address is known. It may be broken off at any moment: the
+/// Serves, and runs `beside` on a thread of its own once the address is known, with a token for everything there. It may be broken off at any moment: the
 /// end of the server is the end of the program.
 pub(crate) fn run(
     options: &ServerOptions,
     settings: &Settings,
     server: ServerSettings,
-    beside: impl FnOnce(SocketAddr) + Send + 'static,
+    beside: impl FnOnce(SocketAddr, Secret) + Send + 'static,
 ) -> Result<Outcome, Failure> {
     let directory = DataDirectory::open(&server.data).map_err(|error| cannot_open(&server.data, error))?;
     let certificates = server
@@ -69,7 +70,10 @@ pub(crate) fn run(
     Ok(Outcome::Done)
 }
 
-async fn serve(reload: Reload, beside: impl FnOnce(SocketAddr) + Send + 'static) -> Result<(), Failure> {
+async fn serve(
+    reload: Reload,
+    beside: impl FnOnce(SocketAddr, Secret) + Send + 'static,
+) -> Result<(), Failure> {
     let address = reload.current.listen;
     let listener = TcpListener::bind(address)
         .await
@@ -86,7 +90,8 @@ async fn serve(reload: Reload, beside: impl FnOnce(SocketAddr) + Send + 'static)
     let scheme = if certificates.is_some() { "https" } else { "http" };
     output::talk(&format!("lightship serves {scheme}://{address}"));
     // Connections wait in the listener until they are taken below.
-    std::thread::spawn(move || beside(address));
+    let own = Secret::new(reload.registry.own_token());
+    std::thread::spawn(move || beside(address, own));
     let registry = reload.registry.clone();
     tokio::spawn(collect(
         registry.clone(),
