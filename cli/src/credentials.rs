@@ -12,6 +12,7 @@ use client::registry::{
 };
 
 use crate::failure::{Failure, Kind};
+use crate::registry_options::OwnToken;
 use crate::settings::Settings;
 
 /// Longest answer of a credential helper, in bytes.
@@ -21,8 +22,15 @@ const HELPER_ANSWER_BYTES_MAX: u64 = 1 << 20;
 const DOCKER_FILE: &str = "config.json";
 
 /// The credentials that docker and podman would use here. Files that are not there are no failure.
-pub(crate) fn store(settings: &Settings) -> Result<CredentialStore, Failure> {
+///
+/// A token of our own counts before all of them.
+pub(crate) fn store(settings: &Settings, own: Option<&OwnToken>) -> Result<CredentialStore, Failure> {
     let mut configs = Vec::new();
+    if let Some(OwnToken { host, token }) = own {
+        let config = serde_json::json!({"auths": {host: {"registrytoken": token.expose()}}});
+        let config = DockerConfig::parse("lightship", config.to_string().as_bytes());
+        configs.push(config.map_err(unusable)?);
+    }
     for path in files(settings) {
         if let Some(config) = read(&path)? {
             configs.push(config);

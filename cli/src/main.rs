@@ -27,6 +27,7 @@ mod workshop;
 mod failure;
 mod output;
 mod progress_display;
+mod prompt;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use client::registry::{self, Registries};
-use transport::{Proxies, Transport, TransportOptions};
+use transport::{Proxies, Secret, Transport, TransportOptions};
 
 use crate::credentials;
 use crate::failure::Failure;
@@ -18,6 +18,17 @@ pub(crate) struct RegistryOptions {
     /// HOST is written as in the image's name, with its port. Loopback hosts are spoken to in plain HTTP without asking.
     #[arg(long, value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
+    /// What this program shows to its own server, before all that the user has for it.
+    #[arg(skip)]
+    pub(crate) own: Option<OwnToken>,
+}
+
+/// The token of a server that runs in this process.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnToken {
+    /// Where it listens, as images there are named.
+    pub(crate) host: String,
+    pub(crate) token: Secret,
 }
 
 impl RegistryOptions {
@@ -27,7 +38,7 @@ impl RegistryOptions {
         client.proxies = beyond_this_machine(settings.proxies());
         Ok(Registries::new(registry::RegistryOptions {
             transport: Transport::new(client),
-            credentials: credentials::store(settings)?,
+            credentials: credentials::store(settings, self.own.as_ref())?,
             plain_http: self.plain_http.clone(),
         }))
     }
@@ -35,7 +46,7 @@ impl RegistryOptions {
 
 /// A registry on this machine is never asked through a proxy, which would look for it on its own machine; docker's
 /// and podman's clients do the same.
-fn beyond_this_machine(mut proxies: Proxies) -> Proxies {
+pub(crate) fn beyond_this_machine(mut proxies: Proxies) -> Proxies {
     const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
     proxies.no_proxy = Some(match proxies.no_proxy {
         Some(others) => format!("{others},{LOOPBACK}"),

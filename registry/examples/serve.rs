@@ -49,6 +49,8 @@ async fn main() {
         },
         grace: HOUR,
         limits: Limits::default(),
+        access: registry::AccessOptions::default(),
+        rates: registry::Rates::default(),
     };
     let listener = TcpListener::bind(address).await.unwrap();
     let runtime = tokio::runtime::Handle::current();

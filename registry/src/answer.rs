@@ -97,6 +97,9 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
             let headers = answer.headers_mut();
             headers.insert(RETRY_AFTER, RETRY_AFTER_FULL_SECONDS.into());
         }
+        Refusal::LoginSlowed { after_seconds } | Refusal::TooManyRequests { after_seconds } => {
+            answer.headers_mut().insert(RETRY_AFTER, (*after_seconds).into());
+        }
         Refusal::ChunkOrder { length, location } => {
             set(&mut answer, LOCATION, location);
             set(&mut answer, RANGE, &upload_range(*length));

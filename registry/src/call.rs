@@ -1,5 +1,6 @@
 //! One request, as operations see it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,7 +12,7 @@ use hyper::{HeaderMap, Method};
 use oci::{Digest, Tag};
 use store::PackagePath;
 
-use crate::access::Principal;
+use crate::access::Caller;
 use crate::host_routes::{Host, Place};
 use crate::percent::decoded_query;
 use crate::refusal::Refusal;
@@ -29,7 +30,13 @@ pub(crate) struct Call<'c> {
     pub(crate) headers: &'c HeaderMap,
     pub(crate) query: Query,
     pub(crate) host: Host<'c>,
-    pub(crate) principal: Principal,
+    /// As the client wrote it, with its port.
+    pub(crate) authority: &'c str,
+    /// Whether the request came over TLS.
+    pub(crate) is_secure: bool,
+    /// Where the request comes from.
+    pub(crate) peer: SocketAddr,
+    pub(crate) caller: Caller,
 }
 
 impl Call<'_> {

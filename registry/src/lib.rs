@@ -1,20 +1,25 @@
 //! The HTTP server of a registry.
 //!
 //! [`routes`](route) says which operation a request asks for, [`host_routes`] which package it is about; every operation
-//! asks [`access`] first, then does its work on the `store` traits; every refusal becomes a status and a code in one
+//! asks [`access`] first (who asks is [`authentication`]'s business), then does its work on the `store` traits; every refusal becomes a status and a code in one
 //! table ([`refusal`]). Nothing here knows a path or SQL, and nothing reads a clock or the environment: both come as
 //! values.
 //!
 //! Revision followed where a comment says "Spec:": distribution-spec 967efdc (2026-07-16).
 
 mod access;
+mod access_memory;
+mod authentication;
 mod host_routes;
 mod options;
+mod origin;
 mod range;
+mod rate;
 mod refusal;
 mod routes;
 
 mod answer;
+mod audit;
 mod body;
 mod call;
 mod conditional;
@@ -40,9 +45,11 @@ mod server;
 mod tls;
 
 pub use access::Writes;
+pub use authentication::{AccessOptions, Introspection, Issuer};
 pub use host_routes::{HostRoute, HostRoutes, Style};
 pub use log::{AuditRecord, Log, Record};
 pub use options::{Clock, Limits, NewRepositories, Options};
+pub use rate::{Rate, Rates};
 pub use registry::{Registry, Services};
 pub use routes::{Operation, Reference, RouteError, route};
 pub use server::{Listening, serve};

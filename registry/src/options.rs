@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use store::ImmutableTags;
 
-use crate::{HostRoutes, Writes};
+use crate::{AccessOptions, HostRoutes, Rates, Writes};
 
 /// The time, as a value.
 pub trait Clock: Send + Sync {
@@ -18,8 +18,12 @@ pub trait Clock: Send + Sync {
 pub struct Options {
     /// Which hosts lead to which repositories.
     pub routes: HostRoutes,
-    /// Who may write without a credential.
+    /// Who may write without a credential, while there are no accounts.
     pub writes: Writes,
+    /// Who is believed beside the registry's own accounts.
+    pub access: AccessOptions,
+    /// How many requests may be made.
+    pub rates: Rates,
     /// Whether a manifest may name blobs and manifests that are not there. Naming them gives no access to them.
     pub sparse_manifests: bool,
     /// What becomes of a push to a repository that is not there.

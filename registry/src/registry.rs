@@ -7,26 +7,28 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
+use access::Permission;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use hyper::header::{HOST, HeaderName};
+use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{
-    Actor, BlobStore, Entropy, MetadataStore, PackagePath, Repository, RepositoryPath, StoreError, UploadKey,
-};
+use store::{BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreError, UploadKey};
 
-use crate::access::{Action, Principal};
+use crate::access::Caller;
 use crate::answer::{self, Answer};
+use crate::authentication::{Authentication, token_endpoint};
 use crate::call::{Arriving, Call, Query, Sent};
 use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
 use crate::options::{Clock, NewRepositories, Options};
-use crate::refusal::Refusal;
+use crate::rate::Counted;
+use crate::refusal::{Needs, Refusal};
 use crate::routes::{Operation, route};
+use crate::server::OverTls;
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -62,6 +64,8 @@ struct Shared {
     manifest_cache: ManifestCache,
     hashes: RunningHashes,
     metrics: Metrics,
+    authentication: Authentication,
+    counted: Counted,
 }
 
 impl fmt::Debug for Registry {
@@ -75,6 +79,7 @@ impl Registry {
     #[must_use]
     pub fn new(services: Services, options: Options) -> Registry {
         let manifest_cache = ManifestCache::new(options.limits.manifest_cache_bytes_max);
+        let authentication = Authentication::new(&options.access, &*services.entropy);
         Registry {
             shared: Arc::new(Shared {
                 services,
@@ -82,6 +87,8 @@ impl Registry {
                 manifest_cache,
                 hashes: RunningHashes::default(),
                 metrics: Metrics::default(),
+                authentication,
+                counted: Counted::default(),
             }),
         }
     }
@@ -89,6 +96,7 @@ impl Registry {
     /// Behaves like this from the next request on. How many connections there may be, and how much is kept in memory,
     /// stays as it was.
     pub fn configure(&self, options: Options) {
+        self.authentication().configure(&options.access);
         let options = Arc::new(options);
         *self
             .shared
@@ -140,28 +148,28 @@ impl Registry {
         let authority = authority.or(host).unwrap_or_default();
         let query = Query::parse(parts.uri.query());
         let namespace = query.namespace(&parts.method);
-        let call = Call {
+        let mut call = Call {
             method: &parts.method,
             path,
             headers: &parts.headers,
             query,
             host: options.routes.host_in(authority, namespace.as_deref()),
-            principal: Principal::of(peer, authority, &parts.headers),
+            authority,
+            is_secure: parts.extensions.get::<OverTls>().is_some(),
+            peer,
+            caller: Caller::nobody(),
         };
         let body = Arriving::new(body, options.limits.idle);
-        let hosts = parts.headers.get_all(HOST).iter().count();
-        let result = match operation {
-            // Who may write depends on it.
-            _ if hosts > 1 || authority.is_empty() => Err(Refusal::Host),
-            Ok(operation) => self.operate(&operation, &call, body).await,
-            Err(error) => Err(error.into()),
+        let result = match &operation {
+            Ok(operation) => self.authenticate_and_operate(operation, &mut call, body).await,
+            Err(error) => Err(error.clone().into()),
         };
+        if let Ok(operation) = &operation {
+            self.audit(&request_id, &call, operation, result.as_ref());
+        }
         let mut answer = result.unwrap_or_else(|refusal| {
-            self.metrics().refused(&refusal);
-            if let Refusal::Store(error) = &refusal {
-                self.shared.services.log.trouble(&request_id, error);
-            }
-            answer::refusal(&refusal)
+            let name = operation.as_ref().ok().and_then(Operation::name);
+            self.refuse(&refusal, &call, name, &request_id)
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
         if let Some(namespace) = namespace.as_deref().filter(|_| call.host.is_by_namespace()) {
@@ -170,10 +178,10 @@ impl Registry {
         answer::set(&mut answer, REQUEST_ID, &request_id);
         let (status, took) = (answer.status().as_u16(), begun.elapsed());
         self.metrics().answered(kind, status, took);
-        self.shared.services.log.request(&Record {
+        self.log().request(&Record {
             request_id: &request_id,
             peer,
-            principal: call.principal.name(),
+            principal: &call.caller.name(),
             method: parts.method.as_str(),
             path,
             operation: kind.name(),
@@ -182,6 +190,51 @@ impl Registry {
             took,
         });
         answer
+    }
+
+    /// How a refusal is answered, and who hears of it.
+    fn refuse(&self, refusal: &Refusal, call: &Call<'_>, name: Option<&str>, request_id: &str) -> Answer {
+        self.metrics().refused(refusal);
+        match refusal {
+            Refusal::Store(error) => self.log().trouble(request_id, error),
+            Refusal::Issuer(error) => self.log().trouble(request_id, error),
+            _ => {}
+        }
+        let mut answer = answer::refusal(refusal);
+        if let Some(needs) = refusal.challenge() {
+            let realm = match &self.options().access.external_url {
+                Some(url) => url.trim_end_matches('/').to_owned(),
+                None if call.is_secure => format!("https://{}", call.authority),
+                None => format!("http://{}", call.authority),
+            };
+            let challenge = token_endpoint::challenge(&realm, call.authority, name, needs);
+            answer::set(&mut answer, WWW_AUTHENTICATE, &challenge);
+        }
+        answer
+    }
+
+    async fn authenticate_and_operate(
+        &self,
+        operation: &Operation,
+        call: &mut Call<'_>,
+        body: Arriving,
+    ) -> Result<Answer, Refusal> {
+        let hosts = call.headers.get_all(HOST).iter().count();
+        // Who may do what depends on it, and challenges repeat it.
+        if hosts > 1 || !is_host(call.authority) {
+            return Err(Refusal::Host);
+        }
+        if !operation.is_for_operators() {
+            let (rates, now) = (self.options().rates, self.now());
+            let caller = self.caller(call.peer, call.authority, call.headers).await;
+            let known = caller.as_ref().ok().and_then(|caller| caller.known.as_ref());
+            let principal = known.map(|known| &known.principal);
+            self.shared
+                .counted
+                .count(&rates, principal, call.peer.ip(), now)?;
+            call.caller = caller?;
+        }
+        self.operate(operation, call, body).await
     }
 
     async fn operate(
@@ -194,11 +247,16 @@ impl Registry {
             Operation::Ping | Operation::Health | Operation::Ready | Operation::Metrics if !call.reads() => {
                 Err(call.refuse_method("GET, HEAD"))
             }
+            Operation::Ping if call.caller.must_authenticate() => Err(Refusal::Unauthenticated {
+                needs: Needs::Token,
+                problem: None,
+            }),
             Operation::Ping => Ok(answer::bytes(
                 StatusCode::OK,
                 "application/json",
                 Bytes::from_static(b"{}"),
             )),
+            Operation::Token => token_endpoint::token(self, call, body).await,
             Operation::Catalog => catalog::catalog(self, call).await,
             Operation::Blob { name, digest } => blobs::blob(self, call, name, digest).await,
             Operation::Uploads { name } => uploads::begin(self, call, name, body).await,
@@ -223,18 +281,20 @@ impl Registry {
         }
     }
 
-    pub(crate) fn authorise(&self, call: &Call<'_>, action: Action) -> Result<(), Refusal> {
-        self.options().writes.authorise(call.principal, action)
-    }
-
-    /// The repository that a push goes to; it makes it.
+    /// The repository that a push goes to. It makes it, for those who may make one. The repository of hosts that no
+    /// route names is the registry's own, and everybody who may push to it makes it.
     pub(crate) async fn ensure_repository(
         &self,
-        path: &RepositoryPath,
-        actor: &Actor,
+        call: &Call<'_>,
+        package: &PackagePath,
     ) -> Result<Repository, Refusal> {
+        let path = &package.repository;
         if let Some(repository) = self.metadata().repository(path).await? {
             return Ok(repository);
+        }
+        if path != self.options().routes.default_repository() && call.caller.is_closed() {
+            self.authorise(call, Permission::CreateRepositoryOnPush, package)
+                .await?;
         }
         let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
             return Err(Refusal::RepositoryUnknown);
@@ -244,7 +304,10 @@ impl Registry {
             ..Repository::new(path.clone(), self.now())
         };
         // Somebody else may have made it at the same moment.
-        let _ = self.metadata().create_repository(&repository, actor).await?;
+        let _ = self
+            .metadata()
+            .create_repository(&repository, &call.caller.actor())
+            .await?;
         Ok(repository)
     }
 
@@ -288,12 +351,20 @@ impl Registry {
         &*self.shared.services.entropy
     }
 
+    pub(crate) fn log(&self) -> &dyn Log {
+        &*self.shared.services.log
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.services.clock.now()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    pub(crate) fn authentication(&self) -> &Authentication {
+        &self.shared.authentication
     }
 
     pub(crate) fn manifest_cache(&self) -> &ManifestCache {
@@ -348,6 +419,16 @@ impl RunningHashes {
         Some(hash)
     }
 }
+
+/// Whether it can be a host with its port.
+fn is_host(authority: &str) -> bool {
+    let may =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    !authority.is_empty() && authority.len() <= AUTHORITY_BYTES_MAX && authority.bytes().all(may)
+}
+
+/// A host of DNS and a port.
+const AUTHORITY_BYTES_MAX: usize = 262;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 

@@ -24,7 +24,7 @@ use crate::failure::{Failure, Kind, Outcome};
 use crate::images::Media;
 use crate::locks::{self, LockWish};
 use crate::progress_display::ProgressDisplay;
-use crate::registry_options::RegistryOptions;
+use crate::registry_options::{OwnToken, RegistryOptions};
 use crate::selection::{self, Architectures, LockPlace, MissingLock};
 use crate::settings::Settings;
 use crate::workshop::Workshop;
@@ -83,7 +83,12 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     /// All variants of catalogue images for this machine's architecture, into a registry.
-    pub(crate) fn publishing(images: Vec<String>, target: Location, archive: ArchiveOptions) -> Arguments {
+    pub(crate) fn publishing(
+        images: Vec<String>,
+        target: Location,
+        archive: ArchiveOptions,
+        own: OwnToken,
+    ) -> Arguments {
         Arguments {
             images,
             output: vec![target],
@@ -98,6 +103,7 @@ impl Arguments {
             jobs: None,
             registry: RegistryOptions {
                 plain_http: Vec::new(),
+                own: Some(own),
             },
             format: FormatOption { format: Format::Text },
         }

@@ -11,8 +11,9 @@ use crate::settings::Settings;
 /// Serve a registry from a data directory
 ///
 /// Speaks the OCI distribution protocol, and Container Registry's dialect under the hosts gcr.io, us.gcr.io, eu.gcr.io,
-/// asia.gcr.io and LOCATION-docker.pkg.dev. There are no accounts yet: whoever reaches the address may pull, and only
-/// clients on this machine, by a loopback name and without a proxy, may push and delete. SIGTERM ends it cleanly, SIGHUP
+/// asia.gcr.io and LOCATION-docker.pkg.dev. As long as there are no accounts (see `lightship account create`), whoever
+/// reaches the address may pull, and only clients on this machine, by a loopback name and without a proxy, may push and
+/// delete; with accounts, policies decide. SIGTERM ends it cleanly, SIGHUP
 /// makes it read its configuration and certificates again.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -35,5 +36,5 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         return server::check(&arguments.server, settings);
     }
     let resolved = arguments.server.resolve(settings)?;
-    server::run(&arguments.server, settings, resolved, |_| ())
+    server::run(&arguments.server, settings, resolved, |_, _| ())
 }

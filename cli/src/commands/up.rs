@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use client::Location;
+use transport::Secret;
 
 use crate::archive_options::ArchiveOptions;
 use crate::commands::build;
 use crate::failure::{Failure, Outcome};
 use crate::output;
+use crate::registry_options::OwnToken;
 use crate::server::{self, ServerOptions};
 use crate::settings::Settings;
 
@@ -46,15 +48,20 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
         )
         .hint("run `lightship serve`, and publish with `lightship build -o HOST/PREFIX/`"));
     }
-    server::run(&server, settings, resolved, move |address| {
-        publish(address, archive, &of_publisher)
+    server::run(&server, settings, resolved, move |address, own| {
+        publish((address, own), archive, &of_publisher)
     })
 }
 
-fn publish(address: SocketAddr, archive: ArchiveOptions, settings: &Settings) {
-    let published = target(address).and_then(|target| {
+fn publish((address, token): (SocketAddr, Secret), archive: ArchiveOptions, settings: &Settings) {
+    let host = reached(address).to_string();
+    let published = target(&host).and_then(|target| {
         let images = IMAGES.map(str::to_owned).to_vec();
-        build::run(build::Arguments::publishing(images, target, archive), settings)
+        let own = OwnToken { host, token };
+        build::run(
+            build::Arguments::publishing(images, target, archive, own),
+            settings,
+        )
     });
     match published {
         Ok(_) => {
@@ -70,7 +77,7 @@ fn publish(address: SocketAddr, archive: ArchiveOptions, settings: &Settings) {
 }
 
 /// A server that listens everywhere is reached here by loopback.
-fn target(address: SocketAddr) -> Result<Location, Failure> {
+fn reached(address: SocketAddr) -> SocketAddr {
     let mut reached = address;
     if address.ip().is_unspecified() {
         reached.set_ip(match address {
@@ -78,7 +85,11 @@ fn target(address: SocketAddr) -> Result<Location, Failure> {
             SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
-    format!("{reached}/{PREFIX}/")
+    reached
+}
+
+fn target(host: &str) -> Result<Location, Failure> {
+    format!("{host}/{PREFIX}/")
         .parse()
         .map_err(|error| Failure::bug("cannot name our own registry", error))
 }

@@ -19,8 +19,8 @@ use serde::Deserialize;
 pub(crate) use example::example;
 use section::Description;
 pub(crate) use sections::{
-    Access, AnonymousWrites, Collection, Limits, Log, LogFormat, LogLevel, Rate, Repositories, Routes,
-    Server, Tls,
+    Access, AnonymousWrites, Collection, Issuer, Limits, Log, LogFormat, LogLevel, Rate, Repositories,
+    Routes, Server, Tls,
 };
 
 use crate::failure::Failure;

@@ -1,5 +1,6 @@
 //! Running a registry: what is opened, who looks after it while it serves, and how it ends.
 
+mod access;
 mod audit_file;
 mod certificate_files;
 mod check;
@@ -19,6 +20,7 @@ use store::{CollectionReport, DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
+use transport::Secret;
 
 pub(crate) use check::check;
 use logging::{ServerLog, with_causes};
@@ -35,13 +37,13 @@ use crate::settings::Settings;
 /// The first collection comes no later after the start.
 const FIRST_COLLECTION: Duration = Duration::from_secs(300);
 
-/// Serves, and runs `beside` on a thread of its own once the address is known. It may be broken off at any moment: the
+/// Serves, and runs `beside` on a thread of its own once the address is known, with a token for everything there. It may be broken off at any moment: the
 /// end of the server is the end of the program.
 pub(crate) fn run(
     options: &ServerOptions,
     settings: &Settings,
     server: ServerSettings,
-    beside: impl FnOnce(SocketAddr) + Send + 'static,
+    beside: impl FnOnce(SocketAddr, Secret) + Send + 'static,
 ) -> Result<Outcome, Failure> {
     let directory = DataDirectory::open(&server.data).map_err(|error| cannot_open(&server.data, error))?;
     let certificates = server
@@ -75,7 +77,10 @@ pub(crate) fn run(
     Ok(Outcome::Done)
 }
 
-async fn serve(reload: Reload, beside: impl FnOnce(SocketAddr) + Send + 'static) -> Result<(), Failure> {
+async fn serve(
+    reload: Reload,
+    beside: impl FnOnce(SocketAddr, Secret) + Send + 'static,
+) -> Result<(), Failure> {
     let address = reload.current.listen;
     let listener = TcpListener::bind(address)
         .await
@@ -92,7 +97,8 @@ async fn serve(reload: Reload, beside: impl FnOnce(SocketAddr) + Send + 'static)
     let scheme = if certificates.is_some() { "https" } else { "http" };
     output::talk(&format!("lightship serves {scheme}://{address}"));
     // Connections wait in the listener until they are taken below.
-    std::thread::spawn(move || beside(address));
+    let own = Secret::new(reload.registry.own_token());
+    std::thread::spawn(move || beside(address, own));
     let registry = reload.registry.clone();
     tokio::spawn(collect(
         registry.clone(),
@@ -195,7 +201,7 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> Failure {
     }
 }
 
-fn cannot_open(path: &Path, error: StoreError) -> Failure {
+pub(crate) fn cannot_open(path: &Path, error: StoreError) -> Failure {
     let attempt = format!("cannot use the data directory {}", path.display());
     match error {
         StoreError::Locked => Failure::outside(attempt, error)
@@ -213,7 +219,7 @@ fn cannot_open(path: &Path, error: StoreError) -> Failure {
     clippy::disallowed_methods,
     reason = "the server's clock, handed down as a value"
 )]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
@@ -225,7 +231,7 @@ impl Clock for SystemClock {
     }
 }
 
-struct SystemEntropy;
+pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {

@@ -52,7 +52,7 @@ pub(crate) struct ServerSettings {
     pub(crate) certificates: Option<CertificateFiles>,
     pub(crate) collection: Collecting,
     pub(crate) log: LogSettings,
-    /// As they were read. Who authenticates and who counts requests takes what it needs.
+    /// As they were read, to tell what has changed.
     pub(crate) access: configuration::Access,
     pub(crate) rate: configuration::Rate,
     pub(crate) external_url: Option<String>,
@@ -126,7 +126,10 @@ impl ServerOptions {
                     .map_or(ImmutableTags::None, |tags| tags.0),
             },
         };
+        let external_url = server.external_url.map(|url| url.0.0);
         let registry = Options {
+            access: super::access::access(access.clone(), external_url.clone(), settings)?,
+            rates: super::access::rates(&rate),
             routes: self.host_routes(routes)?,
             writes: if anybody {
                 Writes::Anybody
@@ -147,7 +150,7 @@ impl ServerOptions {
             log: log_settings(log, settings),
             access,
             rate,
-            external_url: server.external_url.map(|url| url.0.0),
+            external_url,
         })
     }
 }
@@ -255,6 +258,9 @@ mod tests {
         let mut shown: Configuration = Configuration::example_in_force();
         shown.tls = Default::default();
         shown.routes.hosts.clear();
+        shown.access.issuers.clear();
+        shown.server.external_url = None;
+        shown.rate = Default::default();
         let shown = options.over(shown, &settings).unwrap();
         let default = options.over(Configuration::default(), &settings).unwrap();
         assert_eq!(shown.listen, default.listen);

@@ -50,8 +50,6 @@ impl Reload {
             listen: self.current.listen,
             data: self.current.data.clone(),
             collection: self.current.collection.clone(),
-            external_url: self.current.external_url.clone(),
-            access: self.current.access.clone(),
             log: super::logging::LogSettings {
                 level: fresh.log.level,
                 ..self.current.log.clone()
@@ -112,6 +110,8 @@ impl Reload {
         };
         let differ =
             |old: &dyn std::fmt::Debug, new: &dyn std::fmt::Debug| format!("{old:?}") != format!("{new:?}");
+        let access =
+            |settings: &ServerSettings| (settings.access.token_seconds, settings.access.issuers.clone());
         let taken = [
             ("limits", old.limits != self.possible(fresh)),
             ("routes", differ(&old.routes, &new.routes)),
@@ -124,6 +124,14 @@ impl Reload {
                 old.new_repositories != new.new_repositories,
             ),
             ("access.anonymous_writes", old.writes != new.writes),
+            (
+                "access.issuers and tokens",
+                access(&self.current) != access(fresh),
+            ),
+            (
+                "server.external_url",
+                self.current.external_url != fresh.external_url,
+            ),
             ("rate", self.current.rate != fresh.rate),
             ("log.level", self.current.log.level != fresh.log.level),
             (
@@ -133,22 +141,12 @@ impl Reload {
                     && fresh.certificates.is_some(),
             ),
         ];
-        let access =
-            |settings: &ServerSettings| (settings.access.token_seconds, settings.access.issuers.clone());
         let left = [
             ("server.listen", self.current.listen != fresh.listen),
             ("server.data", self.current.data != fresh.data),
             (
-                "server.external_url",
-                self.current.external_url != fresh.external_url,
-            ),
-            (
                 "limits.connections_max or limits.manifest_cache_bytes_max",
                 fixed(&self.current) != fixed(fresh),
-            ),
-            (
-                "access.issuers and tokens",
-                access(&self.current) != access(fresh),
             ),
             ("collection", self.current.collection != fresh.collection),
             ("log.format", self.current.log.format != fresh.log.format),

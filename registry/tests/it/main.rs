@@ -6,11 +6,16 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod accounts;
+mod authorisation;
 mod blobs;
+mod challenges;
 mod connections;
+mod credentials;
 mod faults;
 mod google;
 mod isolation;
+mod issuers;
 mod late_append;
 mod manifests;
 mod operation;
