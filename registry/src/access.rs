@@ -62,6 +62,16 @@ impl<'o> From<&'o PackagePath> for On<'o> {
     }
 }
 
+impl<'o> From<&'o Resource> for On<'o> {
+    fn from(resource: &'o Resource) -> On<'o> {
+        match resource {
+            Resource::Registry => On::Registry,
+            Resource::Project(project) => On::Project(project),
+            Resource::Repository(repository) => On::Repository(repository),
+        }
+    }
+}
+
 impl<'o> From<&'o Place> for On<'o> {
     fn from(place: &'o Place) -> On<'o> {
         match place {

@@ -117,14 +117,7 @@ async fn put(
     bytes: Bytes,
     immutable: &ImmutableTags,
 ) -> Result<Answer, Refusal> {
-    let outside = match call.header(&CONTENT_TYPE) {
-        // Parameters, as in `…+json; charset=utf-8`, say nothing about a manifest.
-        Some(text) => {
-            let text = text.split(';').next().unwrap_or_default().trim();
-            Some(text.parse::<MediaType>().map_err(|_| Refusal::ManifestType)?)
-        }
-        None => None,
-    };
+    let outside = content_type(call)?;
     let manifest = Manifest::parse(bytes.to_vec(), outside.as_ref()).map_err(|error| match error {
         ManifestError::TooLarge { .. } => Refusal::ManifestTooLarge {
             limit_bytes: MANIFEST_BYTES_MAX,
@@ -177,6 +170,15 @@ async fn put(
         }
     }
     Ok(answer)
+}
+
+fn content_type(call: &Call<'_>) -> Result<Option<MediaType>, Refusal> {
+    let Some(text) = call.header(&CONTENT_TYPE) else {
+        return Ok(None);
+    };
+    // Parameters, as in `…+json; charset=utf-8`, say nothing about a manifest.
+    let text = text.split(';').next().unwrap_or_default().trim();
+    Ok(Some(text.parse().map_err(|_| Refusal::ManifestType)?))
 }
 
 /// Setting a new tag and moving one are different rights. Every role of ours has both or neither, so that which of them

@@ -1,22 +1,26 @@
 # Logging in with each kind of credential, by every client. Sourced by run.sh.
 
-# A server with an administrator, a service account with a key, and nothing for others; `passwords`, `key_file` and `token`
-# are what can be shown.
-serve_closed() {
-    local data=$directory/closed
-    rm -rf "$data"
-    printf %s "$1" | "$lightship" account create admin --admin --password-stdin --data "$data" 2>/dev/null || return 1
-    serve closed
-    token=$(curl -s -u "admin:$1" "http://$registry/v2/token?service=$registry&scope=repository:logins/app:pull,push,delete" |
-        jq -r .token)
-    [ "$token" != null ]
+make_administrator() {
+    "$lightship" account create admin --admin --password-stdin --data "$directory/closed" <<<"$1"
+}
+
+make_another() {
+    "$lightship" account create eve --admin --password-stdin --data "$directory/closed" <<<x
+}
+
+# A token for everything that the administrator may.
+token_of() {
+    curl -s -u "$1:$2" "http://$registry/v2/token?service=$registry&scope=https://www.googleapis.com/auth/cloud-platform" |
+        jq -r .token
 }
 
 try_logins() {
-    local open=$registry password='correct horse: battery'
-    check "the first administrator is made offline" '' serve_closed "$password"
-    refuse "no second one while the server runs" 'in use by another process' \
-        "$lightship" account create eve --admin --password-stdin --data "$directory/closed" <<<x
+    local open=$registry password='correct horse: battery' token
+    rm -rf "$directory/closed"
+    check "the first administrator is made offline" 'made user:admin' make_administrator "$password"
+    serve closed
+    refuse "no second one while the server runs" 'in use by another process' make_another
+    token=$(token_of admin "$password")
     same "a Bearer challenge is asked" "$(challenge)" \
         "Bearer realm=\"http://$registry/v2/token\",service=\"$registry\""
     login_all admin "$password" "a password"
@@ -83,11 +87,11 @@ skopeo_pushes() {
 
 podman_pushes() {
     local auth=$directory/podman-auth.json
-    podman login --tls-verify=false --authfile "$auth" -u "$1" --password-stdin "$registry" <<<"$2" >/dev/null
-    check "podman pushes when it is logged in" '' podman push -q --tls-verify=false --authfile "$auth" \
+    engine login --tls-verify=false --authfile "$auth" -u "$1" --password-stdin "$registry" <<<"$2" >/dev/null
+    check "podman pushes when it is logged in" '' engine push -q --tls-verify=false --authfile "$auth" \
         localhost/app:v1 "$registry/logins/podman:v1"
-    check "podman logs out" '' podman logout --authfile "$auth" "$registry"
-    refuse "podman does not push then" 'unauthorized|authentication required' podman push -q --tls-verify=false \
+    check "podman logs out" '' engine logout --authfile "$auth" "$registry"
+    refuse "podman does not push then" 'unauthorized|authentication required' engine push -q --tls-verify=false \
         --authfile "$auth" localhost/app:v1 "$registry/logins/podman:v2"
 }
 
@@ -97,7 +101,7 @@ crane_pushes() {
     mkdir -p "$DOCKER_CONFIG"
     rm -rf "$directory/one"
     skopeo copy -q "oci:$directory/layout:v1" "oci:$directory/one:v1"
-    refuse "crane pushes nothing without a login" 'UNAUTHORIZED' crane push "$directory/one" "$registry/logins/crane:v1"
+    refuse "crane pushes nothing without a login" '401 Unauthorized|UNAUTHORIZED' crane push "$directory/one" "$registry/logins/crane:v1"
     crane auth login "$registry" -u "$1" -p "$2" 2>/dev/null
     check "crane pushes when it is logged in" '@sha256:' crane push "$directory/one" "$registry/logins/crane:v1"
     check "crane copies" '' crane cp "$registry/logins/crane:v1" "$registry/logins/copied:v1"

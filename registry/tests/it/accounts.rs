@@ -100,6 +100,12 @@ impl Server {
         self.registry.forget_access();
     }
 
+    /// What the audit log was told.
+    pub(crate) fn audited(&self) -> Vec<String> {
+        let lines = self.told().into_iter();
+        lines.filter(|line| line.starts_with("audit ")).collect()
+    }
+
     /// A token for a scope, with what is shown in the Authorization header if that is not empty.
     pub(crate) async fn token(&self, authorization: &str, scope: &str) -> Reply {
         let path = format!("/v2/token?service={}&scope={scope}", self.address);

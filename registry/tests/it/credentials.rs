@@ -383,3 +383,74 @@ async fn the_registry_itself_may_everything_and_nobody_else_can_say_they_are_it(
     assert_eq!(status(&server, "GET", "/v2/", shorter).await, 401);
     assert_eq!(server.token(&own, SCOPE).await.status.as_u16(), 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_refusals_and_failed_logins_are_accounted_for_and_nothing_secret_is() {
+    let server = closed().await;
+    let begun = server.audited().len();
+    let path = format!("/v2/a/blobs/uploads/?digest={}", oci::Digest::sha256_of(b"x"));
+    let shown = [("authorization", &*of("ann"))];
+    assert_eq!(server.ask("POST", &path, &shown, b"x").await.status.as_u16(), 201);
+    assert_eq!(
+        status(&server, "POST", "/v2/a/blobs/uploads/", &of("ann")).await,
+        202
+    );
+    assert_eq!(
+        status(&server, "GET", "/v2/a/manifests/latest", &of("ann")).await,
+        200
+    );
+    assert_eq!(
+        status(&server, "DELETE", "/v2/a/manifests/latest", &of("ann")).await,
+        403
+    );
+    assert_eq!(server.get("/v2/").await.status.as_u16(), 401);
+    assert_eq!(status(&server, "GET", "/v2/", &basic("ann", "hush")).await, 401);
+    let lines = server.audited().split_off(begun);
+    let package = format!("{DEFAULT}/packages/a");
+    let digest = oci::Digest::sha256_of(b"x");
+    assert_eq!(
+        lines[0],
+        format!("audit user:ann blob.put {package} done {digest}")
+    );
+    let expected = format!(
+        "audit user:ann tag.delete {package} denied permission artifactregistry.tags.delete denied on {DEFAULT}"
+    );
+    assert_eq!(lines[1], expected);
+    assert_eq!(
+        lines[2],
+        "audit allUsers login ann denied user name or password is wrong"
+    );
+    assert_eq!(lines.len(), 3, "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_limited_by_principal_and_else_by_address() {
+    let mut options = crate::server::options();
+    let rate = |requests_max| {
+        Some(registry::Rate {
+            requests_max,
+            interval: std::time::Duration::from_secs(60),
+        })
+    };
+    options.rates = registry::Rates {
+        per_address: rate(2),
+        per_principal: rate(3),
+    };
+    let server = Server::with(options).await;
+    server.create_account("user:ann", &[]).await;
+    server.create_account("user:bob", &[]).await;
+    for expected in [200, 200, 200, 429] {
+        assert_eq!(status(&server, "GET", "/v2/", &of("ann")).await, expected);
+    }
+    assert_eq!(status(&server, "GET", "/v2/", &of("bob")).await, 200);
+    for expected in [401, 401, 429] {
+        assert_eq!(server.get("/v2/").await.status.as_u16(), expected);
+    }
+    let reply = server.get("/v2/").await;
+    assert_eq!(reply.refusal(), (429, "TOOMANYREQUESTS".to_owned()));
+    assert_eq!(reply.header("retry-after"), "30");
+    // Operators are not counted.
+    assert_eq!(server.get("/healthz").await.status.as_u16(), 200);
+    server.clock.forward(30);
+    assert_eq!(server.get("/v2/").await.status.as_u16(), 401);
+}

@@ -13,8 +13,8 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
 use registry::{
-    Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record, Registry,
-    Services, Writes, serve,
+    AuditRecord, Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record,
+    Registry, Services, Writes, serve,
 };
 use store::{BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
@@ -90,6 +90,19 @@ impl Log for Listener {
         let bytes = bytes.unwrap();
         let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
         self.lines.lock().unwrap().push(line);
+    }
+
+    fn audit(&self, record: &AuditRecord<'_>) {
+        let AuditRecord {
+            principal,
+            action,
+            resource,
+            outcome,
+            detail,
+            ..
+        } = record;
+        let line = format!("audit {principal} {action} {resource} {outcome} {detail}");
+        self.0.lock().unwrap().push(line);
     }
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
