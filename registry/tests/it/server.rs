@@ -102,7 +102,7 @@ impl Log for Listener {
             ..
         } = record;
         let line = format!("audit {principal} {action} {resource} {outcome} {detail}");
-        self.0.lock().unwrap().push(line);
+        self.lines.lock().unwrap().push(line);
     }
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
