@@ -23,6 +23,8 @@ pub(crate) struct Call<'c> {
     pub(crate) path: &'c str,
     pub(crate) headers: &'c HeaderMap,
     pub(crate) query: Query,
+    /// The host that the client named, with its port.
+    pub(crate) authority: &'c str,
     pub(crate) host: Host<'c>,
     pub(crate) principal: Principal,
 }
@@ -115,7 +117,7 @@ impl Query {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

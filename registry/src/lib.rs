@@ -5,9 +5,12 @@
 //! table ([`refusal`]). Nothing here knows a path or SQL, and nothing reads a clock or the environment: both come as
 //! values.
 //!
+//! [`administration`] is the other half: Artifact Registry's REST API and verbs of our own.
+//!
 //! Revision followed where a comment says "Spec:": distribution-spec 967efdc (2026-07-16).
 
 mod access;
+mod administration;
 mod host_routes;
 mod options;
 mod range;

@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use oci::{Digest, DigestError, ManifestError, Tag};
 use store::{PutRefusal, StoreError};
 
+use crate::administration::Unfit;
 use crate::routes::RouteError;
 
 /// Why a request is refused.
@@ -80,6 +81,8 @@ pub(crate) enum Refusal {
     BodyTime,
     #[error("the registry has no room left; what is stored can still be pulled")]
     Full,
+    #[error("{0}")]
+    Administration(Unfit),
     #[error("the registry is busy; try again in a moment")]
     Busy,
     #[error("the registry failed; its operator finds the reason in its log")]
@@ -128,6 +131,7 @@ impl Refusal {
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
             Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::Administration(unfit) => unfit.told(),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };
         Told { status, code }

@@ -25,7 +25,7 @@ use crate::metrics::{Kind, Metrics};
 use crate::options::{Clock, Log, Options, Record};
 use crate::refusal::Refusal;
 use crate::routes::{Operation, route};
-use crate::{blobs, catalog, manifests, referrers, tags, uploads};
+use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -101,6 +101,7 @@ impl Registry {
             path,
             headers: &parts.headers,
             query: Query::parse(parts.uri.query()),
+            authority,
             host: self.options().routes.host(authority),
             principal: Principal::of(peer, authority, &parts.headers),
         };
@@ -116,7 +117,10 @@ impl Registry {
             if let Refusal::Store(error) = &refusal {
                 self.shared.services.log.trouble(&request_id, error);
             }
-            answer::refusal(&refusal)
+            match administration::is_at(path) {
+                true => administration::refused(&refusal),
+                false => answer::refusal(&refusal),
+            }
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
         answer::set(&mut answer, REQUEST_ID, &request_id);
@@ -157,6 +161,7 @@ impl Registry {
             }
             Operation::Tags { name } => tags::tags(self, call, name).await,
             Operation::Referrers { name, digest } => referrers::referrers(self, call, name, digest).await,
+            Operation::Administration => administration::answer(self, call, body).await,
             Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
             Operation::Ready => {
                 let default = self.options().routes.default_repository();
@@ -184,8 +189,16 @@ impl Registry {
         if self.metadata().repository(path).await?.is_some() {
             return Ok(());
         }
+        let repository = self.new_repository(path);
+        // Somebody else may have made it at the same moment.
+        let _ = self.metadata().create_repository(&repository, actor).await?;
+        Ok(())
+    }
+
+    /// A repository without settings.
+    pub(crate) fn new_repository(&self, path: &RepositoryPath) -> Repository {
         let now = self.now();
-        let repository = Repository {
+        Repository {
             path: path.clone(),
             format: Format::Docker,
             mode: Mode::Standard,
@@ -195,10 +208,7 @@ impl Registry {
             quota_bytes: None,
             created: now,
             updated: now,
-        };
-        // Somebody else may have made it at the same moment.
-        let _ = self.metadata().create_repository(&repository, actor).await?;
-        Ok(())
+        }
     }
 
     fn request_id(&self) -> String {

@@ -10,6 +10,7 @@
 //! | `/v2/NAME/manifests/REFERENCE` | [`Operation::Manifest`] |
 //! | `/v2/NAME/tags/list` | [`Operation::Tags`] |
 //! | `/v2/NAME/referrers/DIGEST` | [`Operation::Referrers`] |
+//! | `/v1/…`, `/lightship/…` | [`Operation::Administration`], read further in `administration::routes` |
 //! | `/healthz`, `/readyz`, `/metrics` | for operators |
 //!
 //! Names contain slashes, so a path is read from its end.
@@ -17,6 +18,8 @@
 //! Spec: distribution-spec "Endpoints".
 
 use oci::{Digest, DigestError, Tag};
+
+use crate::administration;
 
 /// Longest path that is looked at.
 const PATH_BYTES_MAX: usize = 2048;
@@ -66,6 +69,8 @@ pub enum Operation {
         /// To which they refer.
         digest: Digest,
     },
+    /// Administration, which has routes of its own.
+    Administration,
     /// Whether the process lives.
     Health,
     /// Whether it can serve.
@@ -102,6 +107,9 @@ pub enum RouteError {
 /// # Errors
 /// See [`RouteError`].
 pub fn route(path: &str) -> Result<Operation, RouteError> {
+    if administration::is_at(path) {
+        return Ok(Operation::Administration);
+    }
     if path.len() > PATH_BYTES_MAX {
         return Err(RouteError::Unknown);
     }
