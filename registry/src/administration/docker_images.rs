@@ -150,7 +150,6 @@ async fn documents_of(
             "uploadTime": documents::time(version.created),
             "updateTime": documents::time(version.updated),
             "mediaType": version.media_type.as_str(),
-            "lightshipUsage": usages.get(&version.digest),
         });
         if let Some(time) = facts.build_time {
             document["buildTime"] = time.into();
@@ -160,6 +159,9 @@ async fn documents_of(
         }
         if !facts.image_manifests.is_empty() {
             document["imageManifests"] = facts.image_manifests.into();
+        }
+        if let Some(usage) = usages.get(&version.digest) {
+            document["lightshipUsage"] = usage.clone();
         }
         documents.push(document);
     }

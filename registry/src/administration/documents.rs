@@ -53,6 +53,26 @@ pub(crate) fn texts(document: &Value, field: &str, count_max: usize) -> Result<V
         .collect()
 }
 
+/// A value of an enumeration as its number: clients send numbers or words. Zero when it is not there.
+///
+/// # Errors
+/// When it is neither; also when it is a word that Google knows and this server does not.
+pub(crate) fn choice(document: &Value, field: &str, words: &[&str]) -> Result<usize, Refusal> {
+    let value = match document.get(field) {
+        None | Some(Value::Null) => return Ok(0),
+        Some(value) => value,
+    };
+    let number = match (value.as_u64(), value.as_str()) {
+        (Some(number), _) => usize::try_from(number).ok().filter(|number| *number < words.len()),
+        (_, Some(word)) => words.iter().position(|known| word.eq_ignore_ascii_case(known)),
+        _ => None,
+    };
+    number.ok_or_else(|| {
+        let known = words.get(1..).unwrap_or_default().join(", ");
+        Invalid::new(field, format!("{value} is not supported here; what is: {known}")).into()
+    })
+}
+
 /// A number of a body, which may be a string of digits; none when it is not there.
 pub(crate) fn number(document: &Value, field: &str) -> Result<Option<u64>, Refusal> {
     let value = match document.get(field) {
@@ -113,6 +133,11 @@ mod tests {
         assert_eq!(number(&document, "n").unwrap(), Some(7));
         assert!(number(&document, "a").is_err());
         assert_eq!(texts(&document, "l", 1).unwrap(), ["x"]);
+        let choice = |value: Value| choice(&json!({"c": value}), "c", &["UNSPECIFIED", "ONE", "TWO"]).ok();
+        assert_eq!(
+            [json!(2), json!("ONE"), json!("two"), Value::Null, json!(3), json!("three"), json!(-1)].map(choice),
+            [Some(2), Some(1), Some(2), Some(0), None, None, None]
+        );
         assert!(texts(&document, "l", 0).is_err() && texts(&document, "a", 1).is_err());
     }
 }

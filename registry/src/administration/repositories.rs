@@ -11,7 +11,7 @@ use super::operations::{self, Gave};
 use super::paging::{self, Row, Rows};
 use super::status::Invalid;
 use super::update_mask::UpdateMask;
-use super::{Asked, Unfit, ok, repository_document};
+use super::{Asked, Unfit, documents, ok, repository_document};
 use crate::answer::Answer;
 use crate::call::Arriving;
 use crate::refusal::Refusal;
@@ -144,20 +144,10 @@ async fn create(
 
 /// Images in a repository of its own are all that there is.
 fn check_kind(document: &Value) -> Result<(), Refusal> {
-    let word = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default();
-    match word("format") {
-        "DOCKER" => {}
-        "" | "FORMAT_UNSPECIFIED" => return Err(Invalid::new("format", "it is needed: DOCKER").into()),
-        other => return Err(unsupported(format!("a repository of format {other}"))),
+    match documents::choice(document, "format", &["FORMAT_UNSPECIFIED", "DOCKER"])? {
+        0 => Err(Invalid::new("format", "it is needed: DOCKER").into()),
+        _ => documents::choice(document, "mode", &["MODE_UNSPECIFIED", "STANDARD_REPOSITORY"]).map(drop),
     }
-    match word("mode") {
-        "" | "MODE_UNSPECIFIED" | "STANDARD_REPOSITORY" => Ok(()),
-        other => Err(unsupported(format!("a repository of mode {other}"))),
-    }
-}
-
-fn unsupported(what: String) -> Refusal {
-    Unfit::Unsupported { what }.into()
 }
 
 async fn patch(asked: &Asked<'_>, path: &RepositoryPath, body: &mut Arriving) -> Result<Answer, Refusal> {

@@ -189,19 +189,31 @@ fn of_repository(repository: RepositoryPath, below: &[&str], verb: Option<Verb>)
                 digest.parse().ok()?,
             ))
         }
-        (["packages", name, below @ ..], verb) => {
-            let package = package(repository, name)?;
-            match (below, verb) {
-                ([], None) => Some(Target::Package(package)),
-                (["versions"], None) => Some(Target::Versions(package)),
-                (["versions"], Some(Verb::BatchDelete)) => Some(Target::VersionsBatchDelete(package)),
-                (["versions", digest], None) => Some(Target::Version(package, digest.parse().ok()?)),
-                (["tags"], None) => Some(Target::Tags(package)),
-                (["tags", tag], None) => Some(Target::Tag(package, tag.parse().ok()?)),
-                _ => None,
-            }
-        }
+        (["packages", below @ ..], verb) => of_packages(repository, below, verb),
         _ => None,
+    }
+}
+
+/// Some clients write the slashes of a name as they are, so what is not one segment is read from its end.
+fn of_packages(repository: RepositoryPath, below: &[&str], verb: Option<Verb>) -> Option<Target> {
+    let whole = |segments: &[&str]| package(repository.clone(), &segments.join("/"));
+    let versions = |of: Option<PackagePath>, verb: Option<Verb>| match verb {
+        None => of.map(Target::Versions),
+        Some(Verb::BatchDelete) => of.map(Target::VersionsBatchDelete),
+        Some(_) => None,
+    };
+    match (below, verb) {
+        ([], _) => None,
+        ([name @ .., "versions"], verb) if !name.is_empty() => versions(whole(name), verb),
+        (_, Some(_)) => None,
+        ([name @ .., "versions", digest], None) if !name.is_empty() => {
+            Some(Target::Version(whole(name)?, digest.parse().ok()?))
+        }
+        ([name @ .., "tags"], None) if !name.is_empty() => whole(name).map(Target::Tags),
+        ([name @ .., "tags", tag], None) if !name.is_empty() => {
+            Some(Target::Tag(whole(name)?, tag.parse().ok()?))
+        }
+        (name, None) => whole(name).map(Target::Package),
     }
 }
 
@@ -284,6 +296,7 @@ mod tests {
             named(&tag_name(&package, &tag)),
             Some(Target::Tag(package.clone(), tag))
         );
+        assert_eq!(named(&format!("{R}/packages/a/b/tags/v1")), named(&tag_name(&package, &"v1".parse().unwrap())));
         // gcloud encodes the percent sign once more.
         assert_eq!(
             named(&package_name(&package).replace('%', "%25")),

@@ -22,8 +22,6 @@ pub(crate) enum Unfit {
     Precondition { reason: String },
     #[error("{reason}")]
     Aborted { reason: String },
-    #[error("{what} is not supported here")]
-    Unsupported { what: String },
     #[error("the body has more than {limit_bytes} bytes")]
     BodyTooLarge { limit_bytes: usize },
 }
@@ -64,7 +62,6 @@ impl Unfit {
             Self::Exists { .. } => (StatusCode::CONFLICT, "ALREADY_EXISTS"),
             Self::Precondition { .. } => (StatusCode::BAD_REQUEST, "FAILED_PRECONDITION"),
             Self::Aborted { .. } => (StatusCode::CONFLICT, "ABORTED"),
-            Self::Unsupported { .. } => (StatusCode::NOT_IMPLEMENTED, "UNIMPLEMENTED"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_ARGUMENT"),
         }
     }

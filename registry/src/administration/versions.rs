@@ -137,11 +137,13 @@ async fn documents_of(
             "createTime": documents::time(version.created),
             "updateTime": documents::time(version.updated),
             "metadata": metadata,
-            "lightshipUsage": usages.get(&version.digest),
         });
         if is_full {
             let tag = |tag| json!({"name": tag_name(package, tag), "version": name});
             document["relatedTags"] = version.tags.iter().map(tag).collect();
+        }
+        if let Some(usage) = usages.get(&version.digest) {
+            document["lightshipUsage"] = usage.clone();
         }
         documents.push(document);
     }
