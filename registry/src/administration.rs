@@ -15,12 +15,17 @@ mod update_mask;
 
 mod seam;
 
+mod accounts;
 mod docker_images;
 mod iam;
 mod image_facts;
+mod jobs;
+mod keys;
 mod locations;
 mod operations;
 mod packages;
+mod registry_wide;
+pub mod reports;
 mod repositories;
 mod repository_document;
 mod tags;
@@ -29,13 +34,14 @@ mod versions;
 use access::{Permission, Role};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
-use store::{PackagePath, Resource};
+use store::{Actor, PackagePath, Resource};
 
 use crate::access::Action;
 use crate::answer::{self, Answer};
 use crate::call::{Arriving, Call};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
+pub(crate) use jobs::Jobs;
 pub(crate) use routes::is_at;
 use routes::{PolicyVerb, Target};
 pub(crate) use status::{Unfit, refused};
@@ -78,8 +84,26 @@ pub(crate) async fn answer(
         Target::Tags(package) => tags::collection(&asked, package, &mut body).await,
         Target::Tag(package, tag) => tags::one(&asked, (package, tag), &mut body).await,
         Target::DockerImages(repository) => docker_images::list(&asked, repository).await,
-        Target::TagHistory(package, tag) => tags::history(&asked, (package, tag)).await,
         Target::DockerImage(package, digest) => docker_images::get(&asked, (package, digest)).await,
+        other => answer_own(&asked, other, &mut body).await,
+    }
+}
+
+/// What Google has no word for.
+async fn answer_own(asked: &Asked<'_>, target: &Target, body: &mut Arriving) -> Result<Answer, Refusal> {
+    match target {
+        Target::TagHistory(package, tag) => tags::history(asked, (package, tag)).await,
+        Target::Registry => registry_wide::about(asked),
+        Target::Policies => registry_wide::policies(asked).await,
+        Target::Check => registry_wide::check(asked, body).await,
+        Target::Names => registry_wide::name(asked),
+        Target::Accounts => accounts::collection(asked, body).await,
+        Target::Account(name) => accounts::one(asked, name, body).await,
+        Target::AccountPassword(name) => accounts::set_password(asked, name, body).await,
+        Target::Keys(account) => keys::collection(asked, account, body).await,
+        Target::Key(account, id) => keys::one(asked, (account, id)).await,
+        Target::Jobs => jobs::collection(asked, body).await,
+        Target::Job(id) => jobs::one(asked, id).await,
         _ => Err(Refusal::PathUnknown),
     }
 }
@@ -120,6 +144,10 @@ impl Asked<'_> {
             false => Action::Push,
         };
         self.registry.authorise(self.call, action)
+    }
+
+    fn actor(&self) -> Actor {
+        self.call.principal.actor()
     }
 
     fn method(&self) -> &Method {

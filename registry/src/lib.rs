@@ -10,7 +10,7 @@
 //! Revision followed where a comment says "Spec:": distribution-spec 967efdc (2026-07-16).
 
 mod access;
-mod administration;
+pub mod administration;
 mod host_routes;
 mod options;
 mod range;
@@ -29,6 +29,7 @@ mod manifests;
 mod referrers;
 mod tags;
 mod uploads;
+mod usage;
 
 mod metrics;
 mod registry;

@@ -65,6 +65,9 @@ async fn get(
     } else {
         answer::bytes(StatusCode::OK, stored.media_type.as_str(), stored.bytes.clone())
     };
+    if *call.method == Method::GET {
+        registry.usage().pulled(package, &stored.digest, registry.now());
+    }
     answer::set(&mut answer, ETAG, &etag);
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
     Ok(answer)
@@ -146,6 +149,7 @@ async fn put(
         .await;
     registry.manifest_cache().forget(package);
     stored??;
+    registry.usage().pushed(package, &digest, registry.now());
     let mut answer = answer::empty(StatusCode::CREATED);
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());

@@ -16,8 +16,10 @@ use store::{
     Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, Repository, RepositoryPath,
     UploadKey,
 };
+use tokio::sync::Semaphore;
 
 use crate::access::{Action, Principal};
+use crate::administration::Jobs;
 use crate::answer::{self, Answer};
 use crate::call::{Arriving, Call, Query};
 use crate::manifest_cache::ManifestCache;
@@ -25,6 +27,7 @@ use crate::metrics::{Kind, Metrics};
 use crate::options::{Clock, Log, Options, Record};
 use crate::refusal::Refusal;
 use crate::routes::{Operation, route};
+use crate::usage::UsageCounts;
 use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -32,6 +35,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Uploads whose hash is kept in memory; of others the bytes are read again at their end.
 const RUNNING_HASHES_MAX: usize = 4096;
+
+/// Passwords that are hashed at a time: each takes 19 MiB and a whole processor.
+const HASHES_MAX: usize = 2;
 
 /// What a registry works with.
 pub struct Services {
@@ -59,6 +65,9 @@ struct Shared {
     manifest_cache: ManifestCache,
     hashes: RunningHashes,
     metrics: Metrics,
+    usage: UsageCounts,
+    jobs: Jobs,
+    hashing: Semaphore,
 }
 
 impl fmt::Debug for Registry {
@@ -79,6 +88,9 @@ impl Registry {
                 manifest_cache,
                 hashes: RunningHashes::default(),
                 metrics: Metrics::default(),
+                usage: UsageCounts::default(),
+                jobs: Jobs::default(),
+                hashing: Semaphore::new(HASHES_MAX),
             }),
         }
     }
@@ -239,6 +251,35 @@ impl Registry {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    pub(crate) fn usage(&self) -> &UsageCounts {
+        &self.shared.usage
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.shared.jobs
+    }
+
+    /// Whoever hashes a password holds a permit of it.
+    pub(crate) fn hashing(&self) -> &Semaphore {
+        &self.shared.hashing
+    }
+
+    /// Writes what was counted of pulls and pushes since the last time. What cannot be written is not counted.
+    pub(crate) async fn write_usage(&self) {
+        let usage = self.usage().take();
+        if usage.is_empty() {
+            return;
+        }
+        if let Err(error) = self.metadata().add_usage(&usage).await {
+            self.trouble("usage", &error);
+        }
+    }
+
+    /// Tells the operator of what failed while nobody waited for it.
+    pub(crate) fn trouble(&self, what: &str, error: &dyn std::error::Error) {
+        self.shared.services.log.trouble(what, error);
     }
 
     pub(crate) fn manifest_cache(&self) -> &ManifestCache {

@@ -11,9 +11,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::Registry;
+
+/// Between two batches of what was counted of pulls and pushes.
+const USAGE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// After an error of the listener itself, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -43,6 +46,8 @@ pub async fn serve(
         .keep_alive_interval(limits.header_time)
         .keep_alive_timeout(limits.header_time)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX));
+    let ended = Arc::new(Notify::new());
+    let counting = tokio::spawn(write_usage(registry.clone(), Arc::clone(&ended)));
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -78,7 +83,21 @@ pub async fn serve(
         });
     }
     let _ = tokio::time::timeout(limits.stop, graceful.shutdown()).await;
+    // The last batch is written once nothing is counted any more.
+    ended.notify_one();
+    let _ = counting.await;
     Ok(())
+}
+
+/// Writes counts of pulls and pushes in batches, the last when the server has ended.
+async fn write_usage(registry: Registry, ended: Arc<Notify>) {
+    loop {
+        let is_last = tokio::time::timeout(USAGE_INTERVAL, ended.notified()).await.is_ok();
+        registry.write_usage().await;
+        if is_last {
+            break;
+        }
+    }
 }
 
 async fn accept(

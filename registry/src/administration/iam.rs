@@ -59,7 +59,7 @@ async fn set(asked: &Asked<'_>, resource: &Resource, body: &mut Arriving) -> Res
         Invalid::new("policy", problem)
     })?;
     require(asked, resource).await?;
-    let (actor, now) = (asked.call.principal.actor(), asked.registry.now());
+    let (actor, now) = (asked.actor(), asked.registry.now());
     let set = asked
         .registry
         .metadata()

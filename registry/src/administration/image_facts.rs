@@ -106,22 +106,33 @@ pub(crate) async fn usages(
     versions: &[Version],
 ) -> Result<HashMap<Digest, Value>, Refusal> {
     let digests: Vec<Digest> = versions.iter().map(|version| version.digest).collect();
-    let usages = asked.registry.metadata().usage(package, &digests).await?;
-    Ok(usages
-        .into_iter()
-        .map(|usage| {
-            let mut document = Map::new();
-            let mut tell = |count: &str, last: &str, counted: Option<Counted>| {
-                if let Some(counted) = counted {
-                    document.insert(count.to_owned(), counted.count.to_string().into());
-                    document.insert(last.to_owned(), documents::time(counted.last).into());
-                }
-            };
-            tell("pullCount", "lastPullTime", usage.pulls);
-            tell("pushCount", "lastPushTime", usage.pushes);
-            (usage.digest, Value::Object(document))
-        })
-        .collect())
+    let written = asked.registry.metadata().usage(package, &digests).await?;
+    let of_version = |digest: Digest| {
+        let written = written.iter().find(|usage| usage.digest == digest);
+        let (pulls, pushes) = asked.registry.usage().of(package, &digest);
+        let mut document = Map::new();
+        let mut tell = |count: &str, last: &str, counted: Option<Counted>| {
+            if let Some(counted) = counted {
+                document.insert(count.to_owned(), counted.count.to_string().into());
+                document.insert(last.to_owned(), documents::time(counted.last).into());
+            }
+        };
+        tell("pullCount", "lastPullTime", together(written.and_then(|usage| usage.pulls), pulls));
+        tell("pushCount", "lastPushTime", together(written.and_then(|usage| usage.pushes), pushes));
+        (!document.is_empty()).then_some((digest, Value::Object(document)))
+    };
+    Ok(digests.into_iter().filter_map(of_version).collect())
+}
+
+/// What is written and what is not yet.
+fn together(written: Option<Counted>, counted: Option<Counted>) -> Option<Counted> {
+    match (written, counted) {
+        (Some(one), Some(other)) => Some(Counted {
+            count: one.count.saturating_add(other.count),
+            last: one.last.max(other.last),
+        }),
+        (one, other) => one.or(other),
+    }
 }
 
 /// The name of a version as an image.

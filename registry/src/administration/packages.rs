@@ -115,7 +115,7 @@ async fn times(asked: &Asked<'_>, package: &PackagePath) -> Result<(Timestamp, T
 
 /// Every version with its tags. One whose tag is immutable stays, and is told of; others are gone by then.
 async fn delete(asked: &Asked<'_>, package: &PackagePath) -> Result<Answer, Refusal> {
-    let (actor, now) = (asked.call.principal.actor(), asked.registry.now());
+    let (actor, now) = (asked.actor(), asked.registry.now());
     let metadata = asked.registry.metadata();
     let (mut after, mut kept) = (None, None);
     loop {

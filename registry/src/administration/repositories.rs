@@ -135,7 +135,7 @@ async fn create(
     let mut repository = asked.registry.new_repository(&path);
     let mask = UpdateMask::of(&Default::default(), &document, &repository_document::SETTABLE)?;
     repository_document::change(&mut repository, &document, &mask)?;
-    let actor = asked.call.principal.actor();
+    let actor = asked.actor();
     let metadata = asked.registry.metadata();
     metadata.create_repository(&repository, &actor).await??;
     let document = repository_document::of(asked, &repository).await?;
@@ -156,14 +156,14 @@ async fn patch(asked: &Asked<'_>, path: &RepositoryPath, body: &mut Arriving) ->
     let mut repository = existing(asked, path).await?;
     repository_document::change(&mut repository, &document, &mask)?;
     repository.updated = asked.registry.now();
-    let actor = asked.call.principal.actor();
+    let actor = asked.actor();
     let metadata = asked.registry.metadata();
     metadata.update_repository(&repository, &actor).await??;
     Ok(ok(&repository_document::of(asked, &repository).await?))
 }
 
 async fn delete(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
-    let (actor, now) = (asked.call.principal.actor(), asked.registry.now());
+    let (actor, now) = (asked.actor(), asked.registry.now());
     let deleted = asked.registry.metadata().delete_repository(path, &actor, now).await;
     asked.registry.manifest_cache().forget_all();
     deleted??;

@@ -68,7 +68,7 @@ pub(crate) async fn one(
         }
         Method::DELETE => {
             asked.authorise(Permission::DeleteTag, &resource).await?;
-            let (actor, now) = (asked.call.principal.actor(), asked.registry.now());
+            let (actor, now) = (asked.actor(), asked.registry.now());
             let deleted = asked.registry.metadata().delete_tag(package, tag, &actor, now).await;
             asked.registry.manifest_cache().forget(package);
             match deleted?? {
@@ -146,7 +146,7 @@ async fn set(
             return Err(Invalid::new("version", problem).into());
         }
     };
-    let (actor, now) = (asked.call.principal.actor(), asked.registry.now());
+    let (actor, now) = (asked.actor(), asked.registry.now());
     let tag_move = TagMove {
         tag: tag.clone(),
         to: digest,

@@ -173,7 +173,7 @@ async fn delete(
             )));
         }
     }
-    let (actor, now) = (asked.call.principal.actor(), asked.registry.now());
+    let (actor, now) = (asked.actor(), asked.registry.now());
     let deleted = metadata.delete_manifest(package, digest, &actor, now).await;
     asked.registry.manifest_cache().forget(package);
     match deleted?? {
