@@ -17,27 +17,27 @@ pub const KEY_FILE_NAME_BYTES_MAX: usize = 256;
 /// Bytes of the nonce that is signed, which are to be random.
 pub const NONCE_BYTES: usize = 32;
 
-/// A key file of a service account.
-#[derive(Debug)]
+/// A key file of a service account. Its private key is looked at when it is used: that takes a millisecond.
 pub struct KeyFile {
     /// `client_email`: whose it says it is.
     pub account: String,
     /// `private_key_id`: which of their keys.
     pub id: String,
-    /// The private key.
-    pub(crate) private_key: PrivateKey,
+    private_key: String,
+}
+
+/// Does not show the key.
+impl std::fmt::Debug for KeyFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("KeyFile");
+        shown.field("account", &self.account).field("id", &self.id);
+        shown.finish_non_exhaustive()
+    }
 }
 
 pub(crate) enum PrivateKey {
     Rsa(Box<RsaKeyPair>),
     Ed25519(Box<Ed25519KeyPair>),
-}
-
-/// Does not show the key.
-impl std::fmt::Debug for PrivateKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("PrivateKey(…)")
-    }
 }
 
 /// Why a text is no key file.
@@ -84,8 +84,16 @@ impl KeyFile {
         Ok(KeyFile {
             account: document.client_email,
             id: document.private_key_id,
-            private_key: PrivateKey::parse(&document.private_key)?,
+            private_key: document.private_key,
         })
+    }
+
+    /// The public half of its private key. It proves nothing: see [`KeyFile::proves`].
+    ///
+    /// # Errors
+    /// [`KeyFileError::PrivateKey`].
+    pub fn public_key(&self) -> Result<PublicKey, KeyFileError> {
+        Ok(PublicKey::of_private(&PrivateKey::parse(&self.private_key)?))
     }
 
     /// Whether the private key of this file is the other half of `key`, shown by signing `nonce`, which has to be fresh
@@ -94,16 +102,13 @@ impl KeyFile {
     pub fn proves(&self, key: &PublicKey, nonce: &[u8; NONCE_BYTES]) -> bool {
         let mut message = PURPOSE.to_vec();
         message.extend_from_slice(nonce);
-        let signature = self.private_key.sign(&message);
+        let private = PrivateKey::parse(&self.private_key).ok();
+        let signature = private.and_then(|private| private.sign(&message));
         signature.is_some_and(|signature| key.verify(&message, &signature))
     }
 }
 
 impl PrivateKey {
-    pub(crate) fn public(&self) -> PublicKey {
-        PublicKey::of_private(self)
-    }
-
     fn parse(text: &str) -> Result<PrivateKey, KeyFileError> {
         let rejected = |error: ring::error::KeyRejected| KeyFileError::PrivateKey {
             reason: error.to_string(),

@@ -30,6 +30,7 @@ mod principal;
 mod decision;
 
 mod authorization;
+mod fingerprint;
 mod password;
 mod scope;
 mod token;
@@ -41,6 +42,7 @@ mod public_key;
 
 pub use authorization::{AUTHORIZATION_BYTES_MAX, AuthorizationError, Credential};
 pub use decision::{Level, Reason, decide};
+pub use fingerprint::{FINGERPRINT_KEY_BYTES, Fingerprint, FingerprintKey};
 pub use identity_token::{
     CLOCK_LEEWAY_SECONDS, IDENTITY_TOKEN_BYTES_MAX, ISSUER_KEYS_BYTES_MAX, ISSUER_KEYS_MAX, Identified,
     IdentityError, IssuerKeys, IssuerKeysError, IssuerRules, TOKEN_GROUPS_MAX, claimed_issuer, identify,

@@ -85,7 +85,7 @@ impl PublicKey {
         if text.trim_start().starts_with('{') {
             let file = KeyFile::parse(text).map_err(PublicKeyError::KeyFile)?;
             return Ok(ImportedKey {
-                key: file.private_key.public(),
+                key: file.public_key().map_err(PublicKeyError::KeyFile)?,
                 id: Some(file.id),
                 account: Some(file.account),
             });

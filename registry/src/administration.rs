@@ -31,12 +31,11 @@ mod repository_document;
 mod tags;
 mod versions;
 
-use access::{Permission, Role};
+use access::Permission;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use store::{Actor, PackagePath, Resource};
 
-use crate::access::Action;
 use crate::answer::{self, Answer};
 use crate::call::{Arriving, Call};
 use crate::refusal::Refusal;
@@ -129,25 +128,17 @@ impl Asked<'_> {
 
     /// Whether the caller has a permission on a resource.
     async fn may(&self, permission: Permission, resource: &Resource) -> Result<bool, Refusal> {
-        match self.authorise(permission, resource).await {
-            Ok(()) => Ok(true),
-            Err(Refusal::Denied) => Ok(false),
-            Err(other) => Err(other),
-        }
+        self.registry.may(self.call, permission, resource).await
     }
 
     /// # Errors
-    /// [`Refusal::Denied`] when the caller has not got the permission on the resource.
-    async fn authorise(&self, permission: Permission, _resource: &Resource) -> Result<(), Refusal> {
-        let action = match Role::Reader.allows(permission) {
-            true => Action::Pull,
-            false => Action::Push,
-        };
-        self.registry.authorise(self.call, action)
+    /// When the caller has not got the permission on the resource.
+    async fn authorise(&self, permission: Permission, resource: &Resource) -> Result<(), Refusal> {
+        self.registry.authorise(self.call, permission, resource).await
     }
 
     fn actor(&self) -> Actor {
-        self.call.principal.actor()
+        self.call.caller.actor()
     }
 
     fn method(&self) -> &Method {

@@ -2,12 +2,12 @@
 //!
 //! Spec: distribution-spec "Pulling blobs" (end-2), "Deleting Blobs" (end-10).
 
+use access::Permission;
 use hyper::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::Digest;
 use store::{Blob, ByteRange, PackagePath};
 
-use crate::access::Action;
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::body::Body;
 use crate::call::Call;
@@ -23,11 +23,15 @@ pub(crate) async fn blob(
 ) -> Result<Answer, Refusal> {
     let package = call.package(name)?;
     if call.reads() {
-        registry.authorise(call, Action::Pull)?;
+        registry
+            .authorise(call, Permission::DownloadArtifacts, &package)
+            .await?;
         return read(registry, call, &package, digest).await;
     }
     if call.method == Method::DELETE {
-        registry.authorise(call, Action::Delete)?;
+        registry
+            .authorise(call, Permission::DeleteArtifacts, &package)
+            .await?;
         return match registry.metadata().unlink_blob(&package, digest).await? {
             true => Ok(answer::empty(StatusCode::ACCEPTED)),
             false => Err(Refusal::BlobUnknown),

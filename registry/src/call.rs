@@ -1,5 +1,6 @@
 //! One request, as operations see it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +11,7 @@ use hyper::{HeaderMap, Method};
 use oci::{Digest, Tag};
 use store::PackagePath;
 
-use crate::access::Principal;
+use crate::access::Caller;
 use crate::host_routes::{Host, Place};
 use crate::refusal::Refusal;
 
@@ -23,10 +24,12 @@ pub(crate) struct Call<'c> {
     pub(crate) path: &'c str,
     pub(crate) headers: &'c HeaderMap,
     pub(crate) query: Query,
-    /// The host that the client named, with its port.
-    pub(crate) authority: &'c str,
     pub(crate) host: Host<'c>,
-    pub(crate) principal: Principal,
+    /// As the client wrote it, with its port.
+    pub(crate) authority: &'c str,
+    /// Where the request comes from.
+    pub(crate) peer: SocketAddr,
+    pub(crate) caller: Caller,
 }
 
 impl Call<'_> {

@@ -3,10 +3,11 @@
 //! Only where the whole name is a package of one repository: Artifact Registry has no catalogue, and its clients list a
 //! project's repositories another way.
 
+use access::Permission;
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::access::Action;
+use crate::access::On;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::refusal::Refusal;
@@ -17,7 +18,9 @@ pub(crate) async fn catalog(registry: &Registry, call: &Call<'_>) -> Result<Answ
         return Err(call.refuse_method("GET, HEAD"));
     }
     let repository = call.host.whole().ok_or(Refusal::PathUnknown)?;
-    registry.authorise(call, Action::Pull)?;
+    registry
+        .authorise(call, Permission::ListPackages, On::Catalog(repository))
+        .await?;
     let count = call.query.page(registry.options().limits.page_max)?;
     let after = call
         .query

@@ -6,6 +6,8 @@
 use oci::RepositoryName;
 use store::{LocationId, PackagePath, ProjectId, RepositoryId, RepositoryPath};
 
+use crate::refusal::Refusal;
+
 /// Which hosts lead where; the first route whose host fits counts.
 #[derive(Debug, Clone)]
 pub struct HostRoutes {
@@ -48,6 +50,45 @@ pub(crate) enum Place {
     /// A whole repository: its listing can be asked for on hosts in Google's style.
     Repository(RepositoryPath),
 }
+
+/// As tokens hold it.
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Package(package) => package.fmt(formatter),
+            Self::Repository(repository) => repository.fmt(formatter),
+        }
+    }
+}
+
+impl std::str::FromStr for Place {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Place, Refusal> {
+        let end = text.match_indices('/').nth(REPOSITORY_SEGMENTS - 1);
+        let (repository, package) = match end {
+            Some((end, _)) => (
+                text.get(..end).unwrap_or_default(),
+                Some(text.get(end..).unwrap_or_default()),
+            ),
+            None => (text, None),
+        };
+        let package = package
+            .map(|rest| rest.strip_prefix("/packages/").ok_or(Refusal::Name))
+            .transpose()?;
+        let repository: RepositoryPath = repository.parse().map_err(|_| Refusal::Name)?;
+        Ok(match package {
+            Some(name) => Place::Package(PackagePath {
+                repository,
+                name: name.parse().map_err(|_| Refusal::Name)?,
+            }),
+            None => Place::Repository(repository),
+        })
+    }
+}
+
+/// Of `projects/P/locations/L/repositories/R`.
+const REPOSITORY_SEGMENTS: usize = 6;
 
 /// A host as one request has it.
 #[derive(Debug, Clone, Copy)]

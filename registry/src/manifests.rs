@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
+use access::Permission;
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::{Algorithm, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
 use store::{ManifestReference, NewManifest, PackagePath, StoredManifest};
 
-use crate::access::Action;
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
 use crate::refusal::Refusal;
@@ -30,19 +30,25 @@ pub(crate) async fn manifest(
     let package = call.package(name)?;
     match *call.method {
         Method::GET | Method::HEAD => {
-            registry.authorise(call, Action::Pull)?;
+            registry
+                .authorise(call, Permission::DownloadArtifacts, &package)
+                .await?;
             get(registry, call, &package, reference).await
         }
         Method::PUT => {
-            registry.authorise(call, Action::Push)?;
-            let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
             registry
-                .ensure_repository(&package.repository, &call.principal.actor())
+                .authorise(call, Permission::UploadArtifacts, &package)
                 .await?;
+            let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
+            registry.ensure_repository(call, &package).await?;
             put(registry, call, (name, &package, reference), bytes).await
         }
         Method::DELETE => {
-            registry.authorise(call, Action::Delete)?;
+            let permission = match reference {
+                Reference::Tag(_) => Permission::DeleteTag,
+                Reference::Digest(_) => Permission::DeleteArtifacts,
+            };
+            registry.authorise(call, permission, &package).await?;
             delete(registry, call, &package, reference).await
         }
         _ => Err(call.refuse_method("GET, HEAD, PUT, DELETE")),
@@ -135,6 +141,7 @@ async fn put(
             manifest.digest_by(Algorithm::Sha256)
         }
     };
+    authorise_tags(registry, call, package, &tags).await?;
     let subject = manifest.subject().map(|subject| subject.digest);
     let new = new_manifest(
         &manifest,
@@ -145,7 +152,7 @@ async fn put(
     );
     let stored = registry
         .metadata()
-        .put_manifest(package, &new, &call.principal.actor(), registry.now())
+        .put_manifest(package, &new, &call.caller.actor(), registry.now())
         .await;
     registry.manifest_cache().forget(package);
     stored??;
@@ -164,6 +171,29 @@ async fn put(
         }
     }
     Ok(answer)
+}
+
+/// Setting a new tag and moving one are different rights. Every role of ours has both or neither, so that which of them
+/// is needed is looked up only where it matters.
+async fn authorise_tags(
+    registry: &Registry,
+    call: &Call<'_>,
+    package: &PackagePath,
+    tags: &[oci::Tag],
+) -> Result<(), Refusal> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    registry.authorise(call, Permission::CreateTag, package).await?;
+    if registry.may(call, Permission::UpdateTag, package).await? {
+        return Ok(());
+    }
+    for tag in tags {
+        if registry.metadata().tagged(package, tag).await?.is_some() {
+            registry.authorise(call, Permission::UpdateTag, package).await?;
+        }
+    }
+    Ok(())
 }
 
 fn new_manifest(
@@ -231,7 +261,7 @@ async fn delete(
     package: &PackagePath,
     reference: &Reference,
 ) -> Result<Answer, Refusal> {
-    let (actor, now) = (call.principal.actor(), registry.now());
+    let (actor, now) = (call.caller.actor(), registry.now());
     let deleted = match reference {
         Reference::Tag(tag) => registry.metadata().delete_tag(package, tag, &actor, now).await,
         Reference::Digest(digest) => {

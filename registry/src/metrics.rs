@@ -11,7 +11,7 @@ const BOUNDS: [u64; 10] = [
     250, 1_000, 2_500, 10_000, 25_000, 100_000, 250_000, 1_000_000, 5_000_000, 30_000_000,
 ];
 
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
     "other",
     "ping",
     "catalog",
@@ -21,6 +21,7 @@ const OPERATIONS: [&str; 10] = [
     "tags",
     "referrers",
     "operator",
+    "token",
     "administration",
 ];
 
@@ -55,7 +56,8 @@ impl Kind {
             Operation::Tags { .. } => 6,
             Operation::Referrers { .. } => 7,
             Operation::Health | Operation::Ready | Operation::Metrics => 8,
-            Operation::Administration => 9,
+            Operation::Token => 9,
+            Operation::Administration => 10,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{HostRoutes, Writes};
+use crate::{AccessOptions, HostRoutes, Writes};
 
 /// The time, as a value.
 pub trait Clock: Send + Sync {
@@ -43,8 +43,10 @@ pub struct Record<'r> {
 pub struct Options {
     /// Which hosts lead to which repositories.
     pub routes: HostRoutes,
-    /// Who may write without a credential.
+    /// Who may write without a credential, while there are no accounts.
     pub writes: Writes,
+    /// Who is believed beside the registry's own accounts.
+    pub access: AccessOptions,
     /// Whether a manifest may name blobs and manifests that are not there. Naming them gives no access to them.
     pub sparse_manifests: bool,
     /// How long a blob that nobody links or asks for is kept. A client that was told of a blob has this long to name it

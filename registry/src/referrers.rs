@@ -7,12 +7,12 @@
 
 use std::collections::BTreeSet;
 
+use access::Permission;
 use hyper::StatusCode;
 use hyper::header::HeaderName;
 use oci::{Descriptor, Digest, ImageIndex, Manifest, MediaType};
 use store::{PackagePath, ReferrerQuery, StoredManifest};
 
-use crate::access::Action;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::refusal::Refusal;
@@ -34,7 +34,9 @@ pub(crate) async fn referrers(
         return Err(call.refuse_method("GET, HEAD"));
     }
     let package = call.package(name)?;
-    registry.authorise(call, Action::Pull)?;
+    registry
+        .authorise(call, Permission::DownloadArtifacts, &package)
+        .await?;
     let artifact_type = call.query.get("artifactType").filter(|kind| !kind.is_empty());
     let after = call.query.digest("last")?;
     let count = call.query.page(REFERRERS_MAX)?;

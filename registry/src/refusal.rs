@@ -2,10 +2,12 @@
 //!
 //! Spec: distribution-spec "Error Codes".
 
+use access::{Actions, AuthorizationError, IdentityError, KeyFileError, Permission, TokenError};
 use hyper::StatusCode;
 use oci::{Digest, DigestError, ManifestError, Tag};
 use store::{PutRefusal, StoreError};
 
+use crate::access::{On, needed};
 use crate::administration::Unfit;
 use crate::routes::RouteError;
 
@@ -75,6 +77,29 @@ pub(crate) enum Refusal {
          the operator can allow it with --anonymous-writes"
     )]
     Denied,
+    #[error(
+        "there are no accounts yet; make the first administrator with `lightship account create NAME --admin --data DIR` while \
+         the server is stopped"
+    )]
+    NoAccounts,
+    #[error("authentication required")]
+    Unauthenticated { needs: Needs, problem: Option<&'static str> },
+    #[error("{0}")]
+    Credential(WrongCredential),
+    #[error("user name or password is wrong")]
+    LoginFailed { account: String },
+    #[error("too many failed log-ins; try again in {after_seconds} s")]
+    LoginSlowed { after_seconds: u64 },
+    #[error("the token is for {audience}, not for this host")]
+    TokenAudience { audience: String },
+    #[error("the account or a key of it has changed since the token was given out; log in again")]
+    AccountChanged,
+    #[error("the issuer cannot be asked about the token now; the registry's operator finds the reason in its log")]
+    Issuer(#[source] IssuerTrouble),
+    #[error("permission {permission} denied on {resource}{}", if *.is_listed { "" } else { " (or it may not exist)" })]
+    Forbidden { permission: Permission, resource: String, is_listed: bool },
+    #[error("{0}")]
+    TokenRequest(&'static str),
     #[error("the request's body broke off")]
     Body,
     #[error("the request's body did not arrive in time")]
@@ -89,6 +114,49 @@ pub(crate) enum Refusal {
     Store(#[source] StoreError),
 }
 
+/// What a token has to be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing but to be one.
+    Token,
+    /// Actions on what the request names.
+    Actions(Actions),
+    /// The list of repositories.
+    Catalog,
+    /// Everything.
+    Everything,
+}
+
+/// What is wrong with what was shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WrongCredential {
+    #[error("{0}")]
+    Header(AuthorizationError),
+    #[error("{0}")]
+    KeyFile(KeyFileError),
+    #[error("{0}")]
+    Token(TokenError),
+    #[error("{0}")]
+    Identity(IdentityError),
+    #[error("this is an identity token of {issuer:?}, which is no issuer that is trusted here")]
+    IssuerUnknown { issuer: String },
+    #[error(
+        "this is an opaque access token, which only its issuer can read: no issuer with an introspection or tokeninfo \
+         endpoint is configured here that it could be of"
+    )]
+    Opaque,
+    #[error("the issuer says that the token is not valid")]
+    Inactive,
+}
+
+/// Why an issuer could not be asked. For the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("the issuer {issuer} cannot be asked: {reason}")]
+pub(crate) struct IssuerTrouble {
+    pub(crate) issuer: String,
+    pub(crate) reason: String,
+}
+
 /// How a refusal is told.
 pub(crate) struct Told {
     pub(crate) status: StatusCode,
@@ -96,6 +164,46 @@ pub(crate) struct Told {
 }
 
 impl Refusal {
+    /// What a token for this operation has to be for.
+    pub(crate) fn unauthenticated(
+        permission: Permission,
+        on: On<'_>,
+        problem: Option<&'static str>,
+    ) -> Refusal {
+        let needs = match (on, needed(permission)) {
+            (On::Catalog(_), _) => Needs::Catalog,
+            (On::Registry | On::Project(_), _) => Needs::Everything,
+            (_, actions) if actions.is_empty() => Needs::Everything,
+            // Whoever writes also looks at what is there.
+            (_, actions) => Needs::Actions(Actions { pull: true, ..actions }),
+        };
+        Refusal::Unauthenticated { needs, problem }
+    }
+
+    pub(crate) fn wrong_credential(error: AuthorizationError) -> Refusal {
+        Refusal::Credential(WrongCredential::Header(error))
+    }
+
+    pub(crate) fn key_file(error: KeyFileError) -> Refusal {
+        Refusal::Credential(WrongCredential::KeyFile(error))
+    }
+
+    pub(crate) fn token(error: TokenError) -> Refusal {
+        Refusal::Credential(WrongCredential::Token(error))
+    }
+
+    /// What a challenge says of it: what is needed and, where something was shown, what is wrong with that.
+    pub(crate) fn challenge(&self) -> Option<(Needs, Option<&'static str>)> {
+        match self {
+            Self::Unauthenticated { needs, problem } => Some((*needs, *problem)),
+            Self::Credential(_)
+            | Self::LoginFailed { .. }
+            | Self::TokenAudience { .. }
+            | Self::AccountChanged => Some((Needs::Token, Some("invalid_token"))),
+            _ => None,
+        }
+    }
+
     pub(crate) fn told(&self) -> Told {
         let (status, code) = match self {
             Self::PathUnknown => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
@@ -118,7 +226,17 @@ impl Refusal {
             Self::BlobTooLarge { .. } | Self::ManifestTooLarge { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID")
             }
-            Self::Quota { .. } | Self::Denied => (StatusCode::FORBIDDEN, "DENIED"),
+            Self::Quota { .. } | Self::Denied | Self::NoAccounts | Self::Forbidden { .. } => {
+                (StatusCode::FORBIDDEN, "DENIED")
+            }
+            Self::Unauthenticated { .. }
+            | Self::Credential(_)
+            | Self::LoginFailed { .. }
+            | Self::TokenAudience { .. }
+            | Self::AccountChanged => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::LoginSlowed { .. } => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::Issuer(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::TokenRequest(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             Self::ManifestBlob { .. } | Self::ManifestChild { .. } => {
                 (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN")

@@ -6,26 +6,27 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use access::Permission;
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderName};
+use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
 use store::{
-    Actor, BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, Repository, RepositoryPath,
-    UploadKey,
+    BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, PackagePath, Repository,
+    RepositoryPath, UploadKey,
 };
-use tokio::sync::Semaphore;
 
-use crate::access::{Action, Principal};
+use crate::access::Caller;
 use crate::administration::Jobs;
 use crate::answer::{self, Answer};
+use crate::authentication::{Authentication, token_endpoint};
 use crate::call::{Arriving, Call, Query};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
 use crate::options::{Clock, Log, Options, Record};
-use crate::refusal::Refusal;
+use crate::refusal::{Needs, Refusal};
 use crate::routes::{Operation, route};
 use crate::usage::UsageCounts;
 use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
@@ -35,9 +36,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Uploads whose hash is kept in memory; of others the bytes are read again at their end.
 const RUNNING_HASHES_MAX: usize = 4096;
-
-/// Passwords that are hashed at a time: each takes 19 MiB and a whole processor.
-const HASHES_MAX: usize = 2;
 
 /// What a registry works with.
 pub struct Services {
@@ -67,7 +65,7 @@ struct Shared {
     metrics: Metrics,
     usage: UsageCounts,
     jobs: Jobs,
-    hashing: Semaphore,
+    authentication: Authentication,
 }
 
 impl fmt::Debug for Registry {
@@ -81,6 +79,7 @@ impl Registry {
     #[must_use]
     pub fn new(services: Services, options: Options) -> Registry {
         let manifest_cache = ManifestCache::new(options.limits.manifest_cache_bytes_max);
+        let authentication = Authentication::new(&options.access, &*services.entropy);
         Registry {
             shared: Arc::new(Shared {
                 services,
@@ -90,7 +89,7 @@ impl Registry {
                 metrics: Metrics::default(),
                 usage: UsageCounts::default(),
                 jobs: Jobs::default(),
-                hashing: Semaphore::new(HASHES_MAX),
+                authentication,
             }),
         }
     }
@@ -108,31 +107,42 @@ impl Registry {
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let authority = authority.or(host).unwrap_or_default();
-        let call = Call {
+        let mut call = Call {
             method: &parts.method,
             path,
             headers: &parts.headers,
             query: Query::parse(parts.uri.query()),
-            authority,
             host: self.options().routes.host(authority),
-            principal: Principal::of(peer, authority, &parts.headers),
+            authority,
+            peer,
+            caller: Caller::nobody(),
         };
         let body = Arriving::new(body, self.options().limits.idle);
-        let hosts = parts.headers.get_all(HOST).iter().count();
-        let result = match operation {
-            // Who may write depends on it.
-            _ if hosts > 1 || authority.is_empty() => Err(Refusal::Host),
-            Ok(operation) => self.operate(&operation, &call, body).await,
-            Err(error) => Err(error.into()),
+        let result = match &operation {
+            Ok(operation) => self.authenticate_and_operate(operation, &mut call, body).await,
+            Err(error) => Err(error.clone().into()),
         };
         let mut answer = result.unwrap_or_else(|refusal| {
-            if let Refusal::Store(error) = &refusal {
-                self.shared.services.log.trouble(&request_id, error);
+            match &refusal {
+                Refusal::Store(error) => self.shared.services.log.trouble(&request_id, error),
+                Refusal::Issuer(error) => self.shared.services.log.trouble(&request_id, error),
+                _ => {}
             }
-            match administration::is_at(path) {
+            let mut answer = match administration::is_at(path) {
                 true => administration::refused(&refusal),
                 false => answer::refusal(&refusal),
+            };
+            if let Some((needs, problem)) = refusal.challenge() {
+                // Tokens are for packages by name or for everything.
+                let needs = match administration::is_at(path) {
+                    true => Needs::Everything,
+                    false => needs,
+                };
+                let name = operation.as_ref().ok().and_then(Operation::name);
+                let challenge = token_endpoint::challenge(&self.realm(authority), authority, name, (needs, problem));
+                answer::set(&mut answer, WWW_AUTHENTICATE, &challenge);
             }
+            answer
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
         answer::set(&mut answer, REQUEST_ID, &request_id);
@@ -149,6 +159,31 @@ impl Registry {
         answer
     }
 
+    async fn authenticate_and_operate(
+        &self,
+        operation: &Operation,
+        call: &mut Call<'_>,
+        body: Arriving,
+    ) -> Result<Answer, Refusal> {
+        let hosts = call.headers.get_all(HOST).iter().count();
+        // Who may do what depends on it, and challenges repeat it.
+        if hosts > 1 || !is_host(call.authority) {
+            return Err(Refusal::Host);
+        }
+        if !operation.is_for_operators() {
+            call.caller = self.caller(call.peer, call.authority, call.headers).await?;
+        }
+        self.operate(operation, call, body).await
+    }
+
+    /// Where tokens are to be had, without the path.
+    fn realm(&self, authority: &str) -> String {
+        match &self.options().access.external_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{authority}"),
+        }
+    }
+
     async fn operate(
         &self,
         operation: &Operation,
@@ -159,11 +194,16 @@ impl Registry {
             Operation::Ping | Operation::Health | Operation::Ready | Operation::Metrics if !call.reads() => {
                 Err(call.refuse_method("GET, HEAD"))
             }
+            Operation::Ping if call.caller.must_authenticate() => Err(Refusal::Unauthenticated {
+                needs: Needs::Token,
+                problem: None,
+            }),
             Operation::Ping => Ok(answer::bytes(
                 StatusCode::OK,
                 "application/json",
                 Bytes::from_static(b"{}"),
             )),
+            Operation::Token => token_endpoint::token(self, call, body).await,
             Operation::Catalog => catalog::catalog(self, call).await,
             Operation::Blob { name, digest } => blobs::blob(self, call, name, digest).await,
             Operation::Uploads { name } => uploads::begin(self, call, name, body).await,
@@ -188,22 +228,24 @@ impl Registry {
         }
     }
 
-    pub(crate) fn authorise(&self, call: &Call<'_>, action: Action) -> Result<(), Refusal> {
-        self.options().writes.authorise(call.principal, action)
-    }
-
-    /// A push makes the repository that it goes to.
+    /// A push makes the repository that it goes to, for those who may make one. The repository of hosts that no route
+    /// names is the registry's own, and everybody who may push to it makes it.
     pub(crate) async fn ensure_repository(
         &self,
-        path: &RepositoryPath,
-        actor: &Actor,
+        call: &Call<'_>,
+        package: &PackagePath,
     ) -> Result<(), Refusal> {
+        let path = &package.repository;
         if self.metadata().repository(path).await?.is_some() {
             return Ok(());
         }
+        if path != self.options().routes.default_repository() && call.caller.is_closed() {
+            self.authorise(call, Permission::CreateRepositoryOnPush, package)
+                .await?;
+        }
         let repository = self.new_repository(path);
         // Somebody else may have made it at the same moment.
-        let _ = self.metadata().create_repository(&repository, actor).await?;
+        let _ = self.metadata().create_repository(&repository, &call.caller.actor()).await?;
         Ok(())
     }
 
@@ -253,17 +295,16 @@ impl Registry {
         &self.shared.metrics
     }
 
+    pub(crate) fn authentication(&self) -> &Authentication {
+        &self.shared.authentication
+    }
+
     pub(crate) fn usage(&self) -> &UsageCounts {
         &self.shared.usage
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.shared.jobs
-    }
-
-    /// Whoever hashes a password holds a permit of it.
-    pub(crate) fn hashing(&self) -> &Semaphore {
-        &self.shared.hashing
     }
 
     /// Writes what was counted of pulls and pushes since the last time. What cannot be written is not counted.
@@ -317,5 +358,14 @@ impl RunningHashes {
             .remove(upload)
     }
 }
+
+/// Whether it can be a host with its port.
+fn is_host(authority: &str) -> bool {
+    let may = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    !authority.is_empty() && authority.len() <= AUTHORITY_BYTES_MAX && authority.bytes().all(may)
+}
+
+/// A host of DNS and a port.
+const AUTHORITY_BYTES_MAX: usize = 262;
 
 const TEXT: &str = "text/plain; charset=utf-8";

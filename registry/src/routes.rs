@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `/v2/` | [`Operation::Ping`] |
+//! | `/v2/token` | [`Operation::Token`] |
 //! | `/v2/_catalog` | [`Operation::Catalog`] |
 //! | `/v2/NAME/blobs/DIGEST` | [`Operation::Blob`] |
 //! | `/v2/NAME/blobs/uploads/` | [`Operation::Uploads`] |
@@ -29,6 +30,8 @@ const PATH_BYTES_MAX: usize = 2048;
 pub enum Operation {
     /// Whether this is a registry.
     Ping,
+    /// A token to be shown with other requests.
+    Token,
     /// Names of packages.
     Catalog,
     /// A blob.
@@ -102,6 +105,32 @@ pub enum RouteError {
     Reference,
 }
 
+impl Operation {
+    /// The name of the package that it is about.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Blob { name, .. }
+            | Self::Uploads { name }
+            | Self::Upload { name, .. }
+            | Self::Manifest { name, .. }
+            | Self::Tags { name }
+            | Self::Referrers { name, .. } => Some(name),
+            Self::Ping
+            | Self::Token
+            | Self::Catalog
+            | Self::Administration
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => None,
+        }
+    }
+
+    /// Whether it is for operators, who need no account for it.
+    pub(crate) fn is_for_operators(&self) -> bool {
+        matches!(self, Self::Health | Self::Ready | Self::Metrics)
+    }
+}
+
 /// Reads a path.
 ///
 /// # Errors
@@ -118,6 +147,7 @@ pub fn route(path: &str) -> Result<Operation, RouteError> {
         "/readyz" => return Ok(Operation::Ready),
         "/metrics" => return Ok(Operation::Metrics),
         "/v2" | "/v2/" => return Ok(Operation::Ping),
+        "/v2/token" => return Ok(Operation::Token),
         "/v2/_catalog" => return Ok(Operation::Catalog),
         _ => path.strip_prefix("/v2/").ok_or(RouteError::Unknown)?,
     };

@@ -2,11 +2,11 @@
 //!
 //! Spec: distribution-spec "Listing Tags" (end-8).
 
+use access::Permission;
 use hyper::StatusCode;
 use serde_json::json;
 use store::PackagePath;
 
-use crate::access::Action;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::google_listing;
@@ -19,7 +19,7 @@ pub(crate) async fn tags(registry: &Registry, call: &Call<'_>, name: &str) -> Re
         return Err(call.refuse_method("GET, HEAD"));
     }
     let place = call.host.place(name).ok_or(Refusal::Name)?;
-    registry.authorise(call, Action::Pull)?;
+    registry.authorise(call, Permission::ListTags, &place).await?;
     if call.host.is_google() {
         return google_listing::listing(registry, (name, call.query.get("last")), &place).await;
     }

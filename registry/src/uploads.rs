@@ -5,12 +5,12 @@
 //!
 //! Spec: distribution-spec "Pushing blobs" (end-4 to end-6), "Mounting a blob" (end-11), end-13, end-14.
 
+use access::Permission;
 use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, RANGE};
 use hyper::{Method, StatusCode};
 use oci::{Algorithm, Digest, Hasher};
 use store::{Blob, BlobContent, ByteRange, Committed, PackagePath, StorageKey, StoreError, UploadKey};
 
-use crate::access::Action;
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
 use crate::range;
@@ -67,10 +67,10 @@ pub(crate) async fn begin(
         return Err(call.refuse_method("POST"));
     }
     let package = call.package(name)?;
-    registry.authorise(call, Action::Push)?;
     registry
-        .ensure_repository(&package.repository, &call.principal.actor())
+        .authorise(call, Permission::UploadArtifacts, &package)
         .await?;
+    registry.ensure_repository(call, &package).await?;
     if let Some(digest) = call.query.digest("mount")?
         && mount(registry, call, &package, &digest).await?
     {
@@ -107,7 +107,9 @@ pub(crate) async fn go_on(
     mut body: Arriving,
 ) -> Result<Answer, Refusal> {
     let package = call.package(name)?;
-    registry.authorise(call, Action::Push)?;
+    registry
+        .authorise(call, Permission::UploadArtifacts, &package)
+        .await?;
     let upload = Upload::of(name, session.to_owned(), package)?;
     match *call.method {
         Method::PATCH => {
@@ -147,7 +149,9 @@ async fn mount(
         let Ok(from) = call.package(from) else {
             return Ok(false);
         };
-        let may_read = registry.authorise(call, Action::Pull).is_ok();
+        let may_read = registry
+            .may(call, Permission::DownloadArtifacts, &from)
+            .await?;
         return Ok(may_read
             && registry
                 .metadata()
@@ -161,7 +165,9 @@ async fn mount(
             .packages_with_blob(digest, after.as_ref(), MOUNT_PAGE)
             .await?;
         for from in &found {
-            let may_read = registry.authorise(call, Action::Pull).is_ok();
+            let may_read = registry
+                .may(call, Permission::DownloadArtifacts, from)
+                .await?;
             if may_read && registry.metadata().mount_blob(package, from, digest, now).await? {
                 return Ok(true);
             }
@@ -314,7 +320,7 @@ async fn finish(
     };
     let committed = registry
         .metadata()
-        .commit_blob(&upload.package, &blob, &call.principal.actor())
+        .commit_blob(&upload.package, &blob, &call.caller.actor())
         .await;
     // After an error nobody knows whether a row names the object, so collection decides about it.
     if matches!(&committed, Ok(committed) if *committed != Committed::Kept) {

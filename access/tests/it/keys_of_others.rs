@@ -51,8 +51,7 @@ fn another_key_proves_nothing() {
 fn a_private_key_forged_out_of_the_public_half_proves_nothing() {
     for (forged, public) in [(RSA_FORGED, RSA_PUBLIC), (ED25519_FORGED, ED25519_PUBLIC)] {
         let public = PublicKey::from_pem(public).unwrap();
-        let proved = KeyFile::parse(&file(forged)).map(|file| file.proves(&public, &NONCE));
-        assert!(!matches!(proved, Ok(true)));
+        assert!(!KeyFile::parse(&file(forged)).unwrap().proves(&public, &NONCE));
     }
 }
 
@@ -92,8 +91,8 @@ fn what_is_no_key_says_why() {
         Err(PublicKeyError::KeyFile(KeyFileError::Document))
     ));
     assert!(matches!(
-        KeyFile::parse(&file(RSA_PUBLIC)),
-        Err(KeyFileError::PrivateKey { .. })
+        PublicKey::import(&file(RSA_PUBLIC)),
+        Err(PublicKeyError::KeyFile(KeyFileError::PrivateKey { .. }))
     ));
     let without_name = file(RSA).replace("k1", "");
     assert_eq!(KeyFile::parse(&without_name).err(), Some(KeyFileError::Name));
@@ -109,5 +108,5 @@ fn what_is_no_key_says_why() {
 #[test]
 fn a_key_file_does_not_print_its_key() {
     let shown = format!("{:?}", KeyFile::parse(&file(RSA)).unwrap());
-    assert!(shown.ends_with("private_key: PrivateKey(…) }"), "{shown}");
+    assert!(shown.ends_with("id: \"k1\", .. }"), "{shown}");
 }

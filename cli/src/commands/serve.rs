@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes};
+use registry::{AccessOptions, Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes};
 use store::{DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -118,6 +118,7 @@ fn registry_of(
         } else {
             Writes::ThisMachine
         },
+        access: AccessOptions::default(),
         sparse_manifests: arguments.sparse_manifests,
         grace: GRACE,
         limits: Limits::default(),

@@ -1,6 +1,6 @@
 //! Accounts: list, make, change, give a password, remove.
 
-use access::{Member, Permission, SALT_BYTES, hash_password};
+use access::{Member, Permission, SALT_BYTES};
 use hyper::Method;
 use serde_json::{Value, json};
 use store::{Account, AccountRefusal, Resource};
@@ -181,7 +181,6 @@ fn change(account: &mut Account, given: &Value, mask: &UpdateMask) -> Result<(),
     Ok(())
 }
 
-/// A hash takes 19 MiB and some tens of milliseconds, so it is made off the threads that serve, few at once.
 async fn password_hash(asked: &Asked<'_>, given: &Value) -> Result<Option<String>, Refusal> {
     let password = documents::text(given, "password", PASSWORD_BYTES_MAX)?.to_owned();
     if password.is_empty() {
@@ -189,13 +188,10 @@ async fn password_hash(asked: &Asked<'_>, given: &Value) -> Result<Option<String
     }
     let mut salt = [0; SALT_BYTES];
     asked.registry.entropy().fill(&mut salt);
-    let _permit = asked.registry.hashing().acquire().await;
-    let hashed = tokio::task::spawn_blocking(move || hash_password(&password, &salt)).await;
-    match hashed {
-        Ok(Ok(hash)) => Ok(Some(hash)),
-        Ok(Err(error)) => Err(Invalid::new("password", format!("{error}")).into()),
-        Err(_) => Err(Refusal::Busy),
-    }
+    let hashed = asked.registry.authentication().hash_password(password, salt).await?;
+    hashed
+        .map(Some)
+        .map_err(|error| Invalid::new("password", format!("{error}")).into())
 }
 
 impl From<AccountRefusal> for Refusal {

@@ -68,6 +68,7 @@ pub(crate) fn options() -> Options {
     Options {
         routes: HostRoutes::google("projects/d/locations/l/repositories/r".parse().unwrap()).unwrap(),
         writes: Writes::ThisMachine,
+        access: registry::AccessOptions::default(),
         sparse_manifests: false,
         grace: Duration::from_secs(3600),
         limits: Limits::default(),

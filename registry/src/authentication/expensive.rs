@@ -1,0 +1,110 @@
+//! Work that is expensive on purpose: few at a time, and a bounded number that waits.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Semaphore;
+
+use crate::refusal::Refusal;
+
+/// Hashes of passwords at a time: each takes 19 MiB and a whole core.
+const AT_ONCE: usize = 2;
+/// Attempts that may wait for their turn.
+const WAITING_MAX: usize = 64;
+
+pub(super) struct Gate {
+    turns: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate {
+            turns: Semaphore::new(AT_ONCE),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Gate {
+    /// Runs `work` on a thread where it keeps nobody from being served, when it is its turn. `still` is asked before:
+    /// what it says may have changed while this waited.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] when too many wait; what `still` says.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        still: impl FnOnce() -> Result<(), Refusal>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _place = Place::take(&self.waiting)?;
+        let _turn = self.turns.acquire().await.map_err(|_| Refusal::Busy)?;
+        still()?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Busy)
+    }
+}
+
+/// A place among those who wait or work.
+struct Place<'w>(&'w AtomicUsize);
+
+impl Place<'_> {
+    fn take(waiting: &AtomicUsize) -> Result<Place<'_>, Refusal> {
+        let place = Place(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX + AT_ONCE {
+            return Ok(place);
+        }
+        Err(Refusal::Busy)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_work_some_wait_and_the_rest_hear_that_it_is_busy() {
+        let (gate, working) = (Arc::new(Gate::default()), Arc::new(AtomicUsize::new(0)));
+        let hold = Arc::new(std::sync::Barrier::new(2));
+        let mut running = tokio::task::JoinSet::new();
+        for number in 0..AT_ONCE + WAITING_MAX {
+            let (gate, working, hold) = (Arc::clone(&gate), Arc::clone(&working), Arc::clone(&hold));
+            running.spawn(async move {
+                let work = move || {
+                    let now = working.fetch_add(1, Ordering::SeqCst) + 1;
+                    if number < 1 {
+                        hold.wait();
+                    }
+                    working.fetch_sub(1, Ordering::SeqCst);
+                    now
+                };
+                gate.run(|| Ok(()), work).await
+            });
+        }
+        // The first holds its turn until it is let go, and its place with it.
+        while gate.waiting.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let places: Vec<_> = std::iter::from_fn(|| Place::take(&gate.waiting).ok()).collect();
+        assert!(matches!(gate.run(|| Ok(()), || ()).await, Err(Refusal::Busy)));
+        drop(places);
+        let held = Arc::clone(&hold);
+        let letting = tokio::task::spawn_blocking(move || held.wait());
+        let mut most = 0;
+        while let Some(done) = running.join_next().await {
+            if let Ok(now) = done.unwrap() {
+                most = most.max(now);
+            }
+        }
+        letting.await.unwrap();
+        assert!(most <= AT_ONCE, "{most}");
+        assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
+    }
+}
