@@ -265,7 +265,10 @@ fn what_the_caller_has_open_is_closed(fixture: &Fixture) {
         .collect();
     assert_eq!(open.len(), 3, "{open:?}");
     for line in open {
-        assert!(line.contains("-> pipe:") || line.contains("-> /dev/null"), "{line}");
+        assert!(
+            line.contains("-> pipe:") || line.contains("-> /dev/null"),
+            "{line}"
+        );
     }
 }
 

@@ -10,10 +10,9 @@ mod paging;
 mod routes;
 mod status;
 
+mod cleanup_document;
 mod documents;
 mod update_mask;
-
-mod seam;
 
 mod accounts;
 mod docker_images;
@@ -24,6 +23,7 @@ mod keys;
 mod locations;
 mod operations;
 mod packages;
+mod projects;
 mod registry_wide;
 pub mod reports;
 mod repositories;
@@ -94,6 +94,8 @@ async fn answer_own(asked: &Asked<'_>, target: &Target, body: &mut Arriving) -> 
         Target::TagHistory(package, tag) => tags::history(asked, (package, tag)).await,
         Target::Registry => registry_wide::about(asked),
         Target::Policies => registry_wide::policies(asked).await,
+        Target::Projects => projects::list(asked).await,
+        Target::Project(project) => projects::one(asked, project, body).await,
         Target::Check => registry_wide::check(asked, body).await,
         Target::Names => registry_wide::name(asked),
         Target::Accounts => accounts::collection(asked, body).await,
@@ -147,11 +149,16 @@ impl Asked<'_> {
 
     /// The package is there: it has a manifest.
     async fn require_package(&self, package: &PackagePath) -> Result<(), Refusal> {
-        match self.registry.metadata().versions(package, None, 1).await?.is_empty() {
-            true => Err(Unfit::not_found(routes::package_name(package))),
-            false => Ok(()),
+        match self.registry.metadata().package(package).await? {
+            Some(_) => Ok(()),
+            None => Err(Unfit::not_found(routes::package_name(package))),
         }
     }
+}
+
+/// A page token that the store has not given.
+pub(crate) fn bad_page_token() -> Refusal {
+    paging::bad_token()
 }
 
 fn ok(document: &Value) -> Answer {

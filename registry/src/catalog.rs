@@ -31,7 +31,7 @@ pub(crate) async fn catalog(registry: &Registry, call: &Call<'_>) -> Result<Answ
     let wanted = count.saturating_add(1);
     let mut found = registry
         .metadata()
-        .packages(repository, after.as_ref(), wanted)
+        .packages_below(repository, None, after.as_ref(), wanted)
         .await?;
     let more = found.len() > count;
     found.truncate(count);

@@ -8,7 +8,7 @@ use oci::{Digest, DigestError, ManifestError, Tag};
 use store::{PutRefusal, StoreError};
 
 use crate::access::{On, needed};
-use crate::administration::Unfit;
+use crate::administration::{self, Unfit};
 use crate::routes::RouteError;
 
 /// Why a request is refused.
@@ -48,7 +48,7 @@ pub(crate) enum Refusal {
     Range { size: u64 },
     #[error("a blob has at most {limit_bytes} bytes here")]
     BlobTooLarge { limit_bytes: u64 },
-    #[error("the repository's quota of {quota_bytes} bytes would be exceeded")]
+    #[error("the quota of {quota_bytes} bytes would be exceeded")]
     Quota { quota_bytes: u64 },
     #[error("a manifest has at most {limit_bytes} bytes")]
     ManifestTooLarge { limit_bytes: usize },
@@ -271,6 +271,7 @@ impl From<StoreError> for Refusal {
         match error {
             StoreError::Full { .. } => Refusal::Full,
             StoreError::Busy => Refusal::Busy,
+            StoreError::Cursor { .. } => administration::bad_page_token(),
             other => Refusal::Store(other),
         }
     }
@@ -283,6 +284,7 @@ impl From<PutRefusal> for Refusal {
             PutRefusal::BlobUnknown { digest } => Refusal::ManifestBlob { digest },
             PutRefusal::ManifestUnknown { digest } => Refusal::ManifestChild { digest },
             PutRefusal::TagImmutable { tag } => Refusal::TagImmutable { tag },
+            PutRefusal::OverQuota { quota_bytes } => Refusal::Quota { quota_bytes },
         }
     }
 }

@@ -13,10 +13,7 @@ use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Request, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{
-    BlobStore, Entropy, Format, ImmutableTags, MetadataStore, Mode, PackagePath, Repository,
-    RepositoryPath, UploadKey,
-};
+use store::{BlobStore, Entropy, MetadataStore, PackagePath, Repository, UploadKey};
 
 use crate::access::Caller;
 use crate::administration::Jobs;
@@ -243,26 +240,10 @@ impl Registry {
             self.authorise(call, Permission::CreateRepositoryOnPush, package)
                 .await?;
         }
-        let repository = self.new_repository(path);
+        let repository = Repository::new(path.clone(), self.now());
         // Somebody else may have made it at the same moment.
         let _ = self.metadata().create_repository(&repository, &call.caller.actor()).await?;
         Ok(())
-    }
-
-    /// A repository without settings.
-    pub(crate) fn new_repository(&self, path: &RepositoryPath) -> Repository {
-        let now = self.now();
-        Repository {
-            path: path.clone(),
-            format: Format::Docker,
-            mode: Mode::Standard,
-            description: String::new(),
-            labels: Default::default(),
-            immutable_tags: ImmutableTags::None,
-            quota_bytes: None,
-            created: now,
-            updated: now,
-        }
     }
 
     fn request_id(&self) -> String {

@@ -6,6 +6,7 @@ pub(crate) mod accounts;
 pub(crate) mod blobs;
 pub(crate) mod collection;
 pub(crate) mod content;
+pub(crate) mod listing;
 pub(crate) mod metadata;
 mod otherwise;
 pub(crate) mod policies;
@@ -20,8 +21,8 @@ use oci::{Digest, MediaType, Tag};
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    Actor, Blob, BlobContent, BlobStore, Entropy, Format, ImmutableTags, ManifestReference, MetadataStore,
-    Mode, NewManifest, PackagePath, Reference, Repository, StorageKey, UploadKey,
+    Actor, Blob, BlobContent, BlobStore, Entropy, ImmutableTags, ManifestReference, MetadataStore,
+    NewManifest, PackagePath, Reference, Repository, StorageKey, UploadKey,
 };
 
 /// A test for each promise of [`BlobStore`]. `$world` makes a `BlobWorld`.
@@ -52,7 +53,11 @@ macro_rules! metadata_contract {
                 repositories_are_listed_page_by_page_by_project_or_all,
                 settings_are_replaced_and_the_rest_stays,
                 a_deleted_repository_takes_everything_along,
-                packages_are_listed_once_they_have_a_manifest,
+                settings_without_bounds_are_refused,
+                a_repository_tells_what_it_holds,
+                a_quota_of_a_project_counts_all_its_repositories,
+                projects_are_those_with_a_repository_or_a_quota,
+                pushes_at_once_do_not_exceed_a_quota_together,
                 packages_below_a_name_do_not_include_its_neighbours,
                 events_are_in_order_and_tell_who_and_when,
             }
@@ -70,9 +75,21 @@ macro_rules! metadata_contract {
                 a_tag_remembers_what_it_named,
                 tags_are_listed_page_by_page_in_bytewise_order,
                 referrers_are_found_by_subject_and_kind_page_by_page,
-                versions_are_listed_with_their_tags,
+                a_deleted_package_takes_everything_along,
+                an_immutable_tag_keeps_its_package,
                 parents_are_indexes_and_referrers,
                 many_writes_at_once_are_all_answered_and_one_failure_is_its_own,
+            }
+        }
+        mod listing {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::listing,
+                packages_are_listed_once_they_have_a_manifest,
+                versions_are_listed_with_their_tags,
+                versions_come_in_any_order_page_by_page,
+                images_of_all_packages_come_page_by_page,
+                tags_are_listed_with_what_they_name,
+                a_place_in_another_listing_is_refused,
             }
         }
         mod access {
@@ -190,24 +207,23 @@ impl MetadataWorld {
         put.await.unwrap()
     }
 
+    /// What the repository says that it holds.
+    pub(crate) async fn size(&self) -> u64 {
+        let found = self.store.repository(&repository("r").path).await.unwrap();
+        found.unwrap().size_bytes
+    }
+
     pub(crate) async fn commit(&self, package: &PackagePath, blob: &Blob) -> crate::Committed {
         self.store.commit_blob(package, blob, ann()).await.unwrap()
     }
 }
 
 pub(crate) fn repository(id: &str) -> Repository {
+    let path = format!("projects/p/locations/l/repositories/{id}");
     Repository {
-        path: format!("projects/p/locations/l/repositories/{id}")
-            .parse()
-            .unwrap(),
-        format: Format::Docker,
-        mode: Mode::Standard,
         description: "of tests".to_owned(),
         labels: [("team".to_owned(), "x".to_owned())].into(),
-        immutable_tags: ImmutableTags::None,
-        quota_bytes: None,
-        created: at(1),
-        updated: at(1),
+        ..Repository::new(path.parse().unwrap(), at(1))
     }
 }
 

@@ -21,10 +21,13 @@ mod cleanup;
 mod collection;
 mod content;
 mod events;
+mod listing;
 mod metadata;
 mod policies;
+mod projects;
 mod repositories;
 mod scrub;
+mod settings;
 mod statistics;
 
 #[cfg(test)]
@@ -45,20 +48,26 @@ pub use collection::{
 };
 pub use content::{
     Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery,
-    StoredManifest, TagMove, Version,
+    StoredManifest, TagMove,
 };
 pub use directory::DataDirectory;
 pub use entropy::Entropy;
 pub use error::StoreError;
 pub use events::{Actor, Event, EventKind, Events};
 pub use files::FileBlobStore;
+pub use listing::{Image, Listing, Package, TagEntry, Version, VersionOrder, VersionQuery};
 pub use metadata::MetadataStore;
 pub use policies::{Policies, PolicyConflict};
+pub use projects::{Project, Projects};
 pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
 pub use resource::{
     LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, Resource,
     ResourceError,
 };
 pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubReport, scrub};
+pub use settings::{
+    CLEANUP_ID_BYTES_MAX, CLEANUP_PREFIX_BYTES_MAX, CLEANUP_PREFIXES_MAX, DESCRIPTION_BYTES_MAX,
+    KEEP_COUNT_MAX, LABEL_BYTES_MAX, LABELS_MAX, SettingsError, TAG_PATTERN_BYTES_MAX, TAG_PATTERNS_MAX,
+};
 pub use sqlite::SqliteMetadata;
 pub use statistics::{Counted, Statistics, Usage};

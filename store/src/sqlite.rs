@@ -5,13 +5,18 @@
 
 mod accounts;
 mod blobs;
+mod cleanup;
 mod collection;
 mod connection;
 mod content;
 mod events;
 mod inspection;
+mod listing;
 mod manifests;
+mod packages;
 mod policies;
+mod projects;
+mod quota;
 mod repositories;
 mod schema;
 mod statistics;

@@ -5,7 +5,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use store::{Account, AccountRefusal, Resource};
 
-use super::paging::{self, Row, Rows};
+use super::paging::{self, Rows, Slice};
 use super::status::Invalid;
 use super::update_mask::UpdateMask;
 use super::{Asked, Unfit, documents, nothing, ok};
@@ -64,14 +64,11 @@ struct All<'a> {
 }
 
 impl Rows for All<'_> {
-    async fn read(&self, after: Option<String>, limit: usize) -> Result<Vec<Row>, Refusal> {
+    async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
         let metadata = self.asked.registry.metadata();
         let accounts = metadata.accounts(after.as_deref(), limit).await?;
-        let row = |account: &Account| Row {
-            key: name_of(&account.member).to_owned(),
-            document: document(account),
-        };
-        Ok(accounts.iter().map(row).collect())
+        let row = |account: &Account| (name_of(&account.member).to_owned(), document(account));
+        Ok(Slice::of_rows(accounts.iter().map(row).collect(), limit))
     }
 }
 

@@ -4,17 +4,14 @@
 
 use access::Permission;
 use hyper::Method;
-use oci::{Digest, RepositoryName};
+use oci::Digest;
 use serde_json::{Value, json};
-use store::{PackagePath, RepositoryPath, Resource, Version};
+use store::{Cursor, PackagePath, RepositoryPath, Resource, Version, Walk};
 
-use super::paging::{self, Row, Rows};
-use super::{Asked, documents, image_facts, ok, packages, repositories, repository_document, versions};
+use super::paging::{self, Rows, Slice};
+use super::{Asked, documents, image_facts, ok, repositories, repository_document, versions};
 use crate::answer::Answer;
 use crate::refusal::Refusal;
-
-/// Packages that are read at a time.
-const PACKAGES: usize = 100;
 
 pub(crate) async fn list(asked: &Asked<'_>, repository: &RepositoryPath) -> Result<Answer, Refusal> {
     if *asked.method() != Method::GET {
@@ -33,87 +30,30 @@ struct InRepository<'a> {
 }
 
 impl Rows for InRepository<'_> {
-    async fn read(&self, after: Option<String>, limit: usize) -> Result<Vec<Row>, Refusal> {
-        let InRepository { asked, repository } = *self;
-        let mut place = Place::after(after.as_deref())?;
-        let mut rows = Vec::new();
-        while rows.len() < limit {
-            let Some(package) = place.package(asked, repository).await? else {
-                break;
-            };
-            let wanted = limit - rows.len();
-            let found = asked
-                .registry
-                .metadata()
-                .versions(&package, place.digest.as_ref(), wanted)
-                .await?;
-            place.go_on(&found, wanted);
-            let documents = documents_of(asked, &package, &found).await?;
-            rows.extend(found.iter().zip(documents).map(|(version, document)| Row {
-                key: format!("{}@{}", package.name, version.digest),
-                document,
-            }));
-        }
-        Ok(rows)
-    }
-}
-
-/// Where a walk over all versions of all packages is.
-struct Place {
-    /// The package that is being read, if one is.
-    current: Option<RepositoryName>,
-    /// The last of its versions that was read.
-    digest: Option<Digest>,
-    /// The last package that was read to its end.
-    done: Option<RepositoryName>,
-    /// Packages that come next.
-    next: std::vec::IntoIter<RepositoryName>,
-}
-
-impl Place {
-    fn after(key: Option<&str>) -> Result<Place, Refusal> {
-        let mut place = Place {
-            current: None,
-            digest: None,
-            done: None,
-            next: Vec::new().into_iter(),
+    async fn read(&self, from: Option<String>, limit: usize) -> Result<Slice, Refusal> {
+        let from = from.map(Cursor);
+        let walk = Walk {
+            from: from.as_ref(),
+            limit,
         };
-        if let Some(key) = key {
-            let (name, digest) = key.split_once('@').unwrap_or((key, ""));
-            place.current = Some(packages::parsed_key(name)?);
-            place.digest = Some(versions::parsed_key(digest)?);
+        let page = self.asked.registry.metadata().images(self.repository, walk).await?;
+        let mut documents = Vec::with_capacity(page.items.len());
+        // Those of one package come together.
+        for images in page.items.chunk_by(|one, other| one.package == other.package) {
+            let Some(first) = images.first() else {
+                continue;
+            };
+            let package = PackagePath {
+                repository: self.repository.clone(),
+                name: first.package.clone(),
+            };
+            let versions: Vec<Version> = images.iter().map(|image| image.version.clone()).collect();
+            documents.extend(documents_of(self.asked, &package, &versions).await?);
         }
-        Ok(place)
-    }
-
-    /// The package to read on in; none at the end.
-    async fn package(
-        &mut self,
-        asked: &Asked<'_>,
-        repository: &RepositoryPath,
-    ) -> Result<Option<PackagePath>, Refusal> {
-        if self.current.is_none() {
-            if self.next.len() == 0 {
-                let metadata = asked.registry.metadata();
-                let names = metadata.packages(repository, self.done.as_ref(), PACKAGES).await?;
-                self.next = names.into_iter();
-            }
-            self.current = self.next.next();
-        }
-        Ok(self.current.clone().map(|name| PackagePath {
-            repository: repository.clone(),
-            name,
-        }))
-    }
-
-    /// After `found` of at most `wanted` versions of the current package.
-    fn go_on(&mut self, found: &[Version], wanted: usize) {
-        if found.len() < wanted {
-            self.done = self.current.take();
-            self.digest = None;
-        } else {
-            self.digest = found.last().map(|version| version.digest);
-        }
+        Ok(Slice {
+            documents,
+            next: page.next.map(|cursor| cursor.0),
+        })
     }
 }
 

@@ -25,22 +25,38 @@ const FILTERED_ROWS_MAX: usize = 10_000;
 /// Rows that are read to be put into another order.
 const ORDERED_ROWS_MAX: usize = 100_000;
 
-/// One entry of a list.
-pub(crate) struct Row {
-    /// Where the next page begins.
-    pub(crate) key: String,
-    /// The resource.
-    pub(crate) document: Value,
+/// A part of a list.
+pub(crate) struct Slice {
+    /// The resources.
+    pub(crate) documents: Vec<Value>,
+    /// Where it goes on; none at the end.
+    pub(crate) next: Option<String>,
+}
+
+impl Slice {
+    /// Rows with their keys, of which `limit` were asked for: fewer are the last.
+    pub(crate) fn of_rows(rows: Vec<(String, Value)>, limit: usize) -> Slice {
+        let next = rows.last().filter(|_| rows.len() >= limit).map(|(key, _)| key.clone());
+        Slice {
+            documents: rows.into_iter().map(|(_, document)| document).collect(),
+            next,
+        }
+    }
 }
 
 /// What a list is made of.
 pub(crate) trait Rows: Sync {
-    /// Rows in the order of their keys, after `after`, at most `limit`; fewer only at the end.
+    /// The part from `from` on, of at most `limit` resources.
     fn read(
         &self,
-        after: Option<String>,
+        from: Option<String>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Row>, Refusal>> + Send;
+    ) -> impl Future<Output = Result<Slice, Refusal>> + Send;
+
+    /// Whether the rows come in the order that is asked for, so that nothing has to be sorted.
+    fn is_ordered(&self) -> bool {
+        false
+    }
 }
 
 /// Answers with the part of a list that is asked for, under `field`.
@@ -55,9 +71,9 @@ pub(crate) async fn list(
     let from = token.map(decoded).transpose()?;
     let filter = Filter::parse(query.get("filter").unwrap_or_default())?;
     let order = Order::parse(query.get("orderBy").unwrap_or_default())?;
-    let (rows, next) = match order {
-        Some(order) => ordered(source, &filter, &order, (size, from)).await?,
-        None => in_key_order(source, &filter, (size, from)).await?,
+    let (rows, next) = match order.filter(|_| !source.is_ordered()) {
+        Some(order) => sorted(source, &filter, &order, (size, from)).await?,
+        None => as_they_come(source, &filter, (size, from)).await?,
     };
     let mut document = json!({field: rows});
     if let Some(next) = next {
@@ -66,58 +82,40 @@ pub(crate) async fn list(
     Ok(answer::json(hyper::StatusCode::OK, &document))
 }
 
-async fn in_key_order(
+async fn as_they_come(
     source: &impl Rows,
     filter: &Filter,
-    (size, from): (usize, Option<String>),
+    (size, mut from): (usize, Option<String>),
 ) -> Result<(Vec<Value>, Option<String>), Refusal> {
-    let (mut rows, mut after, mut looked_at) = (Vec::new(), from, 0);
+    let (mut rows, mut looked_at) = (Vec::new(), 0);
     loop {
-        let batch = source.read(after.clone(), size + 1).await?;
-        let is_last = batch.len() <= size;
-        for row in batch {
-            if rows.len() == size {
-                return Ok((rows, after));
-            }
-            after = Some(row.key);
-            looked_at += 1;
-            if filter.matches(&row.document) {
-                rows.push(row.document);
-            }
-        }
-        if is_last {
-            return Ok((rows, None));
-        }
-        if looked_at >= FILTERED_ROWS_MAX {
-            return Ok((rows, after));
+        let slice = source.read(from, size - rows.len()).await?;
+        looked_at += slice.documents.len();
+        rows.extend(slice.documents.into_iter().filter(|document| filter.matches(document)));
+        from = slice.next;
+        if from.is_none() || rows.len() >= size || looked_at >= FILTERED_ROWS_MAX {
+            return Ok((rows, from));
         }
     }
 }
 
 /// Everything is read and sorted; a token is then a number of entries.
-async fn ordered(
+async fn sorted(
     source: &impl Rows,
     filter: &Filter,
     order: &Order,
     (size, from): (usize, Option<String>),
 ) -> Result<(Vec<Value>, Option<String>), Refusal> {
     let from = match from {
-        Some(text) => text
-            .parse::<usize>()
-            .map_err(|_| Refusal::from(Invalid::new("pageToken", "it is of another list")))?,
+        Some(text) => text.parse::<usize>().map_err(|_| bad_token())?,
         None => 0,
     };
-    let (mut all, mut after) = (Vec::new(), None);
+    let (mut all, mut next) = (Vec::new(), None);
     while all.len() < ORDERED_ROWS_MAX {
-        let batch = source.read(after.clone(), PAGE_SIZE_MAX).await?;
-        let is_last = batch.len() < PAGE_SIZE_MAX;
-        for row in batch {
-            after = Some(row.key);
-            if filter.matches(&row.document) {
-                all.push(row.document);
-            }
-        }
-        if is_last {
+        let slice = source.read(next, PAGE_SIZE_MAX).await?;
+        all.extend(slice.documents.into_iter().filter(|document| filter.matches(document)));
+        next = slice.next;
+        if next.is_none() {
             break;
         }
     }
@@ -125,6 +123,11 @@ async fn ordered(
     let end = from.saturating_add(size);
     let next = (end < all.len()).then(|| end.to_string());
     Ok((all.into_iter().skip(from).take(size).collect(), next))
+}
+
+/// A page token that is none, or is one of another list.
+pub(crate) fn bad_token() -> Refusal {
+    Invalid::new("pageToken", "it is none that was given here for this list").into()
 }
 
 fn page_size(text: Option<&str>) -> Result<usize, Refusal> {
@@ -143,7 +146,7 @@ fn decoded(token: &str) -> Result<String, Refusal> {
         .flatten();
     bytes
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| Invalid::new("pageToken", "it is none that was given here").into())
+        .ok_or_else(bad_token)
 }
 
 /// `FIELD=VALUE`, several with `AND`; a value may be quoted, and `*` at its ends stands for any text.

@@ -5,7 +5,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use store::Resource;
 
-use super::paging::{self, Row, Rows};
+use super::paging::{self, Rows, Slice};
 use super::routes::package_name;
 use super::status::Invalid;
 use super::{Asked, documents, ok};
@@ -60,21 +60,18 @@ struct Policies<'a> {
 }
 
 impl Rows for Policies<'_> {
-    async fn read(&self, after: Option<String>, limit: usize) -> Result<Vec<Row>, Refusal> {
+    async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
         let after: Option<Resource> = match after {
-            Some(key) => {
-                let bad = |_| Invalid::new("pageToken", "it is of another list");
-                Some(key.parse().map_err(bad)?)
-            }
+            Some(key) => Some(key.parse().map_err(|_| paging::bad_token())?),
             None => None,
         };
         let metadata = self.asked.registry.metadata();
         let policies = metadata.policies(after.as_ref(), limit).await?;
-        let row = |(resource, policy): (Resource, Policy)| Row {
-            key: resource.to_string(),
-            document: json!({"name": resource.to_string(), "policy": policy}),
+        let row = |(resource, policy): (Resource, Policy)| {
+            let name = resource.to_string();
+            (name.clone(), json!({"name": name, "policy": policy}))
         };
-        Ok(policies.into_iter().map(row).collect())
+        Ok(Slice::of_rows(policies.into_iter().map(row).collect(), limit))
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use store::{LocationId, ProjectId, Repository, RepositoryPath, RepositoryRefusal, Resource};
 
 use super::operations::{self, Gave};
-use super::paging::{self, Row, Rows};
+use super::paging::{self, Rows, Slice};
 use super::status::Invalid;
 use super::update_mask::UpdateMask;
 use super::{Asked, Unfit, documents, ok, repository_document};
@@ -44,7 +44,7 @@ pub(crate) async fn one(
         Method::GET => {
             asked.authorise(Permission::GetRepository, &resource).await?;
             let repository = existing(asked, path).await?;
-            Ok(ok(&repository_document::of(asked, &repository).await?))
+            Ok(ok(&repository_document::of(asked, &repository)))
         }
         Method::PATCH => {
             asked.authorise(Permission::UpdateRepository, &resource).await?;
@@ -82,7 +82,7 @@ struct InLocation<'a> {
 }
 
 impl Rows for InLocation<'_> {
-    async fn read(&self, after: Option<String>, limit: usize) -> Result<Vec<Row>, Refusal> {
+    async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
         let InLocation { asked, project, location } = *self;
         let mut after: Option<RepositoryPath> = after.as_deref().map(parsed_key).transpose()?;
         let mut rows = Vec::new();
@@ -98,24 +98,21 @@ impl Rows for InLocation<'_> {
                 if location.is_some_and(|location| repository.path.location() != location) {
                     continue;
                 }
-                rows.push(Row {
-                    key: repository.path.to_string(),
-                    document: repository_document::of(asked, &repository).await?,
-                });
+                let document = repository_document::of(asked, &repository);
+                rows.push((repository.path.to_string(), document));
                 if rows.len() == limit {
-                    return Ok(rows);
+                    return Ok(Slice::of_rows(rows, limit));
                 }
             }
             if is_last {
-                return Ok(rows);
+                return Ok(Slice::of_rows(rows, limit));
             }
         }
     }
 }
 
 fn parsed_key(key: &str) -> Result<RepositoryPath, Refusal> {
-    key.parse()
-        .map_err(|_| Invalid::new("pageToken", "it is of another list").into())
+    key.parse().map_err(|_| paging::bad_token())
 }
 
 async fn create(
@@ -132,13 +129,13 @@ async fn create(
         .map_err(|error| Invalid::new("repositoryId", format!("{error}")))?;
     let path = RepositoryPath::new(project.clone(), location.clone(), id);
     check_kind(&document)?;
-    let mut repository = asked.registry.new_repository(&path);
+    let mut repository = Repository::new(path.clone(), asked.registry.now());
     let mask = UpdateMask::of(&Default::default(), &document, &repository_document::SETTABLE)?;
     repository_document::change(&mut repository, &document, &mask)?;
     let actor = asked.actor();
     let metadata = asked.registry.metadata();
     metadata.create_repository(&repository, &actor).await??;
-    let document = repository_document::of(asked, &repository).await?;
+    let document = repository_document::of(asked, &repository);
     Ok(operations::done(asked, &path, Gave::Resource("Repository", document)))
 }
 
@@ -159,7 +156,7 @@ async fn patch(asked: &Asked<'_>, path: &RepositoryPath, body: &mut Arriving) ->
     let actor = asked.actor();
     let metadata = asked.registry.metadata();
     metadata.update_repository(&repository, &actor).await??;
-    Ok(ok(&repository_document::of(asked, &repository).await?))
+    Ok(ok(&repository_document::of(asked, &repository)))
 }
 
 async fn delete(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
@@ -178,6 +175,7 @@ impl From<RepositoryRefusal> for Refusal {
             }
             .into(),
             RepositoryRefusal::Unknown { path } => Unfit::not_found(path),
+            RepositoryRefusal::Settings { error, .. } => Invalid::new("repository", error.to_string()).into(),
         }
     }
 }

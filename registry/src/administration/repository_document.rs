@@ -3,32 +3,34 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use store::{Format, ImmutableTags, Mode, Repository, RepositoryPath};
+use store::{
+    DESCRIPTION_BYTES_MAX, Format, ImmutableTags, LABELS_MAX, Mode, Repository, RepositoryPath,
+    TAG_PATTERN_BYTES_MAX as PATTERN_BYTES_MAX, TAG_PATTERNS_MAX as PATTERNS_MAX,
+};
 
 use super::status::Invalid;
 use super::update_mask::UpdateMask;
-use super::{Asked, documents};
+use super::{Asked, cleanup_document, documents};
 use crate::refusal::Refusal;
 
-/// Longest description.
-const DESCRIPTION_BYTES_MAX: usize = 4096;
-/// Most labels, as Google has it.
-const LABELS_MAX: usize = 64;
 /// Longest key and value of a label, as Google has it.
 const LABEL_CHARACTERS_MAX: usize = 63;
-/// Most patterns of immutable tags.
-const PATTERNS_MAX: usize = 64;
-/// Longest pattern: as a tag.
-const PATTERN_BYTES_MAX: usize = 128;
 
 /// Fields that a client may set.
-pub(crate) const SETTABLE: [&str; 4] = ["description", "labels", "dockerConfig", OWN];
+pub(crate) const SETTABLE: [&str; 6] = [
+    "description",
+    "labels",
+    "dockerConfig",
+    "cleanupPolicies",
+    "cleanupPolicyDryRun",
+    OWN,
+];
 
 /// Where our own settings are.
 const OWN: &str = "lightshipConfig";
 
 /// The document of a repository.
-pub(crate) async fn of(asked: &Asked<'_>, repository: &Repository) -> Result<Value, Refusal> {
+pub(crate) fn of(asked: &Asked<'_>, repository: &Repository) -> Value {
     let path = &repository.path;
     let format = match repository.format {
         Format::Docker => "DOCKER",
@@ -45,7 +47,7 @@ pub(crate) async fn of(asked: &Asked<'_>, repository: &Repository) -> Result<Val
     if let Some(quota_bytes) = repository.quota_bytes {
         own.insert("quotaBytes".to_owned(), quota_bytes.to_string().into());
     }
-    Ok(json!({
+    json!({
         "name": path.to_string(),
         "format": format,
         "mode": mode,
@@ -55,8 +57,11 @@ pub(crate) async fn of(asked: &Asked<'_>, repository: &Repository) -> Result<Val
         "updateTime": documents::time(repository.updated),
         "registryUri": registry_uri(asked, path),
         "dockerConfig": {"immutableTags": repository.immutable_tags == ImmutableTags::All},
+        "sizeBytes": repository.size_bytes.to_string(),
+        "cleanupPolicies": cleanup_document::of(&repository.cleanup),
+        "cleanupPolicyDryRun": repository.cleanup_dry_run,
         OWN: own,
-    }))
+    })
 }
 
 /// What names of images in the repository begin with: where the whole name is a package, this very host.
@@ -89,6 +94,12 @@ pub(crate) fn change(
                 ImmutableTags::None | ImmutableTags::All => ImmutableTags::None,
             },
         };
+    }
+    if mask.has("cleanupPolicies") {
+        repository.cleanup = cleanup_document::read(document)?;
+    }
+    if mask.has("cleanupPolicyDryRun") {
+        repository.cleanup_dry_run = documents::flag(document, "cleanupPolicyDryRun")?;
     }
     if mask.has(OWN) {
         change_own(repository, document.get(OWN).unwrap_or(&Value::Null))?;

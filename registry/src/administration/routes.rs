@@ -16,6 +16,7 @@
 //! | `registry`, `registry:getIamPolicy`, `policies`, `iam:check`, `names` | the registry itself |
 //! | `accounts`, `accounts/A`, `accounts/A:setPassword`, `accounts/A/keys/K` | who is known |
 //! | `jobs`, `jobs/J` | collection, scrub, cleanup |
+//! | `projects`, `projects/P` | what projects hold, and their quotas |
 //! | `projects/…/tags/T/history` | what a tag named |
 //!
 //! Source: Artifact Registry's REST API, v1; names of packages have `%2F` for their slashes.
@@ -54,6 +55,8 @@ pub(crate) enum Target {
     DockerImage(PackagePath, Digest),
     Registry,
     Policies,
+    Projects,
+    Project(ProjectId),
     Check,
     Names,
     Accounts,
@@ -98,6 +101,7 @@ pub(crate) fn target(path: &str) -> Option<Target> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["projects", project, below @ ..] if is_own => match (below, verb) {
+            ([], None) => Some(Target::Project(project.parse().ok()?)),
             (["locations", location, "repositories", id, below @ ..], None) => {
                 let repository = repository(project, location, id)?;
                 match below {
@@ -223,6 +227,7 @@ fn of_registry(segments: &[&str], verb: Option<Verb>) -> Option<Target> {
         (["registry"], None) => Some(Target::Registry),
         (["registry"], Some(Verb::Policy(verb))) => Some(Target::Policy(Resource::Registry, verb)),
         (["policies"], None) => Some(Target::Policies),
+        (["projects"], None) => Some(Target::Projects),
         (["iam"], Some(Verb::Check)) => Some(Target::Check),
         (["names"], None) => Some(Target::Names),
         (["accounts"], None) => Some(Target::Accounts),

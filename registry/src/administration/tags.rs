@@ -6,9 +6,9 @@ use access::Permission;
 use hyper::Method;
 use oci::{Digest, Tag};
 use serde_json::{Value, json};
-use store::{Event, EventKind, PackagePath, PutRefusal, Resource, TagMove};
+use store::{Event, EventKind, PackagePath, PutRefusal, Resource, TagEntry, TagMove};
 
-use super::paging::{self, Row, Rows};
+use super::paging::{self, Rows, Slice};
 use super::routes::{self, Target, package_name, tag_name, version_name};
 use super::status::Invalid;
 use super::{Asked, Unfit, documents, nothing, ok};
@@ -94,30 +94,24 @@ struct InPackage<'a> {
 }
 
 impl Rows for InPackage<'_> {
-    async fn read(&self, after: Option<String>, limit: usize) -> Result<Vec<Row>, Refusal> {
-        let InPackage { asked, package } = *self;
-        let tags = asked
-            .registry
-            .metadata()
-            .tags(package, after.as_deref(), limit)
-            .await?;
-        let mut rows = Vec::new();
-        for tag in tags.unwrap_or_default() {
-            // It may have gone since; the next page then begins after it all the same.
-            let found = named(asked, package, &tag).await?;
-            rows.push(Row {
-                key: tag.to_string(),
-                document: found.map_or(Value::Null, |digest| document(package, &tag, &digest)),
-            });
-        }
-        rows.retain(|row| !row.document.is_null());
-        Ok(rows)
+    async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
+        let after: Option<Tag> = match after {
+            Some(key) => Some(key.parse().map_err(|_| paging::bad_token())?),
+            None => None,
+        };
+        let metadata = self.asked.registry.metadata();
+        let entries = metadata.tag_entries(self.package, after.as_ref(), limit).await?;
+        let row = |entry: &TagEntry| {
+            let document = document(self.package, &entry.tag, &entry.digest);
+            (entry.tag.to_string(), document)
+        };
+        Ok(Slice::of_rows(entries.iter().map(row).collect(), limit))
     }
 }
 
 async fn named(asked: &Asked<'_>, package: &PackagePath, tag: &Tag) -> Result<Option<Digest>, Refusal> {
-    let found = asked.registry.metadata().tagged(package, tag).await?;
-    Ok(found.map(|manifest| manifest.digest))
+    let found = asked.registry.metadata().tag_entry(package, tag).await?;
+    Ok(found.map(|entry| entry.digest))
 }
 
 async fn existing(asked: &Asked<'_>, package: &PackagePath, tag: &Tag) -> Result<Digest, Refusal> {

@@ -6,13 +6,13 @@ use access::Permission;
 use hyper::Method;
 use oci::Digest;
 use serde_json::{Value, json};
-use store::{PackagePath, Resource, Version};
+use store::{Cursor, PackagePath, Resource, Version, VersionOrder, VersionQuery};
 
 use super::operations::{self, Gave};
-use super::paging::{self, Row, Rows};
+use super::paging::{self, Rows, Slice};
 use super::routes::{self, Target, tag_name, version_name};
 use super::status::Invalid;
-use super::{Asked, Unfit, documents, image_facts, ok, seam};
+use super::{Asked, Unfit, documents, image_facts, ok};
 use crate::answer::Answer;
 use crate::call::Arriving;
 use crate::refusal::Refusal;
@@ -30,7 +30,7 @@ pub(crate) async fn list(asked: &Asked<'_>, package: &PackagePath) -> Result<Ans
     asked.authorise(Permission::ListVersions, &resource).await?;
     asked.require_package(package).await?;
     let is_full = is_full(asked, false)?;
-    paging::list(asked, "versions", &InPackage { asked, package, is_full }).await
+    paging::list(asked, "versions", &InPackage { asked, package, is_full, order: order(asked) }).await
 }
 
 /// Versions of a package.
@@ -38,32 +38,46 @@ struct InPackage<'a> {
     asked: &'a Asked<'a>,
     package: &'a PackagePath,
     is_full: bool,
+    /// The order that is asked for, where the store has it.
+    order: Option<(VersionOrder, bool)>,
 }
 
 impl Rows for InPackage<'_> {
-    async fn read(&self, after: Option<String>, limit: usize) -> Result<Vec<Row>, Refusal> {
-        let InPackage { asked, package, is_full } = *self;
-        let after: Option<Digest> = after.as_deref().map(parsed_key).transpose()?;
-        let versions = asked
-            .registry
-            .metadata()
-            .versions(package, after.as_ref(), limit)
-            .await?;
-        let documents = documents_of(asked, package, &versions, is_full).await?;
-        Ok(versions
-            .iter()
-            .zip(documents)
-            .map(|(version, document)| Row {
-                key: version.digest.to_string(),
-                document,
-            })
-            .collect())
+    async fn read(&self, from: Option<String>, limit: usize) -> Result<Slice, Refusal> {
+        let from = from.map(Cursor);
+        let (order, descending) = self.order.unwrap_or_default();
+        let query = VersionQuery {
+            order,
+            descending,
+            from: from.as_ref(),
+            limit,
+        };
+        let metadata = self.asked.registry.metadata();
+        let page = metadata.versions(self.package, &query).await?;
+        Ok(Slice {
+            documents: documents_of(self.asked, self.package, &page.items, self.is_full).await?,
+            next: page.next.map(|cursor| cursor.0),
+        })
+    }
+
+    fn is_ordered(&self) -> bool {
+        self.order.is_some()
     }
 }
 
-pub(crate) fn parsed_key(key: &str) -> Result<Digest, Refusal> {
-    key.parse()
-        .map_err(|_| Invalid::new("pageToken", "it is of another list").into())
+/// Times are what people sort by.
+fn order(asked: &Asked<'_>) -> Option<(VersionOrder, bool)> {
+    let words: Vec<&str> = asked.call.query.get("orderBy")?.split_ascii_whitespace().collect();
+    let (field, descending) = match words.as_slice() {
+        [field] | [field, "asc"] => (*field, false),
+        [field, "desc"] => (*field, true),
+        _ => return None,
+    };
+    match paging::camel(field).as_str() {
+        "createTime" => Some((VersionOrder::Created, descending)),
+        "updateTime" => Some((VersionOrder::Updated, descending)),
+        _ => None,
+    }
 }
 
 /// Whether tags are wanted, too. Of one version they come unasked.
@@ -105,7 +119,7 @@ pub(crate) async fn existing(
     package: &PackagePath,
     digest: &Digest,
 ) -> Result<Version, Refusal> {
-    let found = seam::version(asked, package, digest).await?;
+    let found = asked.registry.metadata().version(package, digest).await?;
     found.ok_or_else(|| Unfit::not_found(version_name(package, digest)))
 }
 
