@@ -4,6 +4,7 @@
 //! As soon as there is an account or an issuer it is *closed*: policies decide, and whether somebody is on this machine
 //! is no matter any more.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -101,6 +102,14 @@ impl Caller {
         Actor(self.principal().to_string())
     }
 
+    /// The same for logs of requests, which see many of nobody.
+    pub(crate) fn name(&self) -> Cow<'static, str> {
+        match &self.known {
+            Some(known) => known.principal.to_string().into(),
+            None => "allUsers".into(),
+        }
+    }
+
     /// Whether a credential has to be shown first, even where everybody may read: this decides whether clients ever
     /// show one.
     pub(crate) fn must_authenticate(&self) -> bool {
@@ -142,7 +151,11 @@ impl Registry {
             return Err(self.denied(caller, permission, on).await?);
         }
         if !caller.reaches(permission, on) {
-            return Err(Refusal::unauthenticated(permission, on, Some("insufficient_scope")));
+            return Err(Refusal::unauthenticated(
+                permission,
+                on,
+                Some("insufficient_scope"),
+            ));
         }
         Ok(())
     }
@@ -186,12 +199,7 @@ impl Registry {
         Ok(false)
     }
 
-    async fn denied(
-        &self,
-        caller: &Caller,
-        permission: Permission,
-        on: On<'_>,
-    ) -> Result<Refusal, Refusal> {
+    async fn denied(&self, caller: &Caller, permission: Permission, on: On<'_>) -> Result<Refusal, Refusal> {
         if !caller.is_authenticated() {
             let problem = caller.known.as_ref().map(|_| "insufficient_scope");
             return Ok(Refusal::unauthenticated(permission, on, problem));
@@ -247,12 +255,14 @@ impl Caller {
         match on {
             On::Registry | On::Project(_) => false,
             On::Catalog(_) => granted.catalog,
-            On::Repository(path) => granted.allows(needed, |place| {
-                matches!(place, Place::Repository(own) if own == path)
-            }),
-            On::Package(package) => granted.allows(needed, |place| {
-                matches!(place, Place::Package(own) if own == package)
-            }),
+            On::Repository(path) => granted.allows(
+                needed,
+                |place| matches!(place, Place::Repository(own) if own == path),
+            ),
+            On::Package(package) => granted.allows(
+                needed,
+                |place| matches!(place, Place::Package(own) if own == package),
+            ),
         }
     }
 }
@@ -346,13 +356,21 @@ mod tests {
         let shown = |permission| needed(permission).to_string();
         assert_eq!(shown(Permission::DownloadArtifacts), "pull");
         assert_eq!(shown(Permission::ListTags), "pull");
-        for permission in [Permission::UploadArtifacts, Permission::UpdateTag, Permission::CreateRepositoryOnPush] {
+        for permission in [
+            Permission::UploadArtifacts,
+            Permission::UpdateTag,
+            Permission::CreateRepositoryOnPush,
+        ] {
             assert_eq!(shown(permission), "push");
         }
         for permission in [Permission::DeleteArtifacts, Permission::DeleteTag] {
             assert_eq!(shown(permission), "delete");
         }
-        for permission in [Permission::SetIamPolicy, Permission::ManageAccounts, Permission::CreateRepository] {
+        for permission in [
+            Permission::SetIamPolicy,
+            Permission::ManageAccounts,
+            Permission::CreateRepository,
+        ] {
             assert_eq!(shown(permission), "");
         }
     }

@@ -82,10 +82,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
                 .headers_mut()
                 .insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }
-        Refusal::LoginSlowed { after_seconds } => {
-            answer
-                .headers_mut()
-                .insert(RETRY_AFTER, (*after_seconds).into());
+        Refusal::LoginSlowed { after_seconds } | Refusal::TooManyRequests { after_seconds } => {
+            answer.headers_mut().insert(RETRY_AFTER, (*after_seconds).into());
         }
         Refusal::ChunkOrder { length, location } => {
             set(&mut answer, LOCATION, location);

@@ -12,7 +12,7 @@ mod slow_down;
 pub(crate) mod token_endpoint;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{
     Actions, AuthorizationError, Claims, Credential, FINGERPRINT_KEY_BYTES, FingerprintKey, Grants, KeyFile,
@@ -85,7 +85,7 @@ pub(crate) struct Authentication {
     remembered: Remembered,
     slow_down: SlowDown,
     gate: Gate,
-    pub(crate) issuers: Issuers,
+    issuers: RwLock<Arc<Issuers>>,
 }
 
 impl Known {
@@ -140,8 +140,19 @@ impl Authentication {
             remembered: Remembered::default(),
             slow_down: SlowDown::default(),
             gate: Gate::default(),
-            issuers: Issuers::new(options),
+            issuers: RwLock::new(Arc::new(Issuers::new(options))),
         }
+    }
+
+    /// Believes these issuers from now on, and forgets what others said.
+    pub(crate) fn configure(&self, options: &AccessOptions) {
+        let issuers = Arc::new(Issuers::new(options));
+        *self.issuers.write().unwrap_or_else(PoisonError::into_inner) = issuers;
+        self.memory.forget();
+    }
+
+    fn issuers(&self) -> Arc<Issuers> {
+        Arc::clone(&self.issuers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is_own(&self, token: &str) -> bool {
@@ -175,7 +186,7 @@ impl Registry {
         headers: &HeaderMap,
     ) -> Result<Caller, Refusal> {
         let authentication = self.authentication();
-        let has_issuers = !authentication.issuers.is_empty();
+        let has_issuers = !authentication.issuers().is_empty();
         let memory = authentication
             .memory
             .current(self.metadata(), self.now(), has_issuers)

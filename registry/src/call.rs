@@ -27,6 +27,8 @@ pub(crate) struct Call<'c> {
     pub(crate) host: Host<'c>,
     /// As the client wrote it, with its port.
     pub(crate) authority: &'c str,
+    /// Whether the request came over TLS.
+    pub(crate) is_secure: bool,
     /// Where the request comes from.
     pub(crate) peer: SocketAddr,
     pub(crate) caller: Caller,

@@ -15,11 +15,14 @@ pub mod administration;
 mod authentication;
 mod host_routes;
 mod options;
+mod origin;
 mod range;
+mod rate;
 mod refusal;
 mod routes;
 
 mod answer;
+mod audit;
 mod body;
 mod call;
 
@@ -33,14 +36,21 @@ mod tags;
 mod uploads;
 mod usage;
 
+mod collection;
+mod log;
 mod metrics;
+mod pace;
 mod registry;
 mod server;
+mod tls;
 
 pub use access::Writes;
 pub use authentication::{AccessOptions, Introspection, Issuer};
 pub use host_routes::{HostRoute, HostRoutes, Style};
-pub use options::{Clock, Limits, Log, Options, Record};
+pub use log::{AuditRecord, Log, Record};
+pub use options::{Clock, Limits, NewRepositories, Options};
+pub use rate::{Rate, Rates};
 pub use registry::{Registry, Services};
 pub use routes::{Operation, RouteError, route};
-pub use server::serve;
+pub use server::{Listening, serve};
+pub use tls::{Certificates, PemPair, TlsError};

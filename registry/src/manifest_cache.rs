@@ -67,14 +67,6 @@ impl ManifestCache {
         }
     }
 
-    /// Forgets everything: after a write of more than one package.
-    pub(crate) fn forget_all(&self) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.forgotten += 1;
-        state.packages.clear();
-        state.bytes = 0;
-    }
-
     /// Forgets what is kept of a package. To be called after a write and before it is answered.
     pub(crate) fn forget(&self, package: &PackagePath) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -85,6 +77,14 @@ impl ManifestCache {
                 .map(|manifest| manifest.bytes.len() + ENTRY_BYTES)
                 .sum::<usize>();
         }
+    }
+
+    /// Forgets everything: something was removed, and it is not known what.
+    pub(crate) fn forget_all(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.forgotten += 1;
+        state.packages.clear();
+        state.bytes = 0;
     }
 }
 
@@ -123,10 +123,13 @@ mod tests {
         cache.forget(&package("b"));
         assert!(cache.get(&a, "latest").is_ok());
         cache.forget(&a);
-        assert!(cache.get(&a, "latest").is_err());
-        let before = cache.get(&a, "latest").unwrap_err();
+        let now = cache.get(&a, "latest").unwrap_err();
+        assert_eq!(cache.state.read().unwrap().bytes, 0);
         cache.forget_all();
-        cache.keep(&a, "latest", &manifest(1), before);
+        cache.keep(&a, "latest", &manifest(1), now);
+        let now = cache.get(&a, "latest").unwrap_err();
+        cache.keep(&a, "latest", &manifest(1), now);
+        cache.forget_all();
         assert!(cache.get(&a, "latest").is_err());
         assert_eq!(cache.state.read().unwrap().bytes, 0);
     }

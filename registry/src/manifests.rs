@@ -89,7 +89,9 @@ pub(crate) async fn find(
         Reference::Tag(tag) => tag.to_string(),
         Reference::Digest(digest) => digest.to_string(),
     };
-    let forgotten = match registry.manifest_cache().get(package, &key) {
+    let kept = registry.manifest_cache().get(package, &key);
+    registry.metrics().found_in_memory(kept.is_ok());
+    let forgotten = match kept {
         Ok(manifest) => return Ok(Some(manifest)),
         Err(forgotten) => forgotten,
     };

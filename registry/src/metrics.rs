@@ -1,9 +1,13 @@
-//! Numbers for Prometheus, in its text format. Labels are our own words only, so their number is bounded.
+//! What is counted. Labels are our own words only, so their number is bounded.
 
-use std::fmt::Write as _;
+mod text;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use store::CollectionReport;
+
+use crate::refusal::Refusal;
 use crate::routes::Operation;
 
 /// Upper bounds of the histogram of latencies, in microseconds.
@@ -31,15 +35,37 @@ const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub(crate) struct Metrics {
     operations: [Requests; OPERATIONS.len()],
     received_bytes: AtomicU64,
-    open_requests: AtomicU64,
+    sent_bytes: AtomicU64,
+    open_connections: AtomicU64,
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
+    /// Errors, no room, too much to do.
+    store: [AtomicU64; STORE_TROUBLE.len()],
+    collection: Collections,
 }
+
+const STORE_TROUBLE: [&str; 3] = ["error", "full", "busy"];
 
 #[derive(Debug, Default)]
 struct Requests {
+    open: AtomicU64,
     by_status: [AtomicU64; STATUS_CLASSES.len()],
     by_latency: [AtomicU64; BOUNDS.len()],
     microseconds: AtomicU64,
 }
+
+#[derive(Debug, Default)]
+struct Collections {
+    done: AtomicU64,
+    failed: AtomicU64,
+    /// What went of each kind, how many and how many bytes.
+    freed: [(AtomicU64, AtomicU64); FREED.len()],
+    /// Of the last one that was done, in seconds since 1970.
+    ended: AtomicU64,
+    microseconds: AtomicU64,
+}
+
+const FREED: [&str; 5] = ["manifest", "link", "blob", "orphan", "upload"];
 
 /// The place of an operation in [`OPERATIONS`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,81 +86,117 @@ impl Kind {
             Operation::Administration => 10,
         })
     }
+
+    pub(crate) fn name(self) -> &'static str {
+        OPERATIONS.get(self.0).copied().unwrap_or_default()
+    }
+}
+
+/// Counts something as open for as long as it lives, however that ends.
+#[must_use]
+pub(crate) struct Open<'m>(&'m AtomicU64);
+
+impl<'m> Open<'m> {
+    fn new(gauge: &'m AtomicU64) -> Open<'m> {
+        add(gauge, 1);
+        Open(gauge)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Metrics {
     pub(crate) fn received(&self, bytes: usize) {
-        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        add(&self.received_bytes, bytes as u64);
     }
 
-    pub(crate) fn began(&self) {
-        self.open_requests.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn sent(&self, bytes: usize) {
+        add(&self.sent_bytes, bytes as u64);
+    }
+
+    pub(crate) fn connected(&self) -> Open<'_> {
+        Open::new(&self.open_connections)
+    }
+
+    /// A request that its client gives up is not answered, but not open any more either.
+    pub(crate) fn began(&self, kind: Kind) -> Option<Open<'_>> {
+        self.operations
+            .get(kind.0)
+            .map(|requests| Open::new(&requests.open))
     }
 
     pub(crate) fn answered(&self, kind: Kind, status: u16, took: Duration) {
-        self.open_requests.fetch_sub(1, Ordering::Relaxed);
         let Some(requests) = self.operations.get(kind.0) else {
             return;
         };
         let class = usize::from(status / 100).saturating_sub(1);
         if let Some(count) = requests.by_status.get(class) {
-            count.fetch_add(1, Ordering::Relaxed);
+            add(count, 1);
         }
-        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        requests.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+        let microseconds = microseconds(took);
+        add(&requests.microseconds, microseconds);
         let bucket = BOUNDS.iter().position(|bound| microseconds <= *bound);
         if let Some(count) = bucket.and_then(|bucket| requests.by_latency.get(bucket)) {
-            count.fetch_add(1, Ordering::Relaxed);
+            add(count, 1);
         }
     }
 
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let mut line = |words: std::fmt::Arguments<'_>| {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "{words}");
-        };
-        line(format_args!("# TYPE lightship_requests_total counter"));
-        for (operation, requests) in OPERATIONS.iter().zip(&self.operations) {
-            for (class, count) in STATUS_CLASSES.iter().zip(&requests.by_status) {
-                let count = read(count);
-                line(format_args!(
-                    "lightship_requests_total{{operation=\"{operation}\",status=\"{class}\"}} {count}"
-                ));
-            }
-        }
-        line(format_args!(
-            "# TYPE lightship_request_duration_seconds histogram"
-        ));
-        for (operation, requests) in OPERATIONS.iter().zip(&self.operations) {
-            let name = "lightship_request_duration_seconds";
-            let mut below = 0;
-            for (bound, count) in BOUNDS.iter().zip(&requests.by_latency) {
-                below += read(count);
-                let bound = Duration::from_micros(*bound).as_secs_f64();
-                line(format_args!(
-                    "{name}_bucket{{operation=\"{operation}\",le=\"{bound}\"}} {below}"
-                ));
-            }
-            let all: u64 = requests.by_status.iter().map(read).sum();
-            let sum = Duration::from_micros(read(&requests.microseconds)).as_secs_f64();
-            line(format_args!(
-                "{name}_bucket{{operation=\"{operation}\",le=\"+Inf\"}} {all}"
-            ));
-            line(format_args!("{name}_sum{{operation=\"{operation}\"}} {sum}"));
-            line(format_args!("{name}_count{{operation=\"{operation}\"}} {all}"));
-        }
-        line(format_args!("# TYPE lightship_received_bytes_total counter"));
-        line(format_args!(
-            "lightship_received_bytes_total {}",
-            read(&self.received_bytes)
-        ));
-        line(format_args!("# TYPE lightship_open_requests gauge"));
-        line(format_args!(
-            "lightship_open_requests {}",
-            read(&self.open_requests)
-        ));
-        text
+    pub(crate) fn found_in_memory(&self, found: bool) {
+        add(
+            if found {
+                &self.cache_hits
+            } else {
+                &self.cache_misses
+            },
+            1,
+        );
     }
+
+    /// What a refusal says of the store, if anything.
+    pub(crate) fn refused(&self, refusal: &Refusal) {
+        let [error, full, busy] = &self.store;
+        match refusal {
+            Refusal::Store(_) => add(error, 1),
+            Refusal::Full => add(full, 1),
+            Refusal::Busy => add(busy, 1),
+            _ => {}
+        }
+    }
+
+    /// A collection ended; `report` when it was done.
+    pub(crate) fn collected(&self, report: Option<&CollectionReport>, took: Duration, ended: i64) {
+        let collection = &self.collection;
+        let Some(report) = report else {
+            return add(&collection.failed, 1);
+        };
+        add(&collection.done, 1);
+        let freed = [
+            (report.manifests, 0),
+            (report.links, 0),
+            (report.blobs.count, report.blobs.bytes),
+            (report.orphans.count, report.orphans.bytes),
+            (report.uploads.count, report.uploads.bytes),
+        ];
+        for ((count, bytes), (freed_count, freed_bytes)) in collection.freed.iter().zip(freed) {
+            add(count, freed_count);
+            add(bytes, freed_bytes);
+        }
+        let ended = u64::try_from(ended).unwrap_or_default();
+        collection.ended.store(ended, Ordering::Relaxed);
+        collection
+            .microseconds
+            .store(microseconds(took), Ordering::Relaxed);
+    }
+}
+
+fn add(number: &AtomicU64, more: u64) {
+    number.fetch_add(more, Ordering::Relaxed);
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

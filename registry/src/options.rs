@@ -1,41 +1,16 @@
 //! What a registry is made with.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use store::ImmutableTags;
 
-use crate::{AccessOptions, HostRoutes, Writes};
+use crate::{AccessOptions, HostRoutes, Rates, Writes};
 
 /// The time, as a value.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
-}
-
-/// Hears of every request, and of trouble that only the operator may know of.
-pub trait Log: Send + Sync {
-    /// A request was answered.
-    fn request(&self, record: &Record<'_>);
-    /// Something failed here; the client was told only that it did.
-    fn trouble(&self, request_id: &str, error: &dyn std::error::Error);
-}
-
-/// One answered request. Never carries a credential.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'r> {
-    /// Also in the answer's `X-Request-Id`.
-    pub request_id: &'r str,
-    /// Where it came from.
-    pub peer: SocketAddr,
-    /// `GET`.
-    pub method: &'r str,
-    /// Without the query, which may hold secrets.
-    pub path: &'r str,
-    /// The answer's status.
-    pub status: u16,
-    /// Until the answer's headers were ready.
-    pub took: Duration,
 }
 
 /// How a registry behaves.
@@ -47,8 +22,12 @@ pub struct Options {
     pub writes: Writes,
     /// Who is believed beside the registry's own accounts.
     pub access: AccessOptions,
+    /// How many requests may be made.
+    pub rates: Rates,
     /// Whether a manifest may name blobs and manifests that are not there. Naming them gives no access to them.
     pub sparse_manifests: bool,
+    /// What becomes of a push to a repository that is not there.
+    pub new_repositories: NewRepositories,
     /// How long a blob that nobody links or asks for is kept. A client that was told of a blob has this long to name it
     /// in a manifest.
     pub grace: Duration,
@@ -56,8 +35,28 @@ pub struct Options {
     pub limits: Limits,
 }
 
+/// Repositories that a push would make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewRepositories {
+    /// It makes none, and is refused.
+    Refused,
+    /// It makes one like this.
+    Made {
+        /// Which tags may not be moved or removed.
+        immutable_tags: ImmutableTags,
+    },
+}
+
+impl Default for NewRepositories {
+    fn default() -> NewRepositories {
+        NewRepositories::Made {
+            immutable_tags: ImmutableTags::None,
+        }
+    }
+}
+
 /// How much and how long a client may.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time; more wait to be accepted.
     pub connections_max: usize,
@@ -65,7 +64,9 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// For the headers of a request to arrive.
     pub header_time: Duration,
-    /// Without a byte of a request's body.
+    /// For the handshake of TLS.
+    pub handshake_time: Duration,
+    /// Without a byte of a request's body, and without one taken of an answer.
     pub idle: Duration,
     /// For open requests to end after the server was told to stop.
     pub stop: Duration,
@@ -83,6 +84,7 @@ impl Default for Limits {
             connections_max: 4096,
             header_bytes_max: 32 << 10,
             header_time: Duration::from_secs(15),
+            handshake_time: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             stop: Duration::from_secs(20),
             blob_bytes_max: 1 << 40,

@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     Name,
     #[error("repository name not known to registry")]
     NameUnknown,
+    #[error("this repository is not there, and a push does not make it; ask the registry's operator for it")]
+    RepositoryUnknown,
     #[error("the reference is neither a tag nor a digest")]
     Reference,
     #[error("the digest is malformed")]
@@ -83,21 +85,32 @@ pub(crate) enum Refusal {
     )]
     NoAccounts,
     #[error("authentication required")]
-    Unauthenticated { needs: Needs, problem: Option<&'static str> },
+    Unauthenticated {
+        needs: Needs,
+        problem: Option<&'static str>,
+    },
     #[error("{0}")]
     Credential(WrongCredential),
     #[error("user name or password is wrong")]
     LoginFailed { account: String },
     #[error("too many failed log-ins; try again in {after_seconds} s")]
     LoginSlowed { after_seconds: u64 },
+    #[error("too many requests; try again in {after_seconds} s")]
+    TooManyRequests { after_seconds: u64 },
     #[error("the token is for {audience}, not for this host")]
     TokenAudience { audience: String },
     #[error("the account or a key of it has changed since the token was given out; log in again")]
     AccountChanged,
-    #[error("the issuer cannot be asked about the token now; the registry's operator finds the reason in its log")]
+    #[error(
+        "the issuer cannot be asked about the token now; the registry's operator finds the reason in its log"
+    )]
     Issuer(#[source] IssuerTrouble),
     #[error("permission {permission} denied on {resource}{}", if *.is_listed { "" } else { " (or it may not exist)" })]
-    Forbidden { permission: Permission, resource: String, is_listed: bool },
+    Forbidden {
+        permission: Permission,
+        resource: String,
+        is_listed: bool,
+    },
     #[error("{0}")]
     TokenRequest(&'static str),
     #[error("the request's body broke off")]
@@ -175,7 +188,10 @@ impl Refusal {
             (On::Registry | On::Project(_), _) => Needs::Everything,
             (_, actions) if actions.is_empty() => Needs::Everything,
             // Whoever writes also looks at what is there.
-            (_, actions) => Needs::Actions(Actions { pull: true, ..actions }),
+            (_, actions) => Needs::Actions(Actions {
+                pull: true,
+                ..actions
+            }),
         };
         Refusal::Unauthenticated { needs, problem }
     }
@@ -209,7 +225,7 @@ impl Refusal {
             Self::PathUnknown => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Self::Name => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
-            Self::NameUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
+            Self::NameUnknown | Self::RepositoryUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
             Self::Reference | Self::ManifestType | Self::Manifest(_) => {
                 (StatusCode::BAD_REQUEST, "MANIFEST_INVALID")
             }
@@ -234,7 +250,9 @@ impl Refusal {
             | Self::LoginFailed { .. }
             | Self::TokenAudience { .. }
             | Self::AccountChanged => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
-            Self::LoginSlowed { .. } => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::LoginSlowed { .. } | Self::TooManyRequests { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
+            }
             Self::Issuer(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::TokenRequest(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),

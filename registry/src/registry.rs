@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use access::Permission;
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Request, StatusCode};
 use jiff::Timestamp;
@@ -20,11 +20,14 @@ use crate::administration::Jobs;
 use crate::answer::{self, Answer};
 use crate::authentication::{Authentication, token_endpoint};
 use crate::call::{Arriving, Call, Query};
+use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
-use crate::options::{Clock, Log, Options, Record};
+use crate::options::{Clock, NewRepositories, Options};
+use crate::rate::Counted;
 use crate::refusal::{Needs, Refusal};
 use crate::routes::{Operation, route};
+use crate::server::OverTls;
 use crate::usage::UsageCounts;
 use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
 
@@ -56,13 +59,14 @@ pub struct Registry {
 
 struct Shared {
     services: Services,
-    options: Options,
+    options: RwLock<Arc<Options>>,
     manifest_cache: ManifestCache,
     hashes: RunningHashes,
     metrics: Metrics,
     usage: UsageCounts,
     jobs: Jobs,
     authentication: Authentication,
+    counted: Counted,
 }
 
 impl fmt::Debug for Registry {
@@ -80,26 +84,47 @@ impl Registry {
         Registry {
             shared: Arc::new(Shared {
                 services,
-                options,
+                options: RwLock::new(Arc::new(options)),
                 manifest_cache,
                 hashes: RunningHashes::default(),
                 metrics: Metrics::default(),
                 usage: UsageCounts::default(),
                 jobs: Jobs::default(),
                 authentication,
+                counted: Counted::default(),
             }),
         }
+    }
+
+    /// Behaves like this from the next request on. How many connections there may be, and how much is kept in memory,
+    /// stays as it was.
+    pub fn configure(&self, options: Options) {
+        self.authentication().configure(&options.access);
+        let options = Arc::new(options);
+        *self
+            .shared
+            .options
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = options;
+    }
+
+    /// How it behaves now.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
+        let options = self.shared.options.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&options)
     }
 
     /// Answers a request of `peer`.
     pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
         let begun = Instant::now();
-        self.metrics().began();
+        let options = self.options();
         let request_id = self.request_id();
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let operation = route(path);
         let kind = operation.as_ref().map(Kind::of).unwrap_or_default();
+        let _open = self.metrics().began(kind);
         // HTTP/2 has the host in the request's address, HTTP/1 in a header.
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -109,50 +134,69 @@ impl Registry {
             path,
             headers: &parts.headers,
             query: Query::parse(parts.uri.query()),
-            host: self.options().routes.host(authority),
+            host: options.routes.host(authority),
             authority,
+            is_secure: parts.extensions.get::<OverTls>().is_some(),
             peer,
             caller: Caller::nobody(),
         };
-        let body = Arriving::new(body, self.options().limits.idle);
+        let body = Arriving::new(body, options.limits.idle);
         let result = match &operation {
             Ok(operation) => self.authenticate_and_operate(operation, &mut call, body).await,
             Err(error) => Err(error.clone().into()),
         };
+        if let Ok(operation) = &operation {
+            self.audit(&request_id, &call, operation, result.as_ref());
+        }
         let mut answer = result.unwrap_or_else(|refusal| {
-            match &refusal {
-                Refusal::Store(error) => self.shared.services.log.trouble(&request_id, error),
-                Refusal::Issuer(error) => self.shared.services.log.trouble(&request_id, error),
-                _ => {}
-            }
-            let mut answer = match administration::is_at(path) {
-                true => administration::refused(&refusal),
-                false => answer::refusal(&refusal),
-            };
-            if let Some((needs, problem)) = refusal.challenge() {
-                // Tokens are for packages by name or for everything.
-                let needs = match administration::is_at(path) {
-                    true => Needs::Everything,
-                    false => needs,
-                };
-                let name = operation.as_ref().ok().and_then(Operation::name);
-                let challenge = token_endpoint::challenge(&self.realm(authority), authority, name, (needs, problem));
-                answer::set(&mut answer, WWW_AUTHENTICATE, &challenge);
-            }
-            answer
+            let name = operation.as_ref().ok().and_then(Operation::name);
+            self.refuse(&refusal, &call, name, &request_id)
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
         answer::set(&mut answer, REQUEST_ID, &request_id);
         let (status, took) = (answer.status().as_u16(), begun.elapsed());
         self.metrics().answered(kind, status, took);
-        self.shared.services.log.request(&Record {
+        self.log().request(&Record {
             request_id: &request_id,
             peer,
+            principal: &call.caller.name(),
             method: parts.method.as_str(),
             path,
+            operation: kind.name(),
             status,
+            bytes: answer.body().size_hint().exact(),
             took,
         });
+        answer
+    }
+
+    /// How a refusal is answered, and who hears of it.
+    fn refuse(&self, refusal: &Refusal, call: &Call<'_>, name: Option<&str>, request_id: &str) -> Answer {
+        self.metrics().refused(refusal);
+        match refusal {
+            Refusal::Store(error) => self.log().trouble(request_id, error),
+            Refusal::Issuer(error) => self.log().trouble(request_id, error),
+            _ => {}
+        }
+        let is_administration = administration::is_at(call.path);
+        let mut answer = match is_administration {
+            true => administration::refused(refusal),
+            false => answer::refusal(refusal),
+        };
+        if let Some((needs, problem)) = refusal.challenge() {
+            // Tokens are for packages by name or for everything.
+            let needs = match is_administration {
+                true => Needs::Everything,
+                false => needs,
+            };
+            let realm = match &self.options().access.external_url {
+                Some(url) => url.trim_end_matches('/').to_owned(),
+                None if call.is_secure => format!("https://{}", call.authority),
+                None => format!("http://{}", call.authority),
+            };
+            let challenge = token_endpoint::challenge(&realm, call.authority, name, (needs, problem));
+            answer::set(&mut answer, WWW_AUTHENTICATE, &challenge);
+        }
         answer
     }
 
@@ -168,17 +212,14 @@ impl Registry {
             return Err(Refusal::Host);
         }
         if !operation.is_for_operators() {
+            let (rates, now) = (self.options().rates, self.now());
+            let counted = &self.shared.counted;
+            counted.count_address(&rates, call.peer.ip(), now)?;
             call.caller = self.caller(call.peer, call.authority, call.headers).await?;
+            let known = call.caller.known.as_ref();
+            counted.count_principal(&rates, known.map(|known| &known.principal), now)?;
         }
         self.operate(operation, call, body).await
-    }
-
-    /// Where tokens are to be had, without the path.
-    fn realm(&self, authority: &str) -> String {
-        match &self.options().access.external_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{authority}"),
-        }
     }
 
     async fn operate(
@@ -213,7 +254,8 @@ impl Registry {
             Operation::Administration => administration::answer(self, call, body).await,
             Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
             Operation::Ready => {
-                let default = self.options().routes.default_repository();
+                let options = self.options();
+                let default = options.routes.default_repository();
                 self.metadata().repository(default).await?;
                 Ok(answer::bytes(
                     StatusCode::OK,
@@ -240,9 +282,18 @@ impl Registry {
             self.authorise(call, Permission::CreateRepositoryOnPush, package)
                 .await?;
         }
-        let repository = Repository::new(path.clone(), self.now());
+        let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
+            return Err(Refusal::RepositoryUnknown);
+        };
+        let repository = Repository {
+            immutable_tags,
+            ..Repository::new(path.clone(), self.now())
+        };
         // Somebody else may have made it at the same moment.
-        let _ = self.metadata().create_repository(&repository, &call.caller.actor()).await?;
+        let _ = self
+            .metadata()
+            .create_repository(&repository, &call.caller.actor())
+            .await?;
         Ok(())
     }
 
@@ -264,12 +315,12 @@ impl Registry {
         &*self.shared.services.entropy
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.shared.services.clock.now()
+    pub(crate) fn log(&self) -> &dyn Log {
+        &*self.shared.services.log
     }
 
-    pub(crate) fn options(&self) -> &Options {
-        &self.shared.options
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.services.clock.now()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -342,7 +393,8 @@ impl RunningHashes {
 
 /// Whether it can be a host with its port.
 fn is_host(authority: &str) -> bool {
-    let may = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    let may =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !authority.is_empty() && authority.len() <= AUTHORITY_BYTES_MAX && authority.bytes().all(may)
 }
 

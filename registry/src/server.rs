@@ -3,17 +3,25 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::Registry;
+use crate::options::Limits;
+use crate::pace::{OpenAnswers, Paced};
+use crate::tls::{self, Certificates};
 
 /// Between two batches of what was counted of pulls and pushes.
 const USAGE_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,31 +29,49 @@ const USAGE_INTERVAL: Duration = Duration::from_secs(10);
 /// After an error of the listener itself, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `registry` on `listener` until `stop` is done; then takes no more connections, and waits for open requests as
-/// long as the limits allow.
+/// The least that the HTTP/1 parser works with.
+const MIN_BUFFER_BYTES: usize = 16 << 10;
+
+/// Where a registry is served.
+#[derive(Debug)]
+pub struct Listening {
+    /// Bound already.
+    pub listener: TcpListener,
+    /// With them every connection is TLS, without them none.
+    pub certificates: Option<Arc<Certificates>>,
+}
+
+impl From<TcpListener> for Listening {
+    fn from(listener: TcpListener) -> Listening {
+        Listening {
+            listener,
+            certificates: None,
+        }
+    }
+}
+
+/// In the extensions of a request that came over TLS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OverTls;
+
+/// Serves `registry` until `stop` is done; then takes no more connections, and waits for open requests as long as the
+/// limits allow.
+///
+/// Limits that are changed meanwhile count for connections to come, but for how many these may be.
 ///
 /// # Errors
 /// Never at present; a listener that fails for a moment is asked again.
 pub async fn serve(
     registry: Registry,
-    listener: TcpListener,
+    listening: impl Into<Listening>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let limits = registry.options().limits;
-    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let Listening {
+        listener,
+        certificates,
+    } = listening.into();
+    let connections = Arc::new(Semaphore::new(registry.options().limits.connections_max));
     let graceful = GracefulShutdown::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
-        .max_buf_size(limits.header_bytes_max.max(MIN_BUFFER_BYTES));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.header_time)
-        .keep_alive_timeout(limits.header_time)
-        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX));
     let ended = Arc::new(Notify::new());
     let counting = tokio::spawn(write_usage(registry.clone(), Arc::clone(&ended)));
     tokio::pin!(stop);
@@ -61,28 +87,22 @@ pub async fn serve(
                 continue;
             }
         };
-        // Small answers go out at once.
-        let _ = stream.set_nodelay(true);
-        let registry = registry.clone();
-        let service = service_fn(move |request| {
-            let registry = registry.clone();
-            async move { Ok::<_, Infallible>(registry.answer(peer, request).await) }
-        });
-        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        let connection = Connection {
+            limits: registry.options().limits,
+            registry: registry.clone(),
+            peer,
+            is_tls: certificates.is_some(),
+        };
+        let (certificates, watcher) = (certificates.clone(), graceful.watcher());
         tokio::spawn(async move {
-            // Which version of HTTP it is shows in the first bytes; one that says nothing is not waited for.
-            let speaks = tokio::time::timeout(limits.header_time, stream.readable()).await;
-            if matches!(speaks, Ok(Ok(()))) {
-                let connection = builder
-                    .serve_connection(TokioIo::new(stream), service)
-                    .into_owned();
-                // A connection that breaks is the client's affair.
-                let _ = watcher.watch(connection).await;
-            }
+            let registry = connection.registry.clone();
+            let open = registry.metrics().connected();
+            connection.serve(stream, certificates.as_deref(), watcher).await;
+            drop(open);
             drop(permit);
         });
     }
-    let _ = tokio::time::timeout(limits.stop, graceful.shutdown()).await;
+    let _ = timeout(registry.options().limits.stop, graceful.shutdown()).await;
     // The last batch is written once nothing is counted any more.
     ended.notify_one();
     let _ = counting.await;
@@ -103,11 +123,7 @@ async fn write_usage(registry: Registry, ended: Arc<Notify>) {
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> io::Result<(
-    tokio::net::TcpStream,
-    std::net::SocketAddr,
-    tokio::sync::OwnedSemaphorePermit,
-)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(connections)
         .acquire_owned()
         .await
@@ -116,5 +132,86 @@ async fn accept(
     Ok((stream, peer, permit))
 }
 
-/// The least that the HTTP/1 parser works with.
-const MIN_BUFFER_BYTES: usize = 16 << 10;
+/// One connection. That it breaks is the client's affair, so nothing here fails.
+struct Connection {
+    registry: Registry,
+    peer: SocketAddr,
+    limits: Limits,
+    is_tls: bool,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream, certificates: Option<&Certificates>, watcher: Watcher) {
+        // Small answers go out at once.
+        let _ = stream.set_nodelay(true);
+        // A connection that says nothing costs no more than its socket.
+        if !matches!(
+            timeout(self.limits.header_time, stream.readable()).await,
+            Ok(Ok(()))
+        ) {
+            return;
+        }
+        let Some(certificates) = certificates else {
+            return self.converse(stream, watcher).await;
+        };
+        if tls::is_plain(&stream).await {
+            let _ = timeout(self.limits.handshake_time, tls::refuse_plain(&stream)).await;
+            return;
+        }
+        let handshake = timeout(self.limits.handshake_time, certificates.accept(stream));
+        if let Ok(Ok(stream)) = handshake.await {
+            self.converse(stream, watcher).await;
+        }
+    }
+
+    /// Which version of HTTP it is shows in the first bytes.
+    async fn converse<S>(self, stream: S, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Connection {
+            registry,
+            peer,
+            limits,
+            is_tls,
+        } = self;
+        let open = OpenAnswers::default();
+        let answers = open.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (registry, answers) = (registry.clone(), answers.clone());
+            if is_tls {
+                request.extensions_mut().insert(OverTls);
+            }
+            async move {
+                let answer = registry.answer(peer, request).await;
+                Ok::<_, Infallible>(
+                    answer.map(|body| answers.watch(body, move |bytes| registry.metrics().sent(bytes))),
+                )
+            }
+        });
+        let stream = Paced::new(stream, limits.header_time, limits.idle);
+        let connection = http(&limits)
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        tokio::select! {
+            _ = watcher.watch(connection) => {}
+            () = open.stall(limits.idle) => {}
+        }
+    }
+}
+
+fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_buf_size(limits.header_bytes_max.max(MIN_BUFFER_BYTES));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.header_time)
+        .keep_alive_timeout(limits.header_time)
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX));
+    builder
+}

@@ -149,9 +149,7 @@ async fn mount(
         let Ok(from) = call.package(from) else {
             return Ok(false);
         };
-        let may_read = registry
-            .may(call, Permission::DownloadArtifacts, &from)
-            .await?;
+        let may_read = registry.may(call, Permission::DownloadArtifacts, &from).await?;
         return Ok(may_read
             && registry
                 .metadata()
@@ -165,9 +163,7 @@ async fn mount(
             .packages_with_blob(digest, after.as_ref(), MOUNT_PAGE)
             .await?;
         for from in &found {
-            let may_read = registry
-                .may(call, Permission::DownloadArtifacts, from)
-                .await?;
+            let may_read = registry.may(call, Permission::DownloadArtifacts, from).await?;
             if may_read && registry.metadata().mount_blob(package, from, digest, now).await? {
                 return Ok(true);
             }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use registry::{AccessOptions, Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes};
+use registry::{
+    AccessOptions, Clock, HostRoutes, Limits, Log, NewRepositories, Options, Rates, Record, Registry,
+    Services, Writes,
+};
 use store::{DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,6 +122,8 @@ fn registry_of(
             Writes::ThisMachine
         },
         access: AccessOptions::default(),
+        rates: Rates::default(),
+        new_repositories: NewRepositories::default(),
         sparse_manifests: arguments.sparse_manifests,
         grace: GRACE,
         limits: Limits::default(),
@@ -186,6 +191,7 @@ impl Log for StandardError {
                 path,
                 status,
                 took,
+                ..
             } = record;
             let milliseconds = took.as_secs_f64() * 1000.0;
             output::talk(&format!(

@@ -76,7 +76,6 @@ pub(crate) async fn collection(asked: &Asked<'_>, body: &mut Arriving) -> Result
     let (registry, id, actor) = (asked.registry.clone(), job.id.clone(), asked.actor());
     tokio::spawn(async move {
         let result = work.run(&registry, actor).await;
-        registry.manifest_cache().forget_all();
         let result = result.map_err(|error| {
             registry.trouble(&id, &error);
             error.to_string()
@@ -152,8 +151,7 @@ impl Work {
                     dry_run,
                     actor,
                 };
-                let report =
-                    store::collect(registry.blobs(), registry.metadata(), &options, registry.now()).await?;
+                let report = registry.collect(&options).await?;
                 Ok(reports::collection(&report, dry_run))
             }
             Work::Scrub => {

@@ -37,7 +37,8 @@ pub(crate) async fn get(
 async fn locations(asked: &Asked<'_>, project: &ProjectId) -> Result<BTreeSet<String>, Refusal> {
     may_look(asked, project).await?;
     let mut locations: BTreeSet<String> = ALWAYS.map(str::to_owned).into();
-    let default = asked.registry.options().routes.default_repository();
+    let options = asked.registry.options();
+    let default = options.routes.default_repository();
     if default.project() == project {
         locations.insert(default.location().to_string());
     }

@@ -22,7 +22,8 @@ pub(crate) fn about(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     if *asked.method() != Method::GET {
         return Err(asked.call.refuse_method("GET"));
     }
-    let default = asked.registry.options().routes.default_repository();
+    let options = asked.registry.options();
+    let default = options.routes.default_repository();
     Ok(ok(&json!({"defaultRepository": default.to_string()})))
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex as AsyncMutex;
 use transport::{Body, Method, Request, Secret, Transport, Url};
 
+use super::remembered::Verified;
 use super::{Attempt, Known};
 use crate::refusal::{IssuerTrouble, Refusal, WrongCredential};
 use crate::registry::Registry;
@@ -199,21 +200,21 @@ impl Issuers {
         Ok(IssuerKeys::parse(&keys)?)
     }
 
-    /// Who an opaque token is of.
+    /// What is known of an opaque token already.
+    fn known(&self, fingerprint: &Fingerprint, now: i64) -> Option<Result<Identified, Refusal>> {
+        let opaque = self.opaque.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = opaque.get(fingerprint).filter(|kept| now < kept.until)?;
+        let inactive = || Refusal::Credential(WrongCredential::Inactive);
+        Some(kept.identified.clone().ok_or_else(inactive))
+    }
+
+    /// Who an opaque token is of, by those whose it could be.
     async fn introspect(
         &self,
         token: &str,
         fingerprint: Fingerprint,
         now: i64,
     ) -> Result<Identified, Refusal> {
-        let inactive = || Refusal::Credential(WrongCredential::Inactive);
-        let kept = {
-            let opaque = self.opaque.lock().unwrap_or_else(PoisonError::into_inner);
-            opaque.get(&fingerprint).filter(|kept| now < kept.until).cloned()
-        };
-        if let Some(kept) = kept {
-            return kept.identified.ok_or_else(inactive);
-        }
         let mut asked = false;
         for (issuer, _) in &self.issuers {
             let Some(introspection) = &issuer.introspection else {
@@ -232,7 +233,7 @@ impl Issuers {
             return Err(Refusal::Credential(WrongCredential::Opaque));
         }
         self.keep(fingerprint, None, now);
-        Err(inactive())
+        Err(Refusal::Credential(WrongCredential::Inactive))
     }
 
     async fn ask_about(
@@ -350,25 +351,12 @@ impl<E: std::error::Error> From<E> for Broken {
 impl Registry {
     /// Whose a token of another issuer is.
     pub(super) async fn foreign_token(&self, token: &str, attempt: &Attempt<'_>) -> Result<Known, Refusal> {
-        let authentication = self.authentication();
         let now = self.now().as_second();
-        let (name, address) = (TOKENS, attempt.address);
-        if let Some(after_seconds) = authentication.slow_down.wait(name, address, now) {
-            let after_seconds = after_seconds.unsigned_abs();
-            return Err(Refusal::LoginSlowed { after_seconds });
-        }
         let identified = if token.split('.').count() == JWT_PARTS && token.starts_with(JWT_BEGINS) {
-            authentication.issuers.identify(token, now).await
-        } else if token.is_empty() || token.len() > OPAQUE_BYTES_MAX {
-            Err(Refusal::token(access::TokenError::Malformed))
+            self.authentication().issuers().identify(token, now).await?
         } else {
-            let fingerprint = authentication.fingerprints.of(&["opaque", token]);
-            authentication.issuers.introspect(token, fingerprint, now).await
+            self.opaque_token(token, attempt, now).await?
         };
-        if matches!(&identified, Err(Refusal::Credential(_))) {
-            authentication.slow_down.failed(name, address, now);
-        }
-        let identified = identified?;
         for member in identified.principal.sets() {
             let name = super::account_name(member);
             let account = match name {
@@ -385,6 +373,44 @@ impl Registry {
             ..Known::whole(identified.principal)
         })
     }
+
+    /// Guesses at opaque tokens are slowed down, for the issuer's sake; signatures of the others cannot be guessed.
+    async fn opaque_token(
+        &self,
+        token: &str,
+        attempt: &Attempt<'_>,
+        now: i64,
+    ) -> Result<Identified, Refusal> {
+        if token.is_empty() || token.len() > OPAQUE_BYTES_MAX {
+            return Err(Refusal::token(access::TokenError::Malformed));
+        }
+        let authentication = self.authentication();
+        let fingerprint = authentication.fingerprints.of(&["opaque", token]);
+        let issuers = authentication.issuers();
+        if let Some(known) = issuers.known(&fingerprint, now) {
+            return known;
+        }
+        if !authentication.remembered.recognises(&fingerprint, now)
+            && let Some(wait) = authentication.slow_down.wait(OPAQUE_TOKENS, attempt.address, now)
+        {
+            return Err(Refusal::LoginSlowed {
+                after_seconds: wait.unsigned_abs(),
+            });
+        }
+        let identified = issuers.introspect(token, fingerprint, now).await;
+        match &identified {
+            Ok(_) => authentication
+                .remembered
+                .keep(fingerprint, Verified::elsewhere(), now),
+            Err(Refusal::Credential(WrongCredential::Inactive)) => {
+                authentication
+                    .slow_down
+                    .failed(OPAQUE_TOKENS, attempt.address, now);
+            }
+            Err(_) => {}
+        }
+        identified
+    }
 }
 
 /// As `application/x-www-form-urlencoded` has it.
@@ -399,8 +425,8 @@ fn form_encoded(text: &str) -> String {
 }
 
 const DISCOVERY: &str = ".well-known/openid-configuration";
-/// The name under which failures of tokens of other issuers are counted: it is no account's.
-const TOKENS: &str = "\0tokens";
+/// The name under which failures of opaque tokens are counted: it is no account's.
+const OPAQUE_TOKENS: &str = "\0opaque";
 const JWT_PARTS: usize = 3;
 /// `{"` in Base64.
 const JWT_BEGINS: &str = "eyJ";

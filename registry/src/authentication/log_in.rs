@@ -12,14 +12,8 @@ use crate::registry::Registry;
 
 /// What is said of an account.
 pub(super) enum Claim<'c> {
-    Password {
-        name: &'c str,
-        password: &'c str,
-    },
-    KeyFile {
-        file: Arc<KeyFile>,
-        json: &'c str,
-    },
+    Password { name: &'c str, password: &'c str },
+    KeyFile { file: Arc<KeyFile>, json: &'c str },
 }
 
 impl Claim<'_> {
@@ -41,7 +35,9 @@ impl Registry {
         let authentication = self.authentication();
         let (name, now) = (claim.account(), self.now().as_second());
         let fingerprint = match claim {
-            Claim::Password { name, password } => authentication.fingerprints.of(&["password", name, password]),
+            Claim::Password { name, password } => {
+                authentication.fingerprints.of(&["password", name, password])
+            }
             Claim::KeyFile { json, .. } => authentication.fingerprints.of(&["key file", json]),
         };
         let account = attempt.memory.account(self.metadata(), name).await?;

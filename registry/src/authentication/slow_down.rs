@@ -9,6 +9,8 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use crate::origin::Origin;
+
 /// Failures of one account from one address before it has to wait.
 const FREE_FAILURES: u32 = 5;
 /// Failures of one address with any accounts before it has to wait.
@@ -28,10 +30,6 @@ pub(super) struct SlowDown {
     pairs: Mutex<Table<(String, Origin)>>,
     addresses: Mutex<Table<Origin>>,
 }
-
-/// An address; of IPv6 the network of a customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Origin(IpAddr);
 
 #[derive(Debug)]
 struct Table<K> {
@@ -81,16 +79,6 @@ impl SlowDown {
     }
 }
 
-impl Origin {
-    fn of(address: IpAddr) -> Origin {
-        const NETWORK: u128 = !0 << 64;
-        Origin(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6((u128::from(address) & NETWORK).into()),
-            address => address,
-        })
-    }
-}
-
 impl<K: Eq + Hash + Clone> Table<K> {
     fn new(free: u32) -> Table<K> {
         Table {
@@ -120,7 +108,10 @@ impl<K: Eq + Hash + Clone> Table<K> {
                 self.entries.retain(|_, failures| failures.last > middle);
             }
         }
-        let failures = self.entries.entry(key).or_insert(Failures { count: 0, last: now });
+        let failures = self
+            .entries
+            .entry(key)
+            .or_insert(Failures { count: 0, last: now });
         if !failures.counts(now) {
             failures.count = 0;
         }
@@ -190,8 +181,15 @@ mod tests {
         for number in 0..FREE_FAILURES {
             slow_down.failed("ann", format!("2001:db8::{number}").parse().unwrap(), 1000);
         }
-        assert!(slow_down.wait("ann", "2001:db8::ffff".parse().unwrap(), 1000).is_some());
-        assert_eq!(slow_down.wait("ann", "2001:db8:0:1::1".parse().unwrap(), 1000), None);
+        assert!(
+            slow_down
+                .wait("ann", "2001:db8::ffff".parse().unwrap(), 1000)
+                .is_some()
+        );
+        assert_eq!(
+            slow_down.wait("ann", "2001:db8:0:1::1".parse().unwrap(), 1000),
+            None
+        );
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(crate) async fn token(
         Method::GET => (None, call.caller.clone()),
         Method::POST => {
             let form = body.whole(FORM_BYTES_MAX).await?;
-            let form = std::str::from_utf8(&form).map_err(|_| Refusal::TokenRequest("the form is no UTF-8"))?;
+            let form =
+                std::str::from_utf8(&form).map_err(|_| Refusal::TokenRequest("the form is no UTF-8"))?;
             (Some(Query::parse(Some(form))), call.caller.clone())
         }
         _ => return Err(call.refuse_method("GET, POST")),
@@ -55,7 +56,8 @@ pub(crate) async fn token(
     let query = parameters.as_ref().unwrap_or(&call.query);
     let service = query.get("service").filter(|service| !service.is_empty());
     let service = service.unwrap_or(call.authority);
-    let host = registry.options().routes.host(service);
+    let options = registry.options();
+    let host = options.routes.host(service);
     let scopes = Scope::parse_all(query.all("scope"))
         .map_err(|_| Refusal::TokenRequest("more scopes, or longer ones, than a token can be for"))?;
     let issue = Issue {
@@ -89,7 +91,9 @@ async fn of_form(
                 && let Ok(claims) = registry.token_key().await?.verify(token, now)
                 && claims.kind == TokenKind::Refresh
             {
-                let mut known = registry.token_subject(claims, TokenKind::Refresh, attempt).await?;
+                let mut known = registry
+                    .token_subject(claims, TokenKind::Refresh, attempt)
+                    .await?;
                 // What comes of it may live as long as any token.
                 known.expires = None;
                 return Ok(std::sync::Arc::new(known));
@@ -130,7 +134,9 @@ impl Issue<'_> {
         let key = self.registry.token_key().await?;
         let token = key.sign(&access);
         if token.len() > access::TOKEN_BYTES_MAX {
-            return Err(Refusal::TokenRequest("the token would be longer than any; ask for less"));
+            return Err(Refusal::TokenRequest(
+                "the token would be longer than any; ask for less",
+            ));
         }
         let mut document = Map::new();
         document.insert("token".to_owned(), token.clone().into());
@@ -236,10 +242,7 @@ impl Issue<'_> {
     /// By the policies, and by what the token is for that this one is made of.
     async fn allows(&self, permission: Permission, on: On<'_>) -> Result<bool, Refusal> {
         Ok(self.caller.reaches(permission, on)
-            && self
-                .registry
-                .policies_allow(self.caller, permission, on)
-                .await?)
+            && self.registry.policies_allow(self.caller, permission, on).await?)
     }
 }
 

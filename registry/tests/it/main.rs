@@ -6,9 +6,16 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod accounts;
+mod authorisation;
 mod blobs;
+mod challenges;
+mod connections;
+mod credentials;
 mod google;
 mod isolation;
+mod issuers;
 mod manifests;
+mod operation;
 mod server;
 mod uploads;

@@ -1,8 +1,8 @@
 //! A registry in this process and a client that hides nothing.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,15 +11,20 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
-use registry::{Clock, HostRoutes, Limits, Log, Options, Record, Registry, Services, Writes, serve};
+use registry::{
+    Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record, Registry,
+    Services, Writes, serve,
+};
 use store::{DataDirectory, Entropy};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) registry: Registry,
+    log: Arc<Listener>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
-    _directory: Arc<DataDirectory>,
+    pub(crate) directory: Arc<DataDirectory>,
     _files: tempfile::TempDir,
 }
 
@@ -54,13 +59,31 @@ impl Entropy for Counter {
     }
 }
 
-struct Nobody;
+/// Remembers what it is told.
+#[derive(Default)]
+struct Listener(Mutex<Vec<String>>);
 
-impl Log for Nobody {
-    fn request(&self, _: &Record<'_>) {}
+impl Log for Listener {
+    fn request(&self, record: &Record<'_>) {
+        let Record {
+            request_id,
+            principal,
+            method,
+            path,
+            operation,
+            status,
+            bytes,
+            ..
+        } = record;
+        let bytes = bytes.unwrap();
+        let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
+        self.0.lock().unwrap().push(line);
+    }
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
-        panic!("{request_id}: {error}");
+        // A test may have an issuer that fails; nothing else does.
+        let text = error.to_string();
+        assert!(text.starts_with("the issuer"), "{request_id}: {error}");
     }
 }
 
@@ -69,7 +92,9 @@ pub(crate) fn options() -> Options {
         routes: HostRoutes::google("projects/d/locations/l/repositories/r".parse().unwrap()).unwrap(),
         writes: Writes::ThisMachine,
         access: registry::AccessOptions::default(),
+        rates: registry::Rates::default(),
         sparse_manifests: false,
+        new_repositories: NewRepositories::default(),
         grace: Duration::from_secs(3600),
         limits: Limits::default(),
     }
@@ -81,30 +106,46 @@ impl Server {
     }
 
     pub(crate) async fn with(options: Options) -> Server {
+        Server::over(options, None).await
+    }
+
+    pub(crate) async fn over(options: Options, certificates: Option<Arc<Certificates>>) -> Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
+        let log = Arc::new(Listener::default());
         let services = Services {
             blobs: Arc::new(directory.blobs().clone()),
             metadata: Arc::new(directory.metadata().clone()),
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
-            log: Arc::new(Nobody),
+            log: log.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let registry = Registry::new(services, options);
-        tokio::spawn(serve(registry, listener, async move {
+        let listening = Listening {
+            listener,
+            certificates,
+        };
+        tokio::spawn(serve(registry.clone(), listening, async move {
             let _ = stopped.await;
         }));
         Server {
             address,
             clock,
+            registry,
+            log,
             stop: Some(stop),
-            _directory: directory,
+            directory,
             _files: files,
         }
+    }
+
+    /// What was logged of requests.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.log.0.lock().unwrap().clone()
     }
 
     /// One request on a connection of its own, with the host that the headers name, else the address.

@@ -1,0 +1,26 @@
+//! Freeing what nobody needs, while the registry serves.
+
+use std::time::Instant;
+
+use store::{CollectionOptions, CollectionReport, StoreError};
+
+use crate::Registry;
+
+impl Registry {
+    /// Frees what nobody needs. Pushes and pulls go on meanwhile; see [`store::collect`].
+    ///
+    /// # Errors
+    /// When the metadata cannot be read or written, or objects cannot be listed.
+    pub async fn collect(&self, options: &CollectionOptions) -> Result<CollectionReport, StoreError> {
+        let begun = Instant::now();
+        let result = store::collect(self.blobs(), self.metadata(), options, self.now()).await;
+        if !options.dry_run {
+            // Also what failed half-way has removed manifests, which are to be had from memory no longer.
+            self.manifest_cache().forget_all();
+            let report = result.as_ref().ok();
+            self.metrics()
+                .collected(report, begun.elapsed(), self.now().as_second());
+        }
+        result
+    }
+}

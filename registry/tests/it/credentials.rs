@@ -1,0 +1,385 @@
+//! Each kind of credential of the registry's own: passwords, key files, tokens.
+
+use access::{Claims, Grants, Member, Role, SALT_BYTES, TokenKey, TokenKind, hash_password};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use store::Accounts as _;
+
+use crate::accounts::{DEFAULT, PASSWORD, basic, of};
+use crate::server::Server;
+
+const RSA: &str = include_str!("../../../access/tests/it/keys/rsa.pem");
+const RSA_PUBLIC: &str = include_str!("../../../access/tests/it/keys/rsa.pub.pem");
+const RSA_FORGED: &str = include_str!("../../../access/tests/it/keys/rsa.forged.pem");
+
+const SCOPE: &str = "repository:a:pull,push";
+
+async fn closed() -> Server {
+    let server = Server::start().await;
+    server.push_image("a", "latest", b"layer").await;
+    server.create_account("user:ann", &[]).await;
+    server.bind(DEFAULT, &[(Role::Writer, "user:ann")]).await;
+    server
+}
+
+async fn status(server: &Server, method: &str, path: &str, authorization: &str) -> u16 {
+    let headers = [("authorization", authorization)];
+    server.ask(method, path, &headers, b"").await.status.as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_for_what_was_asked_and_is_allowed() {
+    let server = closed().await;
+    let reply = server
+        .token(
+            &of("ann"),
+            "repository:a:pull,push,delete&scope=repository:b:pull&scope=registry:catalog:*",
+        )
+        .await;
+    let document = reply.json();
+    assert_eq!(
+        document["scope"],
+        "repository:a:pull,push repository:b:pull registry:catalog:*"
+    );
+    assert_eq!(document["expires_in"], 300);
+    assert_eq!(document["token"], document["access_token"]);
+    assert_eq!(document["issued_at"], "2027-01-15T08:00:00Z");
+    let token = reply.bearer();
+    for (method, path, expected) in [
+        ("GET", "/v2/", 200),
+        ("GET", "/v2/a/manifests/latest", 200),
+        ("POST", "/v2/a/blobs/uploads/", 202),
+        ("DELETE", "/v2/a/manifests/latest", 403),
+        ("GET", "/v2/b/manifests/latest", 404),
+        ("POST", "/v2/b/blobs/uploads/", 401),
+        ("GET", "/v2/c/manifests/latest", 401),
+        ("GET", "/v2/_catalog", 200),
+    ] {
+        assert_eq!(
+            status(&server, method, path, &token).await,
+            expected,
+            "{method} {path}"
+        );
+    }
+    let shown = [("authorization", &*token)];
+    let reply = server.ask("POST", "/v2/b/blobs/uploads/", &shown, b"").await;
+    let challenge = reply.header("www-authenticate").to_owned();
+    assert!(
+        challenge.ends_with(",scope=\"repository:b:pull,push\",error=\"insufficient_scope\""),
+        "{challenge}"
+    );
+    let none = server.token(&of("ann"), "").await.bearer();
+    assert_eq!(status(&server, "GET", "/v2/", &none).await, 200);
+    assert_eq!(status(&server, "GET", "/v2/a/manifests/latest", &none).await, 401);
+    assert_eq!(status(&server, "GET", "/v2/_catalog", &none).await, 401);
+    let everything = server.token(&of("ann"), access::EVERYTHING).await.bearer();
+    assert_eq!(
+        status(&server, "GET", "/v2/c/manifests/latest", &everything).await,
+        404
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_made_of_another_reaches_no_further_and_lasts_no_longer() {
+    let server = closed().await;
+    let first = server.token(&of("ann"), "repository:a:pull").await;
+    server.clock.forward(200);
+    let password = first.json()["token"].as_str().unwrap().to_owned();
+    let second = server
+        .token(
+            &basic("_token", &password),
+            "repository:a:pull,push repository:b:pull https://www.googleapis.com/auth/cloud-platform"
+                .replace(' ', "&scope=")
+                .as_str(),
+        )
+        .await;
+    assert_eq!(second.json()["scope"], "repository:a:pull");
+    assert_eq!(second.json()["expires_in"], 100);
+    for name in ["oauth2accesstoken", "_dcgcloud_token", "_dcgcr_2_1_5_token"] {
+        let shown = basic(name, &password);
+        assert_eq!(
+            status(&server, "GET", "/v2/a/manifests/latest", &shown).await,
+            200,
+            "{name}"
+        );
+        assert_eq!(
+            status(&server, "POST", "/v2/a/blobs/uploads/", &shown).await,
+            401,
+            "{name}"
+        );
+    }
+    server.clock.forward(100);
+    assert_eq!(status(&server, "GET", "/v2/", &second.bearer()).await, 401);
+    assert_eq!(
+        server
+            .token(&basic("_token", &password), "")
+            .await
+            .status
+            .as_u16(),
+        401
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_and_forged_tokens_and_those_for_another_host_are_refused() {
+    let server = closed().await;
+    let token = server.token(&of("ann"), SCOPE).await.bearer();
+    let path = "/v2/a/manifests/latest";
+    assert_eq!(status(&server, "GET", path, &token).await, 200);
+    let (_, signature) = token.rsplit_once('.').unwrap();
+    let forged = token.replace(signature, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(status(&server, "GET", path, &forged).await, 401);
+    let elsewhere = [("authorization", &*token), ("host", "gcr.io")];
+    assert_eq!(
+        server.ask("GET", "/v2/", &elsewhere, b"").await.status.as_u16(),
+        401
+    );
+    let other_port = [("authorization", &*token), ("host", "127.0.0.1:1")];
+    assert_eq!(
+        server.ask("GET", "/v2/", &other_port, b"").await.status.as_u16(),
+        200
+    );
+    server.clock.forward(299);
+    assert_eq!(status(&server, "GET", path, &token).await, 200);
+    server.clock.forward(1);
+    assert_eq!(status(&server, "GET", path, &token).await, 401);
+    let claims = Claims {
+        kind: TokenKind::Access,
+        subject: Some(Member::User("ann".to_owned())),
+        sets: Vec::new(),
+        generation: None,
+        audience: server.address.to_string(),
+        issued: 0,
+        expires: i64::MAX,
+        grants: Grants::Everything,
+    };
+    let of_another_registry = format!("Bearer {}", TokenKey::new(&[7; 32]).sign(&claims));
+    assert_eq!(status(&server, "GET", path, &of_another_registry).await, 401);
+    // With the secret it would be one: what is tested above is the signature.
+    let secret = server
+        .directory
+        .metadata()
+        .secret("access-tokens", &[])
+        .await
+        .unwrap();
+    let ours = format!("Bearer {}", TokenKey::new(&secret).sign(&claims));
+    assert_eq!(status(&server, "GET", path, &ours).await, 200);
+    let refresh = Claims {
+        kind: TokenKind::Refresh,
+        ..claims
+    };
+    let refresh = format!("Bearer {}", TokenKey::new(&secret).sign(&refresh));
+    assert_eq!(status(&server, "GET", path, &refresh).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_account_ends_what_was_remembered_and_given_out() {
+    let server = closed().await;
+    let path = "/v2/a/manifests/latest";
+    let token = server.token(&of("ann"), SCOPE).await.bearer();
+    assert_eq!(status(&server, "GET", path, &of("ann")).await, 200);
+    let hash = hash_password("new", &[2; SALT_BYTES]).unwrap();
+    server
+        .change_account("ann", |account| account.password_hash = Some(hash))
+        .await;
+    for (shown, expected) in [(of("ann"), 401), (token, 401), (basic("ann", "new"), 200)] {
+        assert_eq!(status(&server, "GET", path, &shown).await, expected, "{shown}");
+    }
+    let token = server.token(&basic("ann", "new"), SCOPE).await.bearer();
+    server
+        .change_account("ann", |account| account.disabled = true)
+        .await;
+    for shown in [basic("ann", "new"), token] {
+        assert_eq!(status(&server, "GET", path, &shown).await, 401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_by_another_server_of_the_store_counts_a_second_later() {
+    let server = closed().await;
+    let path = "/v2/a/manifests/latest";
+    assert_eq!(status(&server, "GET", path, &of("ann")).await, 200);
+    let metadata = server.directory.metadata();
+    let mut account = metadata.account("ann").await.unwrap().unwrap();
+    account.disabled = true;
+    let updated = metadata
+        .update_account(&account, &crate::accounts::nobody())
+        .await;
+    updated.unwrap().unwrap();
+    server.clock.forward(1);
+    assert_eq!(status(&server, "GET", path, &of("ann")).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_slowed_down_and_locks_out_nobody_who_knows() {
+    let server = closed().await;
+    server.create_account("user:bob", &[]).await;
+    assert_eq!(status(&server, "GET", "/v2/", &of("ann")).await, 200);
+    for _ in 0..5 {
+        assert_eq!(status(&server, "GET", "/v2/", &basic("ann", "guess")).await, 401);
+    }
+    let shown = [("authorization", &*basic("ann", "guess"))];
+    let slowed = server.ask("GET", "/v2/", &shown, b"").await;
+    assert_eq!(slowed.refusal(), (429, "TOOMANYREQUESTS".to_owned()));
+    assert_eq!(slowed.header("retry-after"), "1");
+    // She is recognised, after the minute for which she is believed too; he is somebody else.
+    assert_eq!(status(&server, "GET", "/v2/", &of("ann")).await, 200);
+    assert_eq!(status(&server, "GET", "/v2/", &of("bob")).await, 200);
+    server.clock.forward(61);
+    for _ in 0..5 {
+        assert_eq!(status(&server, "GET", "/v2/", &basic("bob", "guess")).await, 401);
+    }
+    let waits = server
+        .ask("GET", "/v2/", &[("authorization", &*basic("bob", "guess"))], b"")
+        .await;
+    assert_eq!(waits.status.as_u16(), 429);
+    assert_eq!(status(&server, "GET", "/v2/", &of("bob")).await, 200);
+    // A right password that was never shown before waits like a guess.
+    server.create_account("user:carl", &[]).await;
+    for _ in 0..5 {
+        assert_eq!(status(&server, "GET", "/v2/", &basic("carl", "guess")).await, 401);
+    }
+    assert_eq!(status(&server, "GET", "/v2/", &of("carl")).await, 429);
+    server.clock.forward(1);
+    assert_eq!(status(&server, "GET", "/v2/", &of("carl")).await, 200);
+}
+
+fn key_file(private_key: &str) -> String {
+    serde_json::json!({
+        "type": "service_account", "private_key_id": "k1", "private_key": private_key,
+        "client_email": "ci@p.iam.gserviceaccount.com",
+    })
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_file_goes_on_working_after_its_public_half_was_imported() {
+    let server = closed().await;
+    let name = "ci@p.iam.gserviceaccount.com";
+    let expires = "2027-01-15T08:10:00Z".parse().unwrap();
+    server
+        .create_account(&format!("serviceAccount:{name}"), &[])
+        .await;
+    server
+        .bind(DEFAULT, &[(Role::Reader, &format!("serviceAccount:{name}"))])
+        .await;
+    let file = key_file(RSA);
+    let shown = [
+        basic("_json_key", &file),
+        basic("_json_key_base64", &STANDARD.encode(&file)),
+    ];
+    let path = "/v2/a/manifests/latest";
+    for shown in &shown {
+        assert_eq!(status(&server, "GET", path, shown).await, 401, "no key on file");
+    }
+    server.create_key(name, "k1", RSA_PUBLIC, Some(expires)).await;
+    for shown in &shown {
+        assert_eq!(status(&server, "GET", path, shown).await, 200);
+        let token = server.token(shown, "repository:a:pull").await.bearer();
+        assert_eq!(status(&server, "GET", path, &token).await, 200);
+    }
+    let forged = basic("_json_key", &key_file(RSA_FORGED));
+    assert_eq!(status(&server, "GET", path, &forged).await, 401);
+    let other_id = basic("_json_key", &file.replace("k1", "k2"));
+    assert_eq!(status(&server, "GET", path, &other_id).await, 401);
+    // Believed for a minute, but not beyond the key.
+    server.clock.forward(590);
+    assert_eq!(status(&server, "GET", path, &shown[0]).await, 200);
+    server.clock.forward(10);
+    assert_eq!(status(&server, "GET", path, &shown[0]).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_taken_away_counts_no_more() {
+    let server = closed().await;
+    server
+        .create_account("serviceAccount:ci@p.iam.gserviceaccount.com", &[])
+        .await;
+    let name = "ci@p.iam.gserviceaccount.com";
+    server.create_key(name, "k1", RSA_PUBLIC, None).await;
+    let shown = basic("_json_key", &key_file(RSA));
+    assert_eq!(status(&server, "GET", "/v2/", &shown).await, 200);
+    let metadata = server.directory.metadata();
+    let now = registry::Clock::now(&*server.clock);
+    let deleted = metadata
+        .delete_key(name, "k1", &crate::accounts::nobody(), now)
+        .await;
+    deleted.unwrap().unwrap();
+    server.registry.forget_access();
+    assert_eq!(status(&server, "GET", "/v2/", &shown).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_had_by_form_too() {
+    let server = closed().await;
+    let post = |form: String| {
+        let server = &server;
+        async move {
+            let headers = [("content-type", "application/x-www-form-urlencoded")];
+            server.ask("POST", "/v2/token", &headers, form.as_bytes()).await
+        }
+    };
+    let service = server.address;
+    let login = |password: &str| {
+        format!(
+            "grant_type=password&service={service}&client_id=docker&access_type=offline&username=ann&password={}&scope={SCOPE}",
+            password.replace(' ', "+")
+        )
+    };
+    let reply = post(login(PASSWORD)).await;
+    assert_eq!(
+        status(&server, "GET", "/v2/a/manifests/latest", &reply.bearer()).await,
+        200
+    );
+    let refresh = reply.json()["refresh_token"].as_str().unwrap().to_owned();
+    assert_eq!(post(login("wrong")).await.status.as_u16(), 401);
+    server.clock.forward(3600);
+    let renew = format!(
+        "grant_type=refresh_token&service={service}&client_id=docker&refresh_token={refresh}&scope={SCOPE}"
+    );
+    let renewed = post(renew.clone()).await;
+    assert_eq!(renewed.json()["expires_in"], 300);
+    assert_eq!(renewed.json()["scope"], SCOPE);
+    assert_eq!(
+        status(&server, "POST", "/v2/a/blobs/uploads/", &renewed.bearer()).await,
+        202
+    );
+    // It is for nothing but this.
+    assert_eq!(
+        status(&server, "GET", "/v2/", &basic("_token", &refresh)).await,
+        401
+    );
+    for form in [
+        "",
+        "grant_type=password",
+        "grant_type=refresh_token",
+        "grant_type=other",
+    ] {
+        assert_eq!(post(form.to_owned()).await.status.as_u16(), 400, "{form}");
+    }
+    server
+        .change_account("ann", |account| account.groups.clear())
+        .await;
+    assert_eq!(post(renew).await.status.as_u16(), 401);
+    let nobody = post(format!(
+        "grant_type=refresh_token&refresh_token=x&service={service}"
+    ))
+    .await;
+    assert_eq!(nobody.status.as_u16(), 401);
+    let put = server.ask("PUT", "/v2/token", &[], b"").await;
+    assert_eq!((put.status.as_u16(), put.header("allow")), (405, "GET, POST"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registry_itself_may_everything_and_nobody_else_can_say_they_are_it() {
+    let server = closed().await;
+    let own = format!("Bearer {}", server.registry.own_token());
+    assert_eq!(status(&server, "POST", "/v2/a/blobs/uploads/", &own).await, 202);
+    assert_eq!(
+        status(&server, "DELETE", "/v2/a/manifests/latest", &own).await,
+        202
+    );
+    let shorter = own.get(..own.len() - 1).unwrap();
+    assert_eq!(status(&server, "GET", "/v2/", shorter).await, 401);
+    assert_eq!(server.token(&own, SCOPE).await.status.as_u16(), 401);
+}
