@@ -4,6 +4,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod blobs;
+pub(crate) mod cleanup;
 pub(crate) mod collection;
 pub(crate) mod content;
 pub(crate) mod listing;
@@ -115,6 +116,19 @@ macro_rules! metadata_contract {
             $crate::conformance::contract! { $world, $crate::conformance::statistics,
                 counts_are_added_and_the_last_time_is_kept,
                 counts_of_what_is_gone_are_passed_over,
+            }
+        }
+        mod cleaning {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::cleanup,
+                versions_go_by_the_policies_of_their_repository,
+                the_newest_images_of_each_package_stay_whatever_they_are_made_of,
+                what_an_index_holds_goes_after_it,
+                referrers_go_after_what_they_refer_to,
+                immutable_tags_and_recent_changes_protect,
+                what_is_wanted_again_since_it_was_listed_stays,
+                where_policies_only_count_nothing_goes,
+                a_cleanup_reaches_everything_in_small_parts,
             }
         }
         mod collecting {

@@ -41,7 +41,8 @@ pub use blobs::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
 };
 pub use cleanup::{
-    CLEANUP_POLICIES_MAX, CleanupAction, CleanupCondition, CleanupMatch, CleanupPolicy, TagState,
+    CLEANED_LISTED_MAX, CLEANUP_POLICIES_MAX, Cleaned, Cleaning, CleanupAction, CleanupCondition,
+    CleanupMatch, CleanupOptions, CleanupPolicy, CleanupReport, Expired, Expiry, TagState, cleanup,
 };
 pub use collection::{
     Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk, collect,

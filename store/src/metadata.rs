@@ -1,7 +1,8 @@
 //! Everything that is said of the bytes.
 
 use crate::{
-    Accounts, Collection, Content, Events, Inspection, Listing, Policies, Projects, Repositories, Statistics,
+    Accounts, Cleaning, Collection, Content, Events, Inspection, Listing, Policies, Projects, Repositories,
+    Statistics,
 };
 
 /// All the families together; whatever implements them is one.
@@ -11,6 +12,7 @@ pub trait MetadataStore:
     + Content
     + Listing
     + Events
+    + Cleaning
     + Collection
     + Inspection
     + Accounts
@@ -25,6 +27,7 @@ impl<T> MetadataStore for T where
         + Content
         + Listing
         + Events
+        + Cleaning
         + Collection
         + Inspection
         + Accounts

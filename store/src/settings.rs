@@ -28,8 +28,8 @@ pub const CLEANUP_PREFIXES_MAX: usize = 100;
 /// Longest prefix in a cleanup policy, in bytes: no name or digest is longer than this.
 pub const CLEANUP_PREFIX_BYTES_MAX: usize = 255;
 
-/// Most versions of a package that a cleanup policy keeps for being the newest. They are counted for each candidate.
-pub const KEEP_COUNT_MAX: u32 = 100_000;
+/// Most versions of a package that a cleanup policy keeps for being the newest: they are counted while it works.
+pub const KEEP_COUNT_MAX: u32 = 10_000;
 
 /// Settings that no repository can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

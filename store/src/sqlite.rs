@@ -10,6 +10,7 @@ mod collection;
 mod connection;
 mod content;
 mod events;
+mod expiry;
 mod inspection;
 mod listing;
 mod manifests;

@@ -243,13 +243,36 @@ fn place(cursor: &Cursor) -> Result<(i64, &str), StoreError> {
     Ok((number, digest))
 }
 
-/// Pages go on after the last row's place, `DIGEST PACKAGE`.
 fn images(
     connection: &Connection,
     repository: &RepositoryPath,
     from: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Image>, StoreError> {
+    let id = repository_id(connection, repository)?.unwrap_or(-1);
+    let (rows, next) = rows_of_repository(connection, id, from, limit)?;
+    let image = |(name, row): (String, VersionRow)| {
+        Ok(Image {
+            package: parsed("the name of a package", &name)?,
+            version: row.version(connection)?,
+        })
+    };
+    let items = rows
+        .into_iter()
+        .map(image)
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(Page { items, next })
+}
+
+type NamedRows = Vec<(String, VersionRow)>;
+
+/// Manifests of a repository with the names of their packages. Pages go on after the last row's place, `DIGEST PACKAGE`.
+pub(super) fn rows_of_repository(
+    connection: &Connection,
+    repository: i64,
+    from: Option<&Cursor>,
+    limit: usize,
+) -> Result<(NamedRows, Option<Cursor>), StoreError> {
     let (digest, name) = match from {
         Some(cursor) => cursor
             .0
@@ -257,28 +280,28 @@ fn images(
             .ok_or_else(|| StoreError::cursor(cursor))?,
         None => ("", ""),
     };
-    let id = repository_id(connection, repository)?.unwrap_or(-1);
     let sql = format!(
         "SELECT {VERSION} FROM package JOIN manifest ON manifest.package = package.id
          WHERE package.repository = ?1 AND package.name >= ?2 AND (package.name > ?2 OR manifest.digest > ?3)
          ORDER BY package.name, manifest.digest LIMIT ?4"
     );
-    let rows = version_rows(connection, &sql, params![id, name, digest, column_limit(limit)])?;
+    let rows = version_rows(
+        connection,
+        &sql,
+        params![repository, name, digest, column_limit(limit)],
+    )?;
     let is_full = rows.len() == limit;
-    let mut items = Vec::new();
+    let mut named = Vec::new();
     for row in rows {
         let package: String = connection
             .prepare_cached("SELECT name FROM package WHERE id = ?1")
             .and_then(|mut statement| statement.query_row([row.package], |row| row.get(0)))
             .map_err(failed("look up a package"))?;
-        items.push(Image {
-            package: parsed("the name of a package", &package)?,
-            version: row.version(connection)?,
-        });
+        named.push((package, row));
     }
-    let last = items.last().filter(|_| is_full);
-    let next = last.map(|image| Cursor(format!("{} {}", image.version.digest, image.package)));
-    Ok(Page { items, next })
+    let last = named.last().filter(|_| is_full);
+    let next = last.map(|(name, row)| Cursor(format!("{} {name}", row.digest)));
+    Ok((named, next))
 }
 
 /// Columns of a [`VersionRow`].
