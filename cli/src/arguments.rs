@@ -76,6 +76,7 @@ pub(crate) enum Command {
     Test(commands::test::Arguments),
     Copy(commands::copy::Arguments),
     Serve(commands::serve::Arguments),
+    Account(commands::account::Arguments),
     Login(commands::login::Arguments),
     Logout(commands::logout::Arguments),
     Cache(commands::cache::Arguments),

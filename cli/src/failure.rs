@@ -122,6 +122,13 @@ impl Failure {
         ExitCode::from(self.kind.status())
     }
 
+    /// The same in one line, for a log.
+    pub(crate) fn line(&self) -> String {
+        let attempt = std::iter::once(self.attempt.clone());
+        let told: Vec<String> = attempt.chain(self.causes()).collect();
+        told.join(": ").replace('\n', " ")
+    }
+
     /// What helps when a registry wants credentials, or no TLS.
     fn registry_hint(&self) -> Option<String> {
         let cause = self.cause.as_deref()? as &(dyn Error + 'static);

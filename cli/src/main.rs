@@ -5,6 +5,7 @@
 
 mod archive_options;
 mod arguments;
+mod configuration;
 mod environment;
 mod registry_options;
 mod settings;
@@ -19,11 +20,13 @@ mod packages;
 mod resolution;
 mod runtime;
 mod selection;
+mod server;
 mod workshop;
 
 mod failure;
 mod output;
 mod progress_display;
+mod prompt;
 
 use std::process::ExitCode;
 

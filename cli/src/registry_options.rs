@@ -35,7 +35,7 @@ impl RegistryOptions {
 
 /// A registry on this machine is never asked through a proxy, which would look for it on its own machine; docker's
 /// and podman's clients do the same.
-fn beyond_this_machine(mut proxies: Proxies) -> Proxies {
+pub(crate) fn beyond_this_machine(mut proxies: Proxies) -> Proxies {
     const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
     proxies.no_proxy = Some(match proxies.no_proxy {
         Some(others) => format!("{others},{LOOPBACK}"),

@@ -32,6 +32,19 @@ pub(crate) enum Drawing {
 }
 
 impl Settings {
+    /// Of a user of whom nothing is known.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Settings {
+        Settings {
+            environment: Environment::default(),
+            now: Timestamp::UNIX_EPOCH,
+            progress: Drawing::Nothing,
+            verbose: 0,
+            quiet: false,
+            colours: false,
+        }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     pub(crate) fn resolve(global: &Global, environment: &Environment) -> Settings {
         let terminal = output::talks_to_terminal();

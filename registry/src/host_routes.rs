@@ -128,6 +128,13 @@ impl HostRoutes {
         Ok(HostRoutes { routes, default })
     }
 
+    /// Every host is the whole name in `default`.
+    #[must_use]
+    pub fn whole(default: RepositoryPath) -> HostRoutes {
+        let routes = Vec::new();
+        HostRoutes { routes, default }
+    }
+
     /// The same with further routes before the others.
     #[must_use]
     pub fn with(mut self, routes: Vec<HostRoute>) -> HostRoutes {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use access::{Identity, Member, Principal};
 use jiff::Timestamp;
@@ -21,18 +22,18 @@ const ENTRIES_MAX: usize = 16_384;
 /// How many requests may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// In a minute, in the long run; 0 counts as 1.
-    pub requests_per_minute: u32,
-    /// At once; 0 counts as 1.
-    pub burst: u32,
+    /// In an interval, also all at once after a rest; 0 counts as 1.
+    pub requests_max: u64,
+    /// The interval.
+    pub interval: Duration,
 }
 
 /// Whose requests are limited, and how. Neither is, by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// Of each address.
+    /// Of each address, where no credential was shown or a wrong one.
     pub per_address: Option<Rate>,
-    /// Of each principal that showed a credential; those who showed none are counted by address only.
+    /// Of each principal that showed a credential.
     pub per_principal: Option<Rate>,
 }
 
@@ -44,32 +45,29 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    pub(crate) fn count_address(
-        &self,
-        rates: &Rates,
-        address: IpAddr,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let Some(rate) = rates.per_address else {
-            return Ok(());
-        };
-        self.addresses.count(rate, Origin::of(address), now)
-    }
-
-    pub(crate) fn count_principal(
+    /// Counts a request of somebody, or from somewhere if it is not known whose.
+    pub(crate) fn count(
         &self,
         rates: &Rates,
         principal: Option<&Principal>,
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        match (rates.per_principal, principal.map(Principal::identity)) {
-            (Some(rate), Some(Identity::Member(member))) => self.principals.count(rate, member.clone(), now),
-            _ => Ok(()),
+        match (principal.map(Principal::identity), rates) {
+            (Some(Identity::Registry), _) => Ok(()),
+            (Some(Identity::Member(member)), rates) => match rates.per_principal {
+                Some(rate) => self.principals.count(rate, member.clone(), now),
+                None => Ok(()),
+            },
+            (_, rates) => match rates.per_address {
+                Some(rate) => self.addresses.count(rate, Origin::of(address), now),
+                None => Ok(()),
+            },
         }
     }
 }
 
-/// For each, the millisecond in which its next request is due.
+/// For each, the microsecond in which its next request is due.
 #[derive(Debug)]
 struct Meter<K>(Mutex<HashMap<K, i64>>);
 
@@ -82,8 +80,10 @@ impl<K> Default for Meter<K> {
 impl<K: Eq + Hash> Meter<K> {
     fn count(&self, rate: Rate, key: K, now: Timestamp) -> Result<(), Refusal> {
         let now = now.as_microsecond();
-        let interval = MINUTE_MICROSECONDS / i64::from(rate.requests_per_minute.max(1));
-        let ahead_max = interval.saturating_mul(i64::from(rate.burst.max(1)) - 1);
+        let requests = i64::try_from(rate.requests_max).unwrap_or(i64::MAX).max(1);
+        let whole = i64::try_from(rate.interval.as_micros()).unwrap_or(i64::MAX);
+        let interval = (whole / requests).max(1);
+        let ahead_max = interval.saturating_mul(requests - 1);
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if due.len() >= ENTRIES_MAX && !due.contains_key(&key) {
             due.retain(|_, due| *due > now);
@@ -109,8 +109,6 @@ impl<K: Eq + Hash> Meter<K> {
     }
 }
 
-const MINUTE_MICROSECONDS: i64 = 60_000_000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,8 +121,8 @@ mod tests {
     fn a_burst_is_taken_and_then_one_at_a_time() {
         let meter = Meter::default();
         let rate = Rate {
-            requests_per_minute: 60,
-            burst: 3,
+            requests_max: 3,
+            interval: Duration::from_secs(3),
         };
         for _ in 0..3 {
             assert!(meter.count(rate, "a", at(0)).is_ok());
@@ -152,8 +150,8 @@ mod tests {
     fn what_is_counted_is_bounded() {
         let meter = Meter::default();
         let rate = Rate {
-            requests_per_minute: 1,
-            burst: 1,
+            requests_max: 1,
+            interval: Duration::from_secs(60),
         };
         for number in 0..ENTRIES_MAX as i64 * 2 {
             assert!(meter.count(rate, number, at(number)).is_ok());

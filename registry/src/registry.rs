@@ -213,11 +213,13 @@ impl Registry {
         }
         if !operation.is_for_operators() {
             let (rates, now) = (self.options().rates, self.now());
-            let counted = &self.shared.counted;
-            counted.count_address(&rates, call.peer.ip(), now)?;
-            call.caller = self.caller(call.peer, call.authority, call.headers).await?;
-            let known = call.caller.known.as_ref();
-            counted.count_principal(&rates, known.map(|known| &known.principal), now)?;
+            let caller = self.caller(call.peer, call.authority, call.headers).await;
+            let known = caller.as_ref().ok().and_then(|caller| caller.known.as_ref());
+            let principal = known.map(|known| &known.principal);
+            self.shared
+                .counted
+                .count(&rates, principal, call.peer.ip(), now)?;
+            call.caller = caller?;
         }
         self.operate(operation, call, body).await
     }

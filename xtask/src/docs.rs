@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::{Findings, steps};
 
 /// A generated file, and what the program is asked to print it.
-const DOCUMENTS: [(&str, &str); 2] = [
+const DOCUMENTS: [(&str, &str); 3] = [
     ("docs/cli.md", "cli"),
+    ("docs/lightship.example.toml", "configuration"),
     ("docs/specification.schema.json", "specification-schema"),
 ];
 

@@ -20,7 +20,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   layering    no crate depends on one above it; outside crates stay in their room
   sizes       files, functions and documents stay within their limits
   tidy        names, reasons of dependencies, the code map
-  docs        write the generated documents (docs/cli.md, docs/specification.schema.json)
+  docs        write the generated documents (docs/cli.md, docs/lightship.example.toml, …)
   docs-check  fail when a generated document is not what the code says
 ";
 

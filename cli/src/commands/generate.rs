@@ -3,6 +3,7 @@
 use clap::{Args, CommandFactory as _, ValueEnum};
 
 use crate::arguments;
+use crate::configuration;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
@@ -17,6 +18,8 @@ pub(crate) struct Arguments {
 enum Document {
     /// The reference of the command line, in Markdown
     Cli,
+    /// The commented example of a configuration
+    Configuration,
     /// The JSON schema of a specification
     SpecificationSchema,
 }
@@ -27,6 +30,7 @@ const REFERENCE_COLUMNS: usize = 100;
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     match arguments.document {
         Document::Cli => output::data(reference().as_bytes())?,
+        Document::Configuration => output::data(configuration::example().as_bytes())?,
         Document::SpecificationSchema => output::data(factory::specification::json_schema().as_bytes())?,
     }
     Ok(Outcome::Done)

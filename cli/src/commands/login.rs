@@ -1,8 +1,5 @@
 //! `lightship login`: a user name and password for a registry.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
-use std::process::Command;
-
 use clap::Args;
 use client::registry::{Checked, Credential, store_in_helper};
 use transport::Secret;
@@ -11,10 +8,7 @@ use crate::credentials::{self, DockerFile, Programs};
 use crate::failure::{Failure, Outcome};
 use crate::registry_options::RegistryOptions;
 use crate::settings::Settings;
-use crate::{output, runtime};
-
-/// Longest password that is read, in bytes: a key file is one, too.
-const PASSWORD_BYTES_MAX: u64 = 64 << 10;
+use crate::{output, prompt, runtime};
 
 /// Keep a user name and password for a registry, where docker keeps them
 ///
@@ -54,12 +48,12 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         None if arguments.password_stdin => {
             return Err(Failure::usage("--password-stdin needs a user name").hint("name one with -u USER"));
         }
-        None => ask("User name: ")?,
+        None => prompt::ask("User name: ")?,
     };
     if username.is_empty() || username.contains(':') {
         return Err(Failure::usage("a user name is not empty and has no colon"));
     }
-    let password = Secret::new(password(arguments)?);
+    let password = Secret::new(prompt::password(arguments.password_stdin)?);
     let credential = Credential::Password {
         username: username.clone(),
         password: password.clone(),
@@ -92,71 +86,4 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         output::talk(&format!("logged in to {host}; the password is kept in {place}"));
     }
     Ok(Outcome::Done)
-}
-
-fn password(arguments: &Arguments) -> Result<String, Failure> {
-    if !arguments.password_stdin {
-        let _unseen = Unseen::begin();
-        return ask("Password: ");
-    }
-    let mut text = String::new();
-    let read = io::stdin()
-        .lock()
-        .take(PASSWORD_BYTES_MAX + 1)
-        .read_to_string(&mut text);
-    read.map_err(|error| Failure::outside("cannot read the password from standard input", error))?;
-    if text.len() as u64 > PASSWORD_BYTES_MAX {
-        return Err(Failure::usage(format!(
-            "the password has more than {PASSWORD_BYTES_MAX} bytes"
-        )));
-    }
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        return Err(Failure::usage("standard input has no password"));
-    }
-    Ok(password.to_owned())
-}
-
-/// What is typed is not shown as long as this lives; nothing happens where there is no terminal.
-struct Unseen {
-    is_terminal: bool,
-}
-
-impl Unseen {
-    fn begin() -> Unseen {
-        let is_terminal = io::stdin().is_terminal() && stty("-echo");
-        Unseen { is_terminal }
-    }
-}
-
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        if self.is_terminal {
-            stty("echo");
-            // The line's end was not shown either.
-            output::talk("");
-        }
-    }
-}
-
-/// Changes the terminal that standard input is, by the program that every system has for it.
-fn stty(mode: &str) -> bool {
-    Command::new("stty")
-        .arg(mode)
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// A line of standard input.
-fn ask(prompt: &str) -> Result<String, Failure> {
-    if !prompt.is_empty() && io::stdin().is_terminal() {
-        output::talk(prompt);
-    }
-    let mut line = String::new();
-    let read = io::stdin().lock().take(PASSWORD_BYTES_MAX).read_line(&mut line);
-    read.map_err(|error| Failure::outside("cannot read standard input", error))?;
-    match line.trim_end_matches(['\r', '\n']) {
-        "" => Err(Failure::usage("no user name or password was given")),
-        text => Ok(text.to_owned()),
-    }
 }

@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod account;
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod cat;
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Copy(arguments) => copy::run(&arguments, settings),
         Command::Up(arguments) => up::run(arguments, settings),
         Command::Serve(arguments) => serve::run(&arguments, settings),
+        Command::Account(arguments) => account::run(arguments, settings),
         Command::Login(arguments) => login::run(&arguments, settings),
         Command::Logout(arguments) => logout::run(&arguments, settings),
         Command::Cache(arguments) => cache::run(&arguments, settings),

@@ -6,9 +6,10 @@ use clap::Args;
 use client::Location;
 
 use crate::archive_options::ArchiveOptions;
-use crate::commands::{build, serve};
+use crate::commands::build;
 use crate::failure::{Failure, Outcome};
 use crate::output;
+use crate::server::{self, ServerOptions};
 use crate::settings::Settings;
 
 /// What a newcomer gets.
@@ -30,7 +31,7 @@ const PREFIX: &str = "distroless";
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    server: serve::ServerOptions,
+    server: ServerOptions,
     #[command(flatten)]
     archive: ArchiveOptions,
 }
@@ -38,7 +39,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let Arguments { server, archive } = arguments;
     let of_publisher = settings.clone();
-    serve::run_with(&server, settings, move |address| {
+    let resolved = server.resolve(settings)?;
+    if resolved.certificates.is_some() {
+        return Err(Failure::usage(
+            "up publishes to its own server over plain HTTP, and here TLS is configured",
+        )
+        .hint("run `lightship serve`, and publish with `lightship build -o HOST/PREFIX/`"));
+    }
+    server::run(&server, settings, resolved, move |address| {
         publish(address, archive, &of_publisher)
     })
 }

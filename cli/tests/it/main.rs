@@ -1,8 +1,13 @@
 //! The program as people and scripts meet it: what it prints where, and how it ends.
 
-#![expect(clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "functions shared by tests are test code too"
+)]
 
 mod documents;
 mod errors;
 mod program;
+mod serving;
 mod streams;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use access::{
     Fingerprint, ISSUER_KEYS_BYTES_MAX, Identified, IdentityError, IssuerKeys, IssuerRules, claimed_issuer,
@@ -39,7 +40,7 @@ const OPAQUE_MAX: usize = 4096;
 const OPAQUE_BYTES_MAX: usize = 4096;
 
 /// Who is believed beside the registry's own accounts, and how the registry speaks of itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AccessOptions {
     /// Issuers whose tokens are taken.
     pub issuers: Vec<Issuer>,
@@ -48,6 +49,19 @@ pub struct AccessOptions {
     /// `https://HOST[:PORT]` under which clients reach the registry, where that is not what they ask for: behind a proxy
     /// that ends TLS.
     pub external_url: Option<String>,
+    /// How long the tokens that the registry gives out count.
+    pub token_time: Duration,
+}
+
+impl Default for AccessOptions {
+    fn default() -> AccessOptions {
+        AccessOptions {
+            issuers: Vec::new(),
+            transport: None,
+            external_url: None,
+            token_time: Duration::from_secs(300),
+        }
+    }
 }
 
 /// An issuer of tokens.

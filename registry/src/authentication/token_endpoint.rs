@@ -20,8 +20,6 @@ use crate::host_routes::Host;
 use crate::refusal::{Needs, Refusal};
 use crate::registry::Registry;
 
-/// How long a token counts, in seconds.
-const TOKEN_SECONDS: i64 = 300;
 /// How long a refresh token counts, in seconds. Any change of its account ends it.
 const REFRESH_SECONDS: i64 = 30 * 24 * 3600;
 /// Longest form that is taken: a key file in it is percent-encoded.
@@ -125,9 +123,11 @@ impl Issue<'_> {
         let known = self.caller.known.as_deref();
         // One token made of another does not outlive it.
         let ends = known.and_then(|known| known.expires).unwrap_or(i64::MAX);
+        let lives = self.registry.options().access.token_time.as_secs();
+        let lives = i64::try_from(lives).unwrap_or(i64::MAX);
         let access = self.claims(TokenKind::Access, grants)?;
         let access = Claims {
-            expires: ends.min(seconds + TOKEN_SECONDS),
+            expires: ends.min(seconds.saturating_add(lives)),
             ..access
         };
         let expires_in = access.expires - seconds;

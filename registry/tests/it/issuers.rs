@@ -127,7 +127,7 @@ impl Elsewhere {
         options.access = AccessOptions {
             issuers: vec![self.issuer(introspection)],
             transport: Some(Transport::new(transport)),
-            external_url: None,
+            ..AccessOptions::default()
         };
         let server = Server::with(options).await;
         server

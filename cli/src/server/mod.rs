@@ -1,0 +1,232 @@
+//! Running a registry: what is opened, who looks after it while it serves, and how it ends.
+
+mod access;
+mod audit_file;
+mod certificate_files;
+mod check;
+mod logging;
+mod options;
+mod reload;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use registry::{Clock, Listening, Registry, Services};
+use store::{CollectionReport, DataDirectory, Entropy, StoreError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, sleep};
+
+pub(crate) use check::check;
+use logging::{ServerLog, with_causes};
+use options::Collecting;
+pub(crate) use options::{ServerOptions, ServerSettings};
+use reload::Reload;
+
+use crate::failure::{Failure, Kind, Outcome};
+use crate::output;
+use crate::runtime;
+use crate::settings::Settings;
+
+/// The first collection comes no later after the start.
+const FIRST_COLLECTION: Duration = Duration::from_secs(300);
+
+/// Serves, and runs `beside` on a thread of its own once the address is known. It may be broken off at any moment: the
+/// end of the server is the end of the program.
+pub(crate) fn run(
+    options: &ServerOptions,
+    settings: &Settings,
+    server: ServerSettings,
+    beside: impl FnOnce(SocketAddr) + Send + 'static,
+) -> Result<Outcome, Failure> {
+    let directory = DataDirectory::open(&server.data).map_err(|error| cannot_open(&server.data, error))?;
+    let certificates = server
+        .certificates
+        .as_ref()
+        .map(|files| files.open())
+        .transpose()?;
+    let log = Arc::new(ServerLog::open(&server.log, now)?);
+    let services = Services {
+        blobs: Arc::new(directory.blobs().clone()),
+        metadata: Arc::new(directory.metadata().clone()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        log: log.clone(),
+    };
+    let reload = Reload {
+        options: options.clone(),
+        settings: settings.clone(),
+        registry: Registry::new(services, server.registry.clone()),
+        current: server,
+        log,
+        certificates,
+    };
+    runtime::block_on(serve(reload, beside))??;
+    Ok(Outcome::Done)
+}
+
+async fn serve(reload: Reload, beside: impl FnOnce(SocketAddr) + Send + 'static) -> Result<(), Failure> {
+    let address = reload.current.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| cannot_listen(address, error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| cannot_listen(address, error))?;
+    let (mut terminate, mut interrupt) = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
+    let hangup = heard(SignalKind::hangup())?;
+    let certificates = reload
+        .certificates
+        .as_ref()
+        .map(|(certificates, _)| certificates.clone());
+    let scheme = if certificates.is_some() { "https" } else { "http" };
+    output::talk(&format!("lightship serves {scheme}://{address}"));
+    // Connections wait in the listener until they are taken below.
+    std::thread::spawn(move || beside(address));
+    let registry = reload.registry.clone();
+    tokio::spawn(collect(
+        registry.clone(),
+        reload.current.collection.clone(),
+        reload.log.clone(),
+    ));
+    tokio::spawn(look_after(reload, hangup));
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let listening = Listening {
+        listener,
+        certificates,
+    };
+    registry::serve(registry, listening, stop)
+        .await
+        .map_err(|error| Failure::outside(format!("cannot serve {address}"), error))
+}
+
+fn heard(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::outside("cannot wait for signals", error))
+}
+
+/// Reloads on SIGHUP, and certificates when their files have changed.
+async fn look_after(mut reload: Reload, mut hangup: Signal) {
+    loop {
+        let files = reload.current.certificates.as_ref();
+        let check = files.map_or(Duration::MAX, |files| files.check);
+        let told = tokio::select! {
+            told = hangup.recv() => told.is_some(),
+            () = sleep(check) => false,
+        };
+        // Files are read, which may take its time.
+        let looked = tokio::task::spawn_blocking(move || {
+            match told {
+                true => reload.all(),
+                false => reload.certificates(),
+            }
+            reload
+        });
+        match looked.await {
+            Ok(back) => reload = back,
+            Err(_) => return,
+        }
+    }
+}
+
+/// Frees what nobody needs, again and again.
+async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>) {
+    let Some(interval) = collecting.interval else {
+        return;
+    };
+    let begin = tokio::time::Instant::now() + interval.min(FIRST_COLLECTION);
+    let mut ticks = tokio::time::interval_at(begin, interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let options = collecting.options();
+    loop {
+        ticks.tick().await;
+        match registry.collect(&options).await {
+            Ok(report) => {
+                if report != CollectionReport::default() {
+                    log.notice(&freed(&report));
+                }
+            }
+            Err(error) => log.failed(&format!("the collection failed: {}", with_causes(&error))),
+        }
+    }
+}
+
+fn freed(report: &CollectionReport) -> String {
+    let bytes = report.blobs.bytes + report.orphans.bytes + report.uploads.bytes;
+    let mut text = format!(
+        "collection freed {}: {} manifests, {} blobs, {} orphans, {} uploads",
+        output::bytes(bytes),
+        report.manifests,
+        report.blobs.count,
+        report.orphans.count,
+        report.uploads.count
+    );
+    if report.failures > 0 {
+        text.push_str(&format!("; {} could not be removed", report.failures));
+    }
+    text
+}
+
+fn cannot_listen(address: SocketAddr, error: io::Error) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            Some("something else listens there; choose another port with --listen ADDR")
+        }
+        io::ErrorKind::PermissionDenied => Some("ports below 1024 need the capability CAP_NET_BIND_SERVICE"),
+        io::ErrorKind::AddrNotAvailable => Some("this machine has no such address"),
+        _ => None,
+    };
+    let failure = Failure::outside(format!("cannot listen on {address}"), error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+pub(crate) fn cannot_open(path: &Path, error: StoreError) -> Failure {
+    let attempt = format!("cannot use the data directory {}", path.display());
+    match error {
+        StoreError::Locked => Failure::outside(attempt, error)
+            .hint("another server uses it; stop that one, or name another with --data DIR"),
+        StoreError::Newer { .. } => Failure::new(Kind::Usage, attempt, error)
+            .hint("use the release of lightship that wrote it, or a newer one"),
+        StoreError::Foreign => {
+            Failure::new(Kind::Usage, attempt, error).hint("name an empty or a new directory with --data DIR")
+        }
+        other => Failure::outside(attempt, other),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's clock, handed down as a value"
+)]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+}
+
+pub(crate) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        // Without randomness nothing here could be kept apart; every system that we run on has it once it has booted.
+        #[expect(clippy::expect_used, reason = "there is no safe way to go on")]
+        getrandom::fill(bytes).expect("the system gives random bytes");
+    }
+}

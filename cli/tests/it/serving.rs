@@ -1,0 +1,246 @@
+//! `lightship serve` with a configuration: what is refused, what is checked, what changes on SIGHUP.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::program::Place;
+
+/// Longer than anything here takes, however busy the machine is.
+const LONG: Duration = Duration::from_secs(120);
+
+const CERTIFICATE: &str = include_str!("../../../registry/tests/it/certificates/a.pem");
+const KEY: &str = include_str!("../../../registry/tests/it/certificates/a.key.pem");
+const OTHER_CERTIFICATE: &str = include_str!("../../../registry/tests/it/certificates/b.pem");
+const OTHER_KEY: &str = include_str!("../../../registry/tests/it/certificates/b.key.pem");
+
+/// A server of its own process.
+struct Serving {
+    child: Child,
+    lines: Receiver<String>,
+    address: String,
+}
+
+impl Serving {
+    /// With the configuration `server.toml`, on a free port.
+    fn start(place: &Place, more: &[&str]) -> Serving {
+        let mut arguments = vec![
+            "serve",
+            "--config",
+            "server.toml",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            "data",
+        ];
+        arguments.extend(more);
+        let mut child = place.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut serving = Serving {
+            child,
+            lines,
+            address: String::new(),
+        };
+        let ready = serving.says("lightship serves ");
+        serving.address = ready.rsplit_once('/').unwrap().1.to_owned();
+        serving
+    }
+
+    /// The next line that contains `words`.
+    #[track_caller]
+    fn says(&self, words: &str) -> String {
+        let mut said = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(LONG) {
+            if line.contains(words) {
+                return line;
+            }
+            said.push(line);
+        }
+        panic!("it does not say {words}, but {said:?}");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// The answer to a request in plain HTTP.
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let request = format!(
+            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Ends it and says how it ended.
+    fn end(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_typo_in_the_configuration_is_shown_where_it_is() {
+    let place = Place::empty();
+    place.write(
+        "server.toml",
+        "[server]\nlisten = \"127.0.0.1:0\"\n\n[limits]\nidle_second = 5\n",
+    );
+    let ran = place.run(&["serve", "--config", "server.toml"]);
+    assert_eq!(ran.status, Some(2));
+    insta::assert_snapshot!(ran.stderr);
+}
+
+#[test]
+fn a_check_finds_every_fault_and_starts_nothing() {
+    let place = Place::empty();
+    place.write("a.pem", CERTIFICATE);
+    place.write("b.key", OTHER_KEY);
+    place.write("file", "");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    place.write(
+        "server.toml",
+        &format!("[server]\nlisten = \"{address}\"\ndata = \"file\"\n[tls]\ncertificate = \"a.pem\"\nkey = \"b.key\"\n"),
+    );
+    let ran = place.run(&["serve", "--config", "server.toml", "--check"]);
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    for part in [
+        "do not make a pair",
+        "is not a directory",
+        "something else listens there",
+    ] {
+        assert!(ran.stderr.contains(part), "{part} is not in {}", ran.stderr);
+    }
+    let ran = place.run(&[
+        "serve",
+        "--listen",
+        &address.to_string(),
+        "--data",
+        "data",
+        "--check",
+    ]);
+    assert_eq!(ran.status, Some(3), "{}", ran.stderr);
+    drop(taken);
+
+    place.write("a.key", KEY);
+    place.write("server.toml", "[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n");
+    let arguments = [
+        "serve",
+        "--config",
+        "server.toml",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        "data",
+        "--check",
+    ];
+    let ran = place.run(&arguments);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("nothing is wrong: https://127.0.0.1:0"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!place.path("data").exists());
+}
+
+#[test]
+fn sighup_takes_what_can_be_taken_and_nothing_of_a_file_with_a_fault() {
+    let place = Place::empty();
+    place.write("server.toml", "");
+    let serving = Serving::start(&place, &[]);
+    let push = "POST /v2/a/blobs/uploads/";
+    assert!(serving.ask(push).starts_with("HTTP/1.1 202"));
+
+    place.write("server.toml", "[repositories]\ncreate_on_push = \"no\"\n");
+    serving.signal("HUP");
+    let said = serving.says("not reloaded");
+    assert!(said.contains("server.toml:2:18"), "{said}");
+    assert!(serving.ask(push).starts_with("HTTP/1.1 202"));
+
+    place.write(
+        "server.toml",
+        "[server]\nexternal_url = \"https://a\"\n[routes]\ndefault_repository = \"projects/p/locations/l/repositories/r\"\n\
+         [repositories]\ncreate_on_push = false\n[log]\nlevel = \"requests\"\n",
+    );
+    serving.signal("HUP");
+    let said = serving.says("configuration read again");
+    assert_eq!(
+        said,
+        "configuration read again; changed: routes, repositories of pushes, log.level; only after a restart: server.external_url"
+    );
+    assert!(serving.ask(push).starts_with("HTTP/1.1 404"));
+    let said = serving.says("POST");
+    assert!(
+        said.contains(" allUsers POST /v2/a/blobs/uploads/ 404 "),
+        "{said}"
+    );
+    assert_eq!(serving.end(), Some(0));
+}
+
+#[test]
+fn certificates_are_taken_when_their_files_change_and_bad_ones_are_not() {
+    let place = Place::empty();
+    place.write("crt", CERTIFICATE);
+    place.write("key", KEY);
+    place.write(
+        "server.toml",
+        "[tls]\ncertificate = \"crt\"\nkey = \"key\"\ncheck_seconds = 1\n",
+    );
+    let serving = Serving::start(&place, &[]);
+    assert!(serving.ask("GET /v2/").contains("only HTTPS"));
+    place.write("key", OTHER_KEY);
+    let said = serving.says("not reloaded");
+    assert!(said.contains("do not make a pair"), "{said}");
+    place.write("crt", OTHER_CERTIFICATE);
+    serving.says("certificates read again; changed");
+    fs::remove_file(place.path("crt")).unwrap();
+    serving.signal("HUP");
+    serving.says("not reloaded");
+    assert_eq!(serving.end(), Some(0));
+}
+
+#[test]
+fn a_log_in_json_is_one_object_per_line_without_queries() {
+    let place = Place::empty();
+    place.write("server.toml", "[log]\nformat = \"json\"\nlevel = \"requests\"\n");
+    let serving = Serving::start(&place, &[]);
+    serving.ask("GET /v2/a/tags/list?secret=1");
+    let line = serving.says("/v2/a/tags/list");
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    for (key, expected) in [
+        ("level", "request"),
+        ("principal", "allUsers"),
+        ("method", "GET"),
+        ("path", "/v2/a/tags/list"),
+        ("operation", "tags"),
+    ] {
+        assert_eq!(value[key], expected, "{line}");
+    }
+    assert_eq!(value["status"], 404);
+    assert!(value["bytes"].as_u64().unwrap() > 0 && value["ms"].as_f64().unwrap() > 0.0);
+    assert!(!line.contains("secret"), "{line}");
+}
