@@ -11,6 +11,7 @@ use transport::Method;
 pub(crate) use resource_names::{ImageName, repository_name, resource_name};
 pub(crate) use table::table;
 
+use crate::arguments::Format;
 use crate::commands::login::parse_host;
 use crate::failure::{Failure, Kind};
 use crate::registry_options::RegistryOptions;
@@ -24,10 +25,19 @@ const REGISTRY_DEFAULT: &str = "127.0.0.1:5000";
 #[command(next_help_heading = "Registry")]
 pub(crate) struct RegistryOption {
     /// The registry to administer, with its port if it has one [default: the image's host, else 127.0.0.1:5000]
-    #[arg(long, value_name = "HOST", value_parser = parse_host)]
+    #[arg(long, global = true, value_name = "HOST", value_parser = parse_host)]
     pub(crate) registry: Option<String>,
-    #[command(flatten)]
-    pub(crate) options: RegistryOptions,
+    /// Speak to this registry without TLS; may be given several times
+    #[arg(long, global = true, value_name = "HOST")]
+    pub(crate) plain_http: Vec<String>,
+}
+
+/// `--format`, before and after a verb.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct VerbFormat {
+    /// How the report is written
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }
 
 /// A registry that is administered.
@@ -39,7 +49,10 @@ impl RegistryOption {
     /// The registry that is named, else `host`, else the one on this machine.
     pub(crate) fn open(&self, host: Option<&str>, settings: &Settings) -> Result<Administered, Failure> {
         let host = self.registry.as_deref().or(host).unwrap_or(REGISTRY_DEFAULT);
-        let registries = self.options.registries(settings)?;
+        let options = RegistryOptions {
+            plain_http: self.plain_http.clone(),
+        };
+        let registries = options.registries(settings)?;
         let administration = registries
             .administration(host)
             .map_err(|error| Failure::new(Kind::Usage, format!("cannot administer {host}"), error))?;

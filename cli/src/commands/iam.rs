@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::administration::{Administered, RegistryOption, resource_name, table, text};
-use crate::arguments::{Format, FormatOption};
+use crate::administration::{Administered, RegistryOption, VerbFormat, resource_name, table, text};
+use crate::arguments::Format;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::settings::Settings;
 use crate::{output, runtime};
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     registry: RegistryOption,
     #[command(flatten)]
-    format: FormatOption,
+    format: VerbFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -179,19 +179,50 @@ async fn change(
     let role = role.parse::<Role>().map_err(bad)?.to_string();
     let bad = |error: access::MemberError| Failure::new(Kind::Usage, "the principal is none", error);
     let member = principal.parse::<access::Member>().map_err(bad)?.to_string();
+    if is_grant {
+        let policy = bind(server, &resource, &role, &member).await?;
+        return shown(&policy, &resource, format);
+    }
+    let policy = unbind(server, &resource, &role, &member).await?;
+    shown(&policy, &resource, format)
+}
+
+/// Gives a member a role, whatever else is bound meanwhile.
+pub(super) async fn bind(
+    server: &Administered,
+    resource: &str,
+    role: &str,
+    member: &str,
+) -> Result<Value, Failure> {
+    changed(server, resource, |policy| {
+        with(policy, role, member, true);
+        Ok(())
+    })
+    .await
+}
+
+async fn unbind(server: &Administered, resource: &str, role: &str, member: &str) -> Result<Value, Failure> {
+    changed(server, resource, |policy| match with(policy, role, member, false) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!("{member} has not got {role} on {resource}"))
+            .hint(format!("`lightship iam show {resource}` lists who has what"))),
+    })
+    .await
+}
+
+/// Reads a policy, changes it and sets it; again when somebody else's change came between.
+async fn changed(
+    server: &Administered,
+    resource: &str,
+    change: impl Fn(&mut Value) -> Result<(), Failure>,
+) -> Result<Value, Failure> {
     let mut attempt = 1;
     loop {
-        let mut policy = policy(server, &resource).await?;
-        let was_there = with(&mut policy, &role, &member, is_grant);
-        if !is_grant && !was_there {
-            return Err(Failure::usage(format!("{member} has not got {role} on {resource}"))
-                .hint(format!("`lightship iam show {resource}` lists who has what")));
-        }
-        match set(server, &resource, &policy).await {
-            Ok(policy) => return shown(&policy, &resource, format),
-            // Somebody else's change came between: it is read, and ours made on it.
+        let mut policy = policy(server, resource).await?;
+        change(&mut policy)?;
+        match set(server, resource, &policy).await {
             Err(failure) if failure.registry_status() == Some(409) && attempt < ATTEMPTS_MAX => attempt += 1,
-            Err(failure) => return Err(failure),
+            result => return result,
         }
     }
 }

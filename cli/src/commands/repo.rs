@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use transport::Method;
 
 use self::settings_options::SettingsOptions;
+pub(crate) use self::settings_options::seconds;
 use crate::administration::{
-    Administered, ImageName, RegistryOption, encoded, last, number, repository_name, table, text, time,
+    Administered, ImageName, RegistryOption, VerbFormat, encoded, last, number, repository_name, table, text, time,
 };
-use crate::arguments::{Format, FormatOption};
+use crate::arguments::Format;
 use crate::failure::{Failure, Outcome};
 use crate::settings::Settings;
 use crate::{output, runtime};
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     registry: RegistryOption,
     #[command(flatten)]
-    format: FormatOption,
+    format: VerbFormat,
 }
 
 #[derive(Debug, Subcommand)]
