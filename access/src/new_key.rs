@@ -27,7 +27,10 @@ pub struct NewKeyFile {
 /// Does not show the key.
 impl std::fmt::Debug for NewKeyFile {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("NewKeyFile").field("id", &self.id).finish_non_exhaustive()
+        formatter
+            .debug_struct("NewKeyFile")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +69,10 @@ mod tests {
         let one = new_key_file("ci@example.com", "k1", &[1; KEY_SEED_BYTES]).unwrap();
         let other = new_key_file("ci@example.com", "k2", &[2; KEY_SEED_BYTES]).unwrap();
         let file = KeyFile::parse(&one.json).unwrap();
-        assert_eq!((file.account.as_str(), file.id.as_str()), ("ci@example.com", "k1"));
+        assert_eq!(
+            (file.account.as_str(), file.id.as_str()),
+            ("ci@example.com", "k1")
+        );
         // Through the text in which it is kept.
         let kept = PublicKey::from_pem(&one.public_key.to_pem().unwrap()).unwrap();
         assert!(file.proves(&kept, &[7; NONCE_BYTES]));

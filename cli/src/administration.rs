@@ -121,7 +121,9 @@ impl Administered {
         };
         let failure = Failure::new(kind, format!("cannot {attempted} on {host}"), error);
         match is_unreachable {
-            true => failure.hint("name the registry with --registry HOST, or start one with `lightship serve`"),
+            true => {
+                failure.hint("name the registry with --registry HOST, or start one with `lightship serve`")
+            }
             false => failure,
         }
     }
@@ -139,7 +141,10 @@ impl Administered {
         let path = "/lightship/v1/names";
         let found = self.ask(Method::Get, (&attempted, path), &query, None).await?;
         match text(&found, "package") {
-            "" => Err(Failure::usage(format!("{} is no image but a whole repository", image.name))),
+            "" => Err(Failure::usage(format!(
+                "{} is no image but a whole repository",
+                image.name
+            ))),
             package => Ok(package.to_owned()),
         }
     }

@@ -112,10 +112,13 @@ async fn answer_own(asked: &Asked<'_>, target: &Target, body: &mut Arriving) -> 
 impl Asked<'_> {
     /// The body as a JSON object.
     async fn document(&self, body: &mut Arriving) -> Result<Value, Refusal> {
-        let bytes = body.whole(BODY_BYTES_MAX).await.map_err(|refusal| match refusal {
-            Refusal::ManifestTooLarge { limit_bytes } => Unfit::BodyTooLarge { limit_bytes }.into(),
-            other => other,
-        })?;
+        let bytes = body
+            .whole(BODY_BYTES_MAX)
+            .await
+            .map_err(|refusal| match refusal {
+                Refusal::ManifestTooLarge { limit_bytes } => Unfit::BodyTooLarge { limit_bytes }.into(),
+                other => other,
+            })?;
         if bytes.is_empty() {
             return Ok(Value::Object(serde_json::Map::new()));
         }

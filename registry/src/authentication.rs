@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{
     Actions, AuthorizationError, Claims, Credential, FINGERPRINT_KEY_BYTES, FingerprintKey, Grants, KeyFile,
-    Member, Principal, TOKEN_SECRET_BYTES, TokenError, PasswordError, SALT_BYTES, TokenKey, TokenKind,
+    Member, PasswordError, Principal, SALT_BYTES, TOKEN_SECRET_BYTES, TokenError, TokenKey, TokenKind,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

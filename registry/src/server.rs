@@ -112,7 +112,9 @@ pub async fn serve(
 /// Writes counts of pulls and pushes in batches, the last when the server has ended.
 async fn write_usage(registry: Registry, ended: Arc<Notify>) {
     loop {
-        let is_last = tokio::time::timeout(USAGE_INTERVAL, ended.notified()).await.is_ok();
+        let is_last = tokio::time::timeout(USAGE_INTERVAL, ended.notified())
+            .await
+            .is_ok();
         registry.write_usage().await;
         if is_last {
             break;

@@ -60,7 +60,10 @@ impl UsageCounts {
     /// What was counted of a version and is not written yet: pulls and pushes.
     pub(crate) fn of(&self, package: &PackagePath, digest: &Digest) -> (Option<Counted>, Option<Counted>) {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = counts.packages.get(package).and_then(|of_package| of_package.get(digest));
+        let found = counts
+            .packages
+            .get(package)
+            .and_then(|of_package| of_package.get(digest));
         found.map_or((None, None), |version| (version.pulls, version.pushes))
     }
 
@@ -107,7 +110,12 @@ mod tests {
         counts.pulled(&package, &digest, at(2));
         counts.pushed(&package, &digest, at(3));
         assert_eq!(counts.of(&package, &digest).0.map(|pulls| pulls.count), Some(2));
-        let counted = |count, last| Some(Counted { count, last: at(last) });
+        let counted = |count, last| {
+            Some(Counted {
+                count,
+                last: at(last),
+            })
+        };
         assert_eq!(
             counts.take(),
             [Usage {

@@ -76,7 +76,10 @@ mod tests {
         for (text, expected) in [
             ("p/us/r", "projects/p/locations/us/repositories/r"),
             ("us-docker.pkg.dev/p/r", "projects/p/locations/us/repositories/r"),
-            ("eu.gcr.io/p", "projects/p/locations/europe/repositories/eu.gcr.io"),
+            (
+                "eu.gcr.io/p",
+                "projects/p/locations/europe/repositories/eu.gcr.io",
+            ),
             (
                 "projects/p/locations/us/repositories/r",
                 "projects/p/locations/us/repositories/r",
@@ -94,7 +97,10 @@ mod tests {
     #[test]
     fn images_are_named_as_people_pull_them() {
         let image = ImageName::parse("localhost:5000/a/b:v1").unwrap();
-        assert_eq!((&*image.host, &*image.name, image.tag.as_deref()), ("localhost:5000", "a/b", Some("v1")));
+        assert_eq!(
+            (&*image.host, &*image.name, image.tag.as_deref()),
+            ("localhost:5000", "a/b", Some("v1"))
+        );
         assert!(ImageName::parse("oci:dir").is_err());
     }
 }

@@ -18,7 +18,10 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = line(&mut head.iter().copied());
     for row in rows {
         // Names and descriptions come from elsewhere.
-        let visible: Vec<String> = row.iter().map(|cell| inspect::visible(cell).into_owned()).collect();
+        let visible: Vec<String> = row
+            .iter()
+            .map(|cell| inspect::visible(cell).into_owned())
+            .collect();
         text.push_str(&line(&mut visible.iter().map(String::as_str)));
     }
     text

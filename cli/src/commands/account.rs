@@ -117,8 +117,10 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
         && let Some(data) = &create.data
     {
         if arguments.registry.registry.is_some() {
-            return Err(Failure::usage("an account is made on a registry or in a data directory, not both")
-                .hint("leave out --registry or --data"));
+            return Err(
+                Failure::usage("an account is made on a registry or in a data directory, not both")
+                    .hint("leave out --registry or --data"),
+            );
         }
         return offline::create(create, data, settings);
     }
@@ -150,7 +152,9 @@ async fn act(
         }
         Verb::Create(create) => made(server, &create, password, format).await,
         Verb::Show { name } => {
-            let account = server.get(&format!("show account {name}"), &path_of(&name)).await?;
+            let account = server
+                .get(&format!("show account {name}"), &path_of(&name))
+                .await?;
             shown(&account, format)
         }
         Verb::Disable { name } => set_disabled(server, &name, true, format).await,
@@ -158,7 +162,9 @@ async fn act(
         Verb::Password { name, .. } => {
             let path = format!("{}:setPassword", path_of(&name));
             let attempted = format!("set the password of {name}");
-            let account = server.post(&attempted, &path, &json!({"password": password})).await?;
+            let account = server
+                .post(&attempted, &path, &json!({"password": password}))
+                .await?;
             shown(&account, format)
         }
         Verb::Delete { name, yes: false } => Err(Failure::usage(format!(
@@ -167,7 +173,9 @@ async fn act(
         ))
         .hint("say --yes if that is meant, or `lightship account disable`")),
         Verb::Delete { name, .. } => {
-            server.delete(&format!("delete account {name}"), &path_of(&name)).await?;
+            server
+                .delete(&format!("delete account {name}"), &path_of(&name))
+                .await?;
             report(format, json!({"deleted": name}), || format!("deleted {name}\n"))
         }
     }
@@ -197,7 +205,9 @@ fn row(account: &Value) -> Vec<String> {
 
 fn shown(account: &Value, format: Format) -> Result<Outcome, Failure> {
     let head = ["ACCOUNT", "STATE", "GROUPS", "UPDATED", "DESCRIPTION"];
-    report(format, json!({"account": account}), || table(&head, &[row(account)]))
+    report(format, json!({"account": account}), || {
+        table(&head, &[row(account)])
+    })
 }
 
 async fn made(
@@ -231,10 +241,16 @@ async fn set_disabled(
     disabled: bool,
     format: Format,
 ) -> Result<Outcome, Failure> {
-    let attempted = format!("{} account {}", if disabled { "disable" } else { "enable" }, last(name));
+    let attempted = format!(
+        "{} account {}",
+        if disabled { "disable" } else { "enable" },
+        last(name)
+    );
     let path = path_of(name);
     let query = [("updateMask", "disabled")];
     let body = json!({"disabled": disabled});
-    let account = server.ask(Method::Patch, (&attempted, &path), &query, Some(&body)).await?;
+    let account = server
+        .ask(Method::Patch, (&attempted, &path), &query, Some(&body))
+        .await?;
     shown(&account, format)
 }

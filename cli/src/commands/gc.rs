@@ -109,7 +109,11 @@ fn collected(report: &Value) -> String {
     };
     let kinds = ["blobs", "orphans", "uploads"].map(|kind| {
         let freed = &report[kind];
-        format!("{} {kind} ({})", number(freed, "count"), output::bytes(number(freed, "bytes")))
+        format!(
+            "{} {kind} ({})",
+            number(freed, "count"),
+            output::bytes(number(freed, "bytes"))
+        )
     });
     format!(
         "{verb} {}: {}; {} manifests, {} links, {} packages\n",
@@ -144,11 +148,17 @@ pub(crate) fn run_scrub(arguments: &ScrubArguments, settings: &Settings) -> Resu
             let (blobs, bytes) = (number(&report, "blobs"), output::bytes(number(&report, "bytes")));
             let found = findings.len() as u64 + number(&report, "findings_left_out");
             let manifests = number(&report, "manifests");
-            text.push_str(&format!("{blobs} blobs ({bytes}) and {manifests} manifests looked at: {found} findings\n"));
+            text.push_str(&format!(
+                "{blobs} blobs ({bytes}) and {manifests} manifests looked at: {found} findings\n"
+            ));
             output::data(text.as_bytes())?;
         }
     }
-    Ok(if findings.is_empty() { Outcome::Done } else { Outcome::NotSo })
+    Ok(if findings.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::NotSo
+    })
 }
 
 /// Starts a job on a running registry and waits for its end; its report.
@@ -159,7 +169,9 @@ fn job(place: &Place, body: &Value, settings: &Settings) -> Result<Value, Failur
 
 async fn awaited(server: &Administered, body: &Value) -> Result<Value, Failure> {
     let kind = text(body, "kind").to_ascii_lowercase();
-    let mut job = server.post(&format!("start a {kind}"), "/lightship/v1/jobs", body).await?;
+    let mut job = server
+        .post(&format!("start a {kind}"), "/lightship/v1/jobs", body)
+        .await?;
     let path = format!("/lightship/v1/jobs/{}", last(text(&job, "name")));
     loop {
         match text(&job, "state") {
@@ -167,7 +179,10 @@ async fn awaited(server: &Administered, body: &Value) -> Result<Value, Failure> 
             "DONE" => return Ok(job["report"].take()),
             _ => {
                 let reason = inspect::visible(text(&job, "error"));
-                return Err(Failure::stated(Kind::Outside, format!("the {kind} on {} failed: {reason}", server.host())));
+                return Err(Failure::stated(
+                    Kind::Outside,
+                    format!("the {kind} on {} failed: {reason}", server.host()),
+                ));
             }
         }
         job = server.get(&format!("ask about a {kind}"), &path).await?;

@@ -147,7 +147,9 @@ async fn policy(server: &Administered, resource: &str) -> Result<Value, Failure>
 async fn set(server: &Administered, resource: &str, policy: &Value) -> Result<Value, Failure> {
     let path = format!("{}:setIamPolicy", path_of(resource));
     let body = json!({"policy": policy});
-    server.post(&format!("set the policy of {resource}"), &path, &body).await
+    server
+        .post(&format!("set the policy of {resource}"), &path, &body)
+        .await
 }
 
 fn shown(policy: &Value, resource: &str, format: Format) -> Result<Outcome, Failure> {
@@ -202,10 +204,14 @@ pub(super) async fn bind(
 }
 
 async fn unbind(server: &Administered, resource: &str, role: &str, member: &str) -> Result<Value, Failure> {
-    changed(server, resource, |policy| match with(policy, role, member, false) {
-        true => Ok(()),
-        false => Err(Failure::usage(format!("{member} has not got {role} on {resource}"))
-            .hint(format!("`lightship iam show {resource}` lists who has what"))),
+    changed(server, resource, |policy| {
+        match with(policy, role, member, false) {
+            true => Ok(()),
+            false => Err(
+                Failure::usage(format!("{member} has not got {role} on {resource}"))
+                    .hint(format!("`lightship iam show {resource}` lists who has what")),
+            ),
+        }
     })
     .await
 }
@@ -234,7 +240,10 @@ fn with(policy: &mut Value, role: &str, member: &str, is_grant: bool) -> bool {
         policy["bindings"] = json!([]);
     }
     if let Some(bindings) = policy["bindings"].as_array_mut() {
-        for binding in bindings.iter_mut().filter(|binding| text(binding, "role") == role) {
+        for binding in bindings
+            .iter_mut()
+            .filter(|binding| text(binding, "role") == role)
+        {
             if let Some(members) = binding["members"].as_array_mut() {
                 was_there |= members.iter().any(|other| other == member);
                 members.retain(|other| other != member);
@@ -250,9 +259,14 @@ fn with(policy: &mut Value, role: &str, member: &str, is_grant: bool) -> bool {
 /// JSON is YAML, too.
 fn read(path: &Path) -> Result<Value, Failure> {
     let attempt = || format!("cannot read {}", path.display());
-    let size = fs::metadata(path).map_err(|error| Failure::new(Kind::Usage, attempt(), error))?.len();
+    let size = fs::metadata(path)
+        .map_err(|error| Failure::new(Kind::Usage, attempt(), error))?
+        .len();
     if size > POLICY_BYTES_MAX {
-        return Err(Failure::usage(format!("{} is too large for a policy", path.display())));
+        return Err(Failure::usage(format!(
+            "{} is too large for a policy",
+            path.display()
+        )));
     }
     let text = fs::read_to_string(path).map_err(|error| Failure::new(Kind::Usage, attempt(), error))?;
     serde_saphyr::from_str(&text).map_err(|error| Failure::new(Kind::Usage, attempt(), error))
@@ -286,21 +300,37 @@ fn explained(found: &Value, is_allowed: bool) -> String {
         format!("{} to {} on {}", part("role"), part("member"), part("resource"))
     };
     let mut text = match is_allowed {
-        true => format!("yes: {who} has {what} on {on}\nbecause of {}\n", binding(&found["reason"])),
+        true => format!(
+            "yes: {who} has {what} on {on}\nbecause of {}\n",
+            binding(&found["reason"])
+        ),
         false => {
             let strings = |name: &str| {
                 let list = found[name].as_array().into_iter().flatten();
                 list.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
             };
-            let held: Vec<String> = found["held"].as_array().into_iter().flatten().map(binding).collect();
+            let held: Vec<String> = found["held"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(binding)
+                .collect();
             let held = match held.is_empty() {
                 true => "nothing is bound to them there or above".to_owned(),
                 false => format!("what is bound to them there and above: {}", held.join("; ")),
             };
-            format!("no: {who} has not {what} on {on}\n{held}\nroles that have it: {}\n", strings("rolesThatWould"))
+            format!(
+                "no: {who} has not {what} on {on}\n{held}\nroles that have it: {}\n",
+                strings("rolesThatWould")
+            )
         }
     };
-    for note in found["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for note in found["notes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         text.push_str(&format!("note: {note}\n"));
     }
     text

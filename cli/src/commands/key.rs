@@ -102,7 +102,9 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
                         vec![id, time(key, "createTime"), time(key, "expireTime")]
                     })
                     .collect();
-                report(format, json!({"keys": found}), || table(&["KEY", "CREATED", "EXPIRES"], &rows))
+                report(format, json!({"keys": found}), || {
+                    table(&["KEY", "CREATED", "EXPIRES"], &rows)
+                })
             }
             Verb::Create {
                 account,
@@ -112,7 +114,9 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
             Verb::Import { account, file, id } => import(&server, &account, (&file, id), format).await,
             Verb::Delete { account, id } => {
                 let path = format!("{}/{}", keys_of(&account), encoded(&id));
-                server.delete(&format!("delete key {id} of {account}"), &path).await?;
+                server
+                    .delete(&format!("delete key {id} of {account}"), &path)
+                    .await?;
                 report(format, json!({"deleted": id}), || format!("deleted {id}\n"))
             }
         }
@@ -137,14 +141,18 @@ async fn create(
     let made = new_key_file(account, &id, &seed).map_err(bug)?;
     write(file, &made.json)?;
     let body = json!({"id": id, "publicKey": made.public_key.to_pem().map_err(bug)?, "expireTime": expires});
-    let sent = server.post(&format!("give {account} a key"), &keys_of(account), &body).await;
+    let sent = server
+        .post(&format!("give {account} a key"), &keys_of(account), &body)
+        .await;
     let key = sent.inspect_err(|_| {
         // A key that the registry does not have is of no use to anybody.
         drop(fs::remove_file(file));
     })?;
     let shown = file.display().to_string();
     report(format, json!({"key": key, "file": shown}), || {
-        format!("{id}: the key file is {shown}; log in with user name _json_key and the file as the password\n")
+        format!(
+            "{id}: the key file is {shown}; log in with user name _json_key and the file as the password\n"
+        )
     })
 }
 
@@ -172,20 +180,29 @@ async fn import(
     format: Format,
 ) -> Result<Outcome, Failure> {
     let attempt = || format!("cannot read {}", file.display());
-    let size = fs::metadata(file).map_err(|error| Failure::new(Kind::Usage, attempt(), error))?.len();
+    let size = fs::metadata(file)
+        .map_err(|error| Failure::new(Kind::Usage, attempt(), error))?
+        .len();
     if size > KEY_TEXT_BYTES_MAX as u64 {
-        return Err(Failure::usage(format!("{} is too large for a key", file.display())));
+        return Err(Failure::usage(format!(
+            "{} is too large for a key",
+            file.display()
+        )));
     }
     let content = fs::read_to_string(file).map_err(|error| Failure::new(Kind::Usage, attempt(), error))?;
     // The private half of a key file stays here.
     let bad = |error| Failure::new(Kind::Usage, format!("{} is no key", file.display()), error);
     let imported = PublicKey::import(&content).map_err(bad)?;
     if let Some(other) = imported.account.as_deref().filter(|other| *other != account) {
-        output::talk(&format!("warning: the key file is of {other}, and its users say so when they log in"));
+        output::talk(&format!(
+            "warning: the key file is of {other}, and its users say so when they log in"
+        ));
     }
     let public_key = imported.key.to_pem().map_err(bad)?;
     let body = json!({"id": id.or(imported.id), "publicKey": public_key});
-    let key = server.post(&format!("give {account} a key"), &keys_of(account), &body).await?;
+    let key = server
+        .post(&format!("give {account} a key"), &keys_of(account), &body)
+        .await?;
     let name = last(text(&key, "name")).to_owned();
     report(format, json!({"key": key}), || format!("{name}\n"))
 }

@@ -11,7 +11,8 @@ use transport::Method;
 use self::settings_options::SettingsOptions;
 pub(crate) use self::settings_options::seconds;
 use crate::administration::{
-    Administered, ImageName, RegistryOption, VerbFormat, encoded, last, number, repository_name, table, text, time,
+    Administered, ImageName, RegistryOption, VerbFormat, encoded, last, number, repository_name, table, text,
+    time,
 };
 use crate::arguments::Format;
 use crate::failure::{Failure, Outcome};
@@ -100,7 +101,11 @@ pub(super) struct Report {
     content: Value,
 }
 
-pub(super) fn report(format: Format, content: Value, text: impl FnOnce() -> String) -> Result<Outcome, Failure> {
+pub(super) fn report(
+    format: Format,
+    content: Value,
+    text: impl FnOnce() -> String,
+) -> Result<Outcome, Failure> {
     match format {
         Format::Json => output::json(&Report {
             schema: "lightship/repo/v1",
@@ -119,8 +124,12 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
         match arguments.action {
             Action::List { project } => list(&open(None)?, project, format).await,
             Action::Show { repository } => show(&open(None)?, repository, format).await,
-            Action::Create { repository, settings } => create(&open(None)?, (&repository, &settings), format).await,
-            Action::Update { repository, settings } => update(&open(None)?, (repository, &settings), format).await,
+            Action::Create { repository, settings } => {
+                create(&open(None)?, (&repository, &settings), format).await
+            }
+            Action::Update { repository, settings } => {
+                update(&open(None)?, (repository, &settings), format).await
+            }
             Action::Delete { repository, yes } => delete(&open(None)?, (&repository, yes), format).await,
             Action::Images { place } => {
                 let place = place.as_deref();
@@ -191,7 +200,9 @@ fn short(name: &str) -> String {
 
 async fn show(server: &Administered, repository: Option<String>, format: Format) -> Result<Outcome, Failure> {
     let name = named(server, repository.as_deref()).await?;
-    let found = server.get(&format!("show {name}"), &format!("/v1/{name}")).await?;
+    let found = server
+        .get(&format!("show {name}"), &format!("/v1/{name}"))
+        .await?;
     shown(&found, format)
 }
 
@@ -209,7 +220,9 @@ fn shown(repository: &Value, format: Format) -> Result<Outcome, Failure> {
         };
         let cleanup = repository["cleanupPolicies"].as_object().into_iter().flatten();
         let cleanup: Vec<&str> = cleanup.map(|(id, _)| id.as_str()).collect();
-        let quota = own.get("quotaBytes").map(|_| output::bytes(number(own, "quotaBytes")));
+        let quota = own
+            .get("quotaBytes")
+            .map(|_| output::bytes(number(own, "quotaBytes")));
         let lines = [
             ("repository", text(repository, "name").to_owned()),
             ("pull from", text(repository, "registryUri").to_owned()),
@@ -223,7 +236,11 @@ fn shown(repository: &Value, format: Format) -> Result<Outcome, Failure> {
             ("updated", time(repository, "updateTime")),
         ];
         let line = |(title, value): &(&str, String)| format!("{title:<15} {}\n", inspect::visible(value));
-        lines.iter().filter(|(_, value)| !value.is_empty()).map(line).collect()
+        lines
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(line)
+            .collect()
     })
 }
 
@@ -239,7 +256,9 @@ async fn create(
     let attempted = format!("create {name}");
     let path = format!("/v1/{parent}");
     let query = [("repositoryId", last(&name))];
-    let operation = server.ask(Method::Post, (&attempted, &path), &query, Some(&body)).await?;
+    let operation = server
+        .ask(Method::Post, (&attempted, &path), &query, Some(&body))
+        .await?;
     shown(&operation["response"], format)
 }
 
@@ -250,14 +269,17 @@ async fn update(
 ) -> Result<Outcome, Failure> {
     let (body, mask) = settings.body()?;
     if mask.is_empty() {
-        return Err(Failure::usage("nothing is to be changed").hint("`lightship repo update --help` lists what can be"));
+        return Err(Failure::usage("nothing is to be changed")
+            .hint("`lightship repo update --help` lists what can be"));
     }
     let name = named(server, repository.as_deref()).await?;
     let attempted = format!("update {name}");
     let path = format!("/v1/{name}");
     let mask = mask.join(",");
     let query = [("updateMask", mask.as_str())];
-    let updated = server.ask(Method::Patch, (&attempted, &path), &query, Some(&body)).await?;
+    let updated = server
+        .ask(Method::Patch, (&attempted, &path), &query, Some(&body))
+        .await?;
     shown(&updated, format)
 }
 
@@ -269,10 +291,13 @@ async fn delete(
     let name = repository_name(repository)?;
     if !yes {
         let host = server.host();
-        return Err(Failure::usage(format!("{name} on {host} would be removed with all that is in it"))
-            .hint("say --yes if that is meant"));
+        return Err(Failure::usage(format!(
+            "{name} on {host} would be removed with all that is in it"
+        ))
+        .hint("say --yes if that is meant"));
     }
-    server.delete(&format!("delete {name}"), &format!("/v1/{name}")).await?;
+    server
+        .delete(&format!("delete {name}"), &format!("/v1/{name}"))
+        .await?;
     report(format, json!({"deleted": name}), || format!("deleted {name}\n"))
 }
-

@@ -23,7 +23,10 @@ pub struct Administration {
 
 impl std::fmt::Debug for Administration {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Administration").field(&self.registry.host()).finish()
+        formatter
+            .debug_tuple("Administration")
+            .field(&self.registry.host())
+            .finish()
     }
 }
 
@@ -60,14 +63,21 @@ impl Administration {
         body: Option<&Value>,
     ) -> Result<Value, RegistryError> {
         let malformed = |_| RegistryError::protocol(errand.attempted, "has no URL for it");
-        let mut url = self.registry.endpoint.base().resolve(errand.path).map_err(malformed)?;
+        let mut url = self
+            .registry
+            .endpoint
+            .base()
+            .resolve(errand.path)
+            .map_err(malformed)?;
         for (name, value) in errand.query {
             url = url.with_parameter(name, value);
         }
         let mut request = Request::new(method, url);
         request.headers.push(("accept", "application/json".to_owned()));
         if let Some(body) = body {
-            request.headers.push(("content-type", "application/json".to_owned()));
+            request
+                .headers
+                .push(("content-type", "application/json".to_owned()));
             request.body = Body::Bytes(Bytes::from(body.to_string().into_bytes()));
         }
         let scope = Scope::everything();
@@ -83,7 +93,10 @@ impl Administration {
         let bytes = response.read(ANSWER_BYTES_MAX).await;
         let bytes = bytes.map_err(|source| RegistryError::transport(errand.attempted, source))?;
         serde_json::from_slice(&bytes).map_err(|_| {
-            RegistryError::protocol(errand.attempted, "does not answer as a registry of lightship does")
+            RegistryError::protocol(
+                errand.attempted,
+                "does not answer as a registry of lightship does",
+            )
         })
     }
 
@@ -91,7 +104,11 @@ impl Administration {
     ///
     /// # Errors
     /// As [`ask`](Self::ask); and when it does not end.
-    pub async fn list(&self, errand: &AdministrationRequest<'_>, field: &str) -> Result<Vec<Value>, RegistryError> {
+    pub async fn list(
+        &self,
+        errand: &AdministrationRequest<'_>,
+        field: &str,
+    ) -> Result<Vec<Value>, RegistryError> {
         let (mut all, mut token) = (Vec::new(), String::new());
         for _ in 0..PAGES_MAX {
             let mut query = errand.query.to_vec();
@@ -118,7 +135,10 @@ impl Administration {
                 _ => return Ok(all),
             }
         }
-        Err(RegistryError::protocol(errand.attempted, "gives a list that does not end"))
+        Err(RegistryError::protocol(
+            errand.attempted,
+            "gives a list that does not end",
+        ))
     }
 }
 

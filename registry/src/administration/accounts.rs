@@ -28,11 +28,15 @@ const SETTABLE: [&str; 3] = ["description", "groups", "disabled"];
 pub(crate) async fn collection(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusal> {
     match *asked.method() {
         Method::GET => {
-            asked.authorise(Permission::ListAccounts, &Resource::Registry).await?;
+            asked
+                .authorise(Permission::ListAccounts, &Resource::Registry)
+                .await?;
             paging::list(asked, "accounts", &All { asked }).await
         }
         Method::POST => {
-            asked.authorise(Permission::ManageAccounts, &Resource::Registry).await?;
+            asked
+                .authorise(Permission::ManageAccounts, &Resource::Registry)
+                .await?;
             create(asked, body).await
         }
         _ => Err(asked.call.refuse_method("GET, POST")),
@@ -52,6 +56,7 @@ pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> R
             let (actor, now) = (asked.actor(), asked.registry.now());
             let metadata = asked.registry.metadata();
             metadata.delete_account(name, &actor, now).await??;
+    asked.registry.forget_access();
             Ok(nothing())
         }
         _ => Ok(ok(&document(&existing(asked, name).await?))),
@@ -108,8 +113,15 @@ async fn create(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusa
         return Err(Invalid::new("member", "an account is a user: or a serviceAccount:").into());
     }
     // Helpers of Container Registry have user names of their own, and a colon ends a user name.
-    if name_of(&member).starts_with('_') || name_of(&member).contains([':', '/']) || name_of(&member) == "oauth2accesstoken" {
-        return Err(Invalid::new("member", "the name begins with _, has a colon or slash, or means a token").into());
+    if name_of(&member).starts_with('_')
+        || name_of(&member).contains([':', '/'])
+        || name_of(&member) == "oauth2accesstoken"
+    {
+        return Err(Invalid::new(
+            "member",
+            "the name begins with _, has a colon or slash, or means a token",
+        )
+        .into());
     }
     let now = asked.registry.now();
     let mut account = Account {
@@ -122,9 +134,14 @@ async fn create(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusa
         created: now,
         updated: now,
     };
-    change(&mut account, &given, &UpdateMask::of(&Default::default(), &given, &SETTABLE)?)?;
+    change(
+        &mut account,
+        &given,
+        &UpdateMask::of(&Default::default(), &given, &SETTABLE)?,
+    )?;
     let metadata = asked.registry.metadata();
     metadata.create_account(&account, &asked.actor()).await??;
+    asked.registry.forget_access();
     Ok(ok(&document(&account)))
 }
 
@@ -145,7 +162,9 @@ pub(crate) async fn set_password(
     if *asked.method() != Method::POST {
         return Err(asked.call.refuse_method("POST"));
     }
-    asked.authorise(Permission::ManageAccounts, &Resource::Registry).await?;
+    asked
+        .authorise(Permission::ManageAccounts, &Resource::Registry)
+        .await?;
     let given = asked.document(body).await?;
     let mut account = existing(asked, name).await?;
     account.password_hash = password_hash(asked, &given).await?;
@@ -156,6 +175,7 @@ async fn update(asked: &Asked<'_>, mut account: Account) -> Result<Answer, Refus
     account.updated = asked.registry.now();
     let metadata = asked.registry.metadata();
     metadata.update_account(&account, &asked.actor()).await??;
+    asked.registry.forget_access();
     Ok(ok(&document(&account)))
 }
 
@@ -185,7 +205,11 @@ async fn password_hash(asked: &Asked<'_>, given: &Value) -> Result<Option<String
     }
     let mut salt = [0; SALT_BYTES];
     asked.registry.entropy().fill(&mut salt);
-    let hashed = asked.registry.authentication().hash_password(password, salt).await?;
+    let hashed = asked
+        .registry
+        .authentication()
+        .hash_password(password, salt)
+        .await?;
     hashed
         .map(Some)
         .map_err(|error| Invalid::new("password", format!("{error}")).into())
@@ -203,7 +227,9 @@ impl From<AccountRefusal> for Refusal {
             }
             .into(),
             AccountRefusal::Unknown { name } => Unfit::not_found(format!("account {name}")),
-            AccountRefusal::KeyUnknown { name, id } => Unfit::not_found(format!("key {id} of account {name}")),
+            AccountRefusal::KeyUnknown { name, id } => {
+                Unfit::not_found(format!("key {id} of account {name}"))
+            }
         }
     }
 }

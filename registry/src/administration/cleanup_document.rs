@@ -62,7 +62,10 @@ fn of_condition(condition: &CleanupCondition) -> Value {
             document.insert(field.to_owned(), prefixes.as_slice().into());
         }
     }
-    for (field, age) in [("olderThan", condition.older_than), ("newerThan", condition.newer_than)] {
+    for (field, age) in [
+        ("olderThan", condition.older_than),
+        ("newerThan", condition.newer_than),
+    ] {
         if let Some(age) = age {
             document.insert(field.to_owned(), documents::duration_text(age).into());
         }
@@ -72,12 +75,20 @@ fn of_condition(condition: &CleanupCondition) -> Value {
 
 /// Reads policies. How many and how large they may be, the store says.
 pub(crate) fn read(document: &Value) -> Result<Vec<CleanupPolicy>, Refusal> {
-    let bad = || Refusal::from(Invalid::new("cleanupPolicies", "they are no map from names to policies"));
+    let bad = || {
+        Refusal::from(Invalid::new(
+            "cleanupPolicies",
+            "they are no map from names to policies",
+        ))
+    };
     match document.get("cleanupPolicies") {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(policies) => {
             let policies = policies.as_object().ok_or_else(bad)?;
-            policies.iter().map(|(name, policy)| read_one(name, policy)).collect()
+            policies
+                .iter()
+                .map(|(name, policy)| read_one(name, policy))
+                .collect()
         }
     }
 }

@@ -36,7 +36,12 @@ impl Rows for InRepository<'_> {
             from: from.as_ref(),
             limit,
         };
-        let page = self.asked.registry.metadata().images(self.repository, walk).await?;
+        let page = self
+            .asked
+            .registry
+            .metadata()
+            .images(self.repository, walk)
+            .await?;
         let mut documents = Vec::with_capacity(page.items.len());
         // Those of one package come together.
         for images in page.items.chunk_by(|one, other| one.package == other.package) {

@@ -40,7 +40,12 @@ pub(crate) fn flag(document: &Value, field: &str) -> Result<bool, Refusal> {
 
 /// Texts of a body, at most `count_max`; none when they are not there.
 pub(crate) fn texts(document: &Value, field: &str, count_max: usize) -> Result<Vec<String>, Refusal> {
-    let bad = || Refusal::from(Invalid::new(field, format!("it is no list of at most {count_max} strings")));
+    let bad = || {
+        Refusal::from(Invalid::new(
+            field,
+            format!("it is no list of at most {count_max} strings"),
+        ))
+    };
     let list = match document.get(field) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(value) => value.as_array().ok_or_else(bad)?,
@@ -63,7 +68,9 @@ pub(crate) fn choice(document: &Value, field: &str, words: &[&str]) -> Result<us
         Some(value) => value,
     };
     let number = match (value.as_u64(), value.as_str()) {
-        (Some(number), _) => usize::try_from(number).ok().filter(|number| *number < words.len()),
+        (Some(number), _) => usize::try_from(number)
+            .ok()
+            .filter(|number| *number < words.len()),
         (_, Some(word)) => words.iter().position(|known| word.eq_ignore_ascii_case(known)),
         _ => None,
     };
@@ -114,7 +121,11 @@ mod tests {
 
     #[test]
     fn durations_are_seconds() {
-        for (text, seconds) in [("2592000s", 2_592_000.0), ("2592000.0s", 2_592_000.0), ("0.5s", 0.5)] {
+        for (text, seconds) in [
+            ("2592000s", 2_592_000.0),
+            ("2592000.0s", 2_592_000.0),
+            ("0.5s", 0.5),
+        ] {
             assert_eq!(duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
         }
         assert_eq!(duration_text(Duration::from_secs(60)), "60s");
@@ -135,7 +146,16 @@ mod tests {
         assert_eq!(texts(&document, "l", 1).unwrap(), ["x"]);
         let choice = |value: Value| choice(&json!({"c": value}), "c", &["UNSPECIFIED", "ONE", "TWO"]).ok();
         assert_eq!(
-            [json!(2), json!("ONE"), json!("two"), Value::Null, json!(3), json!("three"), json!(-1)].map(choice),
+            [
+                json!(2),
+                json!("ONE"),
+                json!("two"),
+                Value::Null,
+                json!(3),
+                json!("three"),
+                json!(-1)
+            ]
+            .map(choice),
             [Some(2), Some(1), Some(2), Some(0), None, None, None]
         );
         assert!(texts(&document, "l", 0).is_err() && texts(&document, "a", 1).is_err());

@@ -36,7 +36,9 @@ pub(crate) async fn policy(
 fn needed(resource: &Resource) -> (Permission, Permission) {
     match resource {
         Resource::Repository(_) => (Permission::GetIamPolicy, Permission::SetIamPolicy),
-        Resource::Project(_) | Resource::Registry => (Permission::GetProjectPolicy, Permission::SetProjectPolicy),
+        Resource::Project(_) | Resource::Registry => {
+            (Permission::GetProjectPolicy, Permission::SetProjectPolicy)
+        }
     }
 }
 
@@ -65,6 +67,7 @@ async fn set(asked: &Asked<'_>, resource: &Resource, body: &mut Arriving) -> Res
         .metadata()
         .set_policy(resource, &policy, &actor, now)
         .await?;
+    asked.registry.forget_access();
     match set {
         Ok(policy) => Ok(ok(&json!(policy))),
         Err(conflict) => Err(Unfit::Aborted {

@@ -117,8 +117,16 @@ pub(crate) async fn usages(
                 document.insert(last.to_owned(), documents::time(counted.last).into());
             }
         };
-        tell("pullCount", "lastPullTime", together(written.and_then(|usage| usage.pulls), pulls));
-        tell("pushCount", "lastPushTime", together(written.and_then(|usage| usage.pushes), pushes));
+        tell(
+            "pullCount",
+            "lastPullTime",
+            together(written.and_then(|usage| usage.pulls), pulls),
+        );
+        tell(
+            "pushCount",
+            "lastPushTime",
+            together(written.and_then(|usage| usage.pushes), pushes),
+        );
         (!document.is_empty()).then_some((digest, Value::Object(document)))
     };
     Ok(digests.into_iter().filter_map(of_version).collect())

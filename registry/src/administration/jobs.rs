@@ -93,7 +93,9 @@ pub(crate) async fn one(asked: &Asked<'_>, id: &str) -> Result<Answer, Refusal> 
     asked.authorise(Permission::Maintain, &Resource::Registry).await?;
     let jobs = asked.registry.jobs().all();
     let job = jobs.iter().find(|job| job.id == id);
-    Ok(ok(&document(job.ok_or_else(|| Unfit::not_found(format!("job {id}")))?)))
+    Ok(ok(&document(
+        job.ok_or_else(|| Unfit::not_found(format!("job {id}")))?,
+    )))
 }
 
 fn document(job: &Job) -> Value {
@@ -167,7 +169,10 @@ impl Jobs {
     /// When one of the kind is running.
     fn begin(&self, job: &Job) -> Result<(), Refusal> {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = jobs.iter().find(|other| other.kind == job.kind && other.result.is_none()) {
+        if let Some(running) = jobs
+            .iter()
+            .find(|other| other.kind == job.kind && other.result.is_none())
+        {
             return Err(Unfit::precondition(format!(
                 "a {} is running already: jobs/{}",
                 job.kind.to_ascii_lowercase(),

@@ -29,14 +29,18 @@ pub(crate) async fn collection(
 ) -> Result<Answer, Refusal> {
     match *asked.method() {
         Method::GET => {
-            asked.authorise(Permission::ListAccounts, &Resource::Registry).await?;
+            asked
+                .authorise(Permission::ListAccounts, &Resource::Registry)
+                .await?;
             accounts::existing(asked, account).await?;
             let keys = asked.registry.metadata().keys(account).await?;
             let documents: Vec<Value> = keys.iter().map(document).collect();
             Ok(ok(&json!({"keys": documents})))
         }
         Method::POST => {
-            asked.authorise(Permission::ManageAccounts, &Resource::Registry).await?;
+            asked
+                .authorise(Permission::ManageAccounts, &Resource::Registry)
+                .await?;
             accounts::existing(asked, account).await?;
             create(asked, account, body).await
         }
@@ -48,16 +52,21 @@ pub(crate) async fn one(asked: &Asked<'_>, (account, id): (&str, &str)) -> Resul
     let metadata = asked.registry.metadata();
     match *asked.method() {
         Method::GET => {
-            asked.authorise(Permission::ListAccounts, &Resource::Registry).await?;
+            asked
+                .authorise(Permission::ListAccounts, &Resource::Registry)
+                .await?;
             let keys = metadata.keys(account).await?;
             let found = keys.iter().find(|key| key.id == id);
             let key = found.ok_or_else(|| Unfit::not_found(format!("key {id} of account {account}")))?;
             Ok(ok(&document(key)))
         }
         Method::DELETE => {
-            asked.authorise(Permission::ManageAccounts, &Resource::Registry).await?;
+            asked
+                .authorise(Permission::ManageAccounts, &Resource::Registry)
+                .await?;
             let (actor, now) = (asked.actor(), asked.registry.now());
             metadata.delete_key(account, id, &actor, now).await??;
+    asked.registry.forget_access();
             Ok(nothing())
         }
         _ => Err(asked.call.refuse_method("GET, DELETE")),
@@ -89,7 +98,9 @@ async fn create(asked: &Asked<'_>, account: &str, body: &mut Arriving) -> Result
         _ => return Err(Invalid::new("id", "it is not letters, digits, -, _ and .").into()),
     };
     if asked.registry.metadata().keys(account).await?.len() >= KEYS_MAX {
-        return Err(Unfit::precondition(format!("an account has at most {KEYS_MAX} keys")));
+        return Err(Unfit::precondition(format!(
+            "an account has at most {KEYS_MAX} keys"
+        )));
     }
     let expires = match documents::text(&given, "expireTime", TIME_BYTES_MAX)? {
         "" => None,
@@ -108,11 +119,13 @@ async fn create(asked: &Asked<'_>, account: &str, body: &mut Arriving) -> Result
     };
     let metadata = asked.registry.metadata();
     metadata.create_key(&key, &asked.actor()).await??;
+    asked.registry.forget_access();
     Ok(ok(&document(&key)))
 }
 
 fn is_id(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// The beginning of the public half's digest.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use access::Permission;
 use hyper::Method;
 use serde_json::{Value, json};
-use store::{LocationId, Resource, ProjectId};
+use store::{LocationId, ProjectId, Resource};
 
 use super::{Asked, Unfit, ok};
 use crate::answer::Answer;
@@ -30,7 +30,9 @@ pub(crate) async fn get(
 ) -> Result<Answer, Refusal> {
     match locations(asked, project).await?.contains(location.as_str()) {
         true => Ok(ok(&document(project, location.as_str()))),
-        false => Err(Unfit::not_found(format!("projects/{project}/locations/{location}"))),
+        false => Err(Unfit::not_found(format!(
+            "projects/{project}/locations/{location}"
+        ))),
     }
 }
 
@@ -47,7 +49,11 @@ async fn locations(asked: &Asked<'_>, project: &ProjectId) -> Result<BTreeSet<St
         .metadata()
         .repositories(Some(project), None, REPOSITORIES_MAX)
         .await?;
-    locations.extend(found.iter().map(|repository| repository.path.location().to_string()));
+    locations.extend(
+        found
+            .iter()
+            .map(|repository| repository.path.location().to_string()),
+    );
     Ok(locations)
 }
 

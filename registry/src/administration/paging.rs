@@ -36,7 +36,10 @@ pub(crate) struct Slice {
 impl Slice {
     /// Rows with their keys, of which `limit` were asked for: fewer are the last.
     pub(crate) fn of_rows(rows: Vec<(String, Value)>, limit: usize) -> Slice {
-        let next = rows.last().filter(|_| rows.len() >= limit).map(|(key, _)| key.clone());
+        let next = rows
+            .last()
+            .filter(|_| rows.len() >= limit)
+            .map(|(key, _)| key.clone());
         Slice {
             documents: rows.into_iter().map(|(_, document)| document).collect(),
             next,
@@ -47,11 +50,8 @@ impl Slice {
 /// What a list is made of.
 pub(crate) trait Rows: Sync {
     /// The part from `from` on, of at most `limit` resources.
-    fn read(
-        &self,
-        from: Option<String>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Slice, Refusal>> + Send;
+    fn read(&self, from: Option<String>, limit: usize)
+    -> impl Future<Output = Result<Slice, Refusal>> + Send;
 
     /// Whether the rows come in the order that is asked for, so that nothing has to be sorted.
     fn is_ordered(&self) -> bool {
@@ -60,11 +60,7 @@ pub(crate) trait Rows: Sync {
 }
 
 /// Answers with the part of a list that is asked for, under `field`.
-pub(crate) async fn list(
-    asked: &Asked<'_>,
-    field: &str,
-    source: &impl Rows,
-) -> Result<Answer, Refusal> {
+pub(crate) async fn list(asked: &Asked<'_>, field: &str, source: &impl Rows) -> Result<Answer, Refusal> {
     let query = &asked.call.query;
     let size = page_size(query.get("pageSize"))?;
     let token = query.get("pageToken").filter(|token| !token.is_empty());
@@ -91,7 +87,12 @@ async fn as_they_come(
     loop {
         let slice = source.read(from, size - rows.len()).await?;
         looked_at += slice.documents.len();
-        rows.extend(slice.documents.into_iter().filter(|document| filter.matches(document)));
+        rows.extend(
+            slice
+                .documents
+                .into_iter()
+                .filter(|document| filter.matches(document)),
+        );
         from = slice.next;
         if from.is_none() || rows.len() >= size || looked_at >= FILTERED_ROWS_MAX {
             return Ok((rows, from));
@@ -113,7 +114,12 @@ async fn sorted(
     let (mut all, mut next) = (Vec::new(), None);
     while all.len() < ORDERED_ROWS_MAX {
         let slice = source.read(next, PAGE_SIZE_MAX).await?;
-        all.extend(slice.documents.into_iter().filter(|document| filter.matches(document)));
+        all.extend(
+            slice
+                .documents
+                .into_iter()
+                .filter(|document| filter.matches(document)),
+        );
         next = slice.next;
         if next.is_none() {
             break;

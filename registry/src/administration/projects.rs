@@ -16,7 +16,9 @@ pub(crate) async fn list(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     if *asked.method() != Method::GET {
         return Err(asked.call.refuse_method("GET"));
     }
-    asked.authorise(Permission::ListRepositories, &Resource::Registry).await?;
+    asked
+        .authorise(Permission::ListRepositories, &Resource::Registry)
+        .await?;
     paging::list(asked, "projects", &All { asked }).await
 }
 
@@ -37,11 +39,7 @@ impl Rows for All<'_> {
     }
 }
 
-pub(crate) async fn one(
-    asked: &Asked<'_>,
-    id: &ProjectId,
-    body: &mut Arriving,
-) -> Result<Answer, Refusal> {
+pub(crate) async fn one(asked: &Asked<'_>, id: &ProjectId, body: &mut Arriving) -> Result<Answer, Refusal> {
     match *asked.method() {
         Method::GET => {
             let resource = Resource::Project(id.clone());
@@ -49,7 +47,9 @@ pub(crate) async fn one(
         }
         Method::PATCH => {
             // How much a project may hold is not for those who administer it to say.
-            asked.authorise(Permission::UpdateRepository, &Resource::Registry).await?;
+            asked
+                .authorise(Permission::UpdateRepository, &Resource::Registry)
+                .await?;
             let given = asked.document(body).await?;
             if UpdateMask::of(&asked.call.query, &given, &["quotaBytes"])?.has("quotaBytes") {
                 let quota_bytes = documents::number(&given, "quotaBytes")?;

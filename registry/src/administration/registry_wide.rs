@@ -52,7 +52,9 @@ pub(crate) async fn policies(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     if *asked.method() != Method::GET {
         return Err(asked.call.refuse_method("GET"));
     }
-    asked.authorise(Permission::GetProjectPolicy, &Resource::Registry).await?;
+    asked
+        .authorise(Permission::GetProjectPolicy, &Resource::Registry)
+        .await?;
     paging::list(asked, "policies", &Policies { asked }).await
 }
 
@@ -112,7 +114,10 @@ pub(crate) async fn check(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answ
     if !metadata.has_accounts().await? {
         notes.push("there are no accounts: until there is one, policies do not count".to_owned());
     }
-    let would = Role::ALL.iter().filter(|role| role.allows(permission)).map(ToString::to_string);
+    let would = Role::ALL
+        .iter()
+        .filter(|role| role.allows(permission))
+        .map(ToString::to_string);
     Ok(ok(&json!({
         "allowed": reason.is_some(),
         "principal": principal.to_string(),
@@ -134,9 +139,7 @@ pub(crate) async fn check(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answ
 fn held(principal: &Principal, levels: &[Level<'_>]) -> Vec<Value> {
     let of_level = |level: &Level<'_>| {
         let pairs = level.policy.pairs().filter(|(_, member)| principal.is(member));
-        let told = |(role, member): (Role, &Member)| {
-            json!({"resource": level.name, "role": role.to_string(), "member": member.to_string()})
-        };
+        let told = |(role, member): (Role, &Member)| json!({"resource": level.name, "role": role.to_string(), "member": member.to_string()});
         pairs.map(told).collect::<Vec<_>>()
     };
     levels.iter().flat_map(of_level).collect()

@@ -71,7 +71,16 @@ async fn list(
 ) -> Result<Answer, Refusal> {
     let resource = Resource::Project(project.clone());
     asked.authorise(Permission::ListRepositories, &resource).await?;
-    paging::list(asked, "repositories", &InLocation { asked, project, location }).await
+    paging::list(
+        asked,
+        "repositories",
+        &InLocation {
+            asked,
+            project,
+            location,
+        },
+    )
+    .await
 }
 
 /// Repositories of a project, in one location or in all.
@@ -83,7 +92,11 @@ struct InLocation<'a> {
 
 impl Rows for InLocation<'_> {
     async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
-        let InLocation { asked, project, location } = *self;
+        let InLocation {
+            asked,
+            project,
+            location,
+        } = *self;
         let mut after: Option<RepositoryPath> = after.as_deref().map(parsed_key).transpose()?;
         let mut rows = Vec::new();
         loop {
@@ -136,7 +149,11 @@ async fn create(
     let metadata = asked.registry.metadata();
     metadata.create_repository(&repository, &actor).await??;
     let document = repository_document::of(asked, &repository);
-    Ok(operations::done(asked, &path, Gave::Resource("Repository", document)))
+    Ok(operations::done(
+        asked,
+        &path,
+        Gave::Resource("Repository", document),
+    ))
 }
 
 /// Images in a repository of its own are all that there is.
@@ -161,7 +178,11 @@ async fn patch(asked: &Asked<'_>, path: &RepositoryPath, body: &mut Arriving) ->
 
 async fn delete(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
     let (actor, now) = (asked.actor(), asked.registry.now());
-    let deleted = asked.registry.metadata().delete_repository(path, &actor, now).await;
+    let deleted = asked
+        .registry
+        .metadata()
+        .delete_repository(path, &actor, now)
+        .await;
     asked.registry.manifest_cache().forget_all();
     deleted??;
     Ok(operations::done(asked, path, Gave::Nothing))

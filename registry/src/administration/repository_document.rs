@@ -69,7 +69,12 @@ pub(crate) fn registry_uri(asked: &Asked<'_>, path: &RepositoryPath) -> String {
     if path == asked.registry.options().routes.default_repository() {
         return asked.call.authority.to_owned();
     }
-    format!("{}-docker.pkg.dev/{}/{}", path.location(), path.project(), path.id())
+    format!(
+        "{}-docker.pkg.dev/{}/{}",
+        path.location(),
+        path.project(),
+        path.id()
+    )
 }
 
 /// Sets what the mask names to what the document says; to its default where that says nothing.
@@ -145,7 +150,8 @@ fn labels(document: &Value) -> Result<BTreeMap<String, String>, Refusal> {
         return Err(bad(format!("a resource has at most {LABELS_MAX}")));
     }
     let is_fit = |text: &str| {
-        let of_label = |letter: char| !letter.is_uppercase() && (letter.is_alphanumeric() || "_-".contains(letter));
+        let of_label =
+            |letter: char| !letter.is_uppercase() && (letter.is_alphanumeric() || "_-".contains(letter));
         text.chars().count() <= LABEL_CHARACTERS_MAX && text.chars().all(of_label)
     };
     given
@@ -172,7 +178,13 @@ mod tests {
         assert!(of(LABELS_MAX).is_ok() && of(LABELS_MAX + 1).is_err());
         let long = "a".repeat(LABEL_CHARACTERS_MAX);
         assert!(labels_of(json!({&long: &long})).is_ok());
-        for bad in [json!({"A": "b"}), json!({"a": 1}), json!({"": "b"}), json!({(long + "a"): "b"}), json!([])] {
+        for bad in [
+            json!({"A": "b"}),
+            json!({"a": 1}),
+            json!({"": "b"}),
+            json!({(long + "a"): "b"}),
+            json!([]),
+        ] {
             assert!(labels_of(bad.clone()).is_err(), "{bad}");
         }
     }

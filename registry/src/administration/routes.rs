@@ -22,7 +22,7 @@
 //! Source: Artifact Registry's REST API, v1; names of packages have `%2F` for their slashes.
 
 use oci::{Digest, RepositoryName, Tag};
-use store::{LocationId, PackagePath, Resource, ProjectId, RepositoryPath};
+use store::{LocationId, PackagePath, ProjectId, RepositoryPath, Resource};
 
 use crate::call::percent_decoded;
 
@@ -93,7 +93,8 @@ pub(crate) fn target(path: &str) -> Option<Target> {
         // Google's command line lists locations in its older version.
         None => (
             false,
-            path.strip_prefix("/v1/").or_else(|| path.strip_prefix("/v1beta2/"))?,
+            path.strip_prefix("/v1/")
+                .or_else(|| path.strip_prefix("/v1beta2/"))?,
         ),
     };
     let mut segments: Vec<String> = rest.split('/').map(segment).collect();
@@ -291,7 +292,10 @@ mod tests {
             name: "a/b".parse().unwrap(),
         };
         let digest: Digest = DIGEST.parse().unwrap();
-        assert_eq!(named(&package_name(&package)), Some(Target::Package(package.clone())));
+        assert_eq!(
+            named(&package_name(&package)),
+            Some(Target::Package(package.clone()))
+        );
         assert_eq!(
             named(&version_name(&package, &digest)),
             Some(Target::Version(package.clone(), digest))
@@ -301,7 +305,10 @@ mod tests {
             named(&tag_name(&package, &tag)),
             Some(Target::Tag(package.clone(), tag))
         );
-        assert_eq!(named(&format!("{R}/packages/a/b/tags/v1")), named(&tag_name(&package, &"v1".parse().unwrap())));
+        assert_eq!(
+            named(&format!("{R}/packages/a/b/tags/v1")),
+            named(&tag_name(&package, &"v1".parse().unwrap()))
+        );
         // gcloud encodes the percent sign once more.
         assert_eq!(
             named(&package_name(&package).replace('%', "%25")),

@@ -69,7 +69,11 @@ pub(crate) async fn one(
         Method::DELETE => {
             asked.authorise(Permission::DeleteTag, &resource).await?;
             let (actor, now) = (asked.actor(), asked.registry.now());
-            let deleted = asked.registry.metadata().delete_tag(package, tag, &actor, now).await;
+            let deleted = asked
+                .registry
+                .metadata()
+                .delete_tag(package, tag, &actor, now)
+                .await;
             asked.registry.manifest_cache().forget(package);
             match deleted?? {
                 true => Ok(nothing()),

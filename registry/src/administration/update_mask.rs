@@ -34,13 +34,18 @@ impl UpdateMask {
             .collect();
         if paths.is_empty() {
             let has = |field: &&&str| document.get(**field).is_some_and(|value| !value.is_null());
-            return Ok(UpdateMask(settable.iter().filter(has).map(ToString::to_string).collect()));
+            return Ok(UpdateMask(
+                settable.iter().filter(has).map(ToString::to_string).collect(),
+            ));
         }
         if paths == ["*"] {
             return Ok(UpdateMask(settable.iter().map(ToString::to_string).collect()));
         }
         if let Some(other) = paths.iter().find(|path| !settable.contains(&path.as_str())) {
-            let problem = format!("{other} cannot be changed here; what can is {}", settable.join(", "));
+            let problem = format!(
+                "{other} cannot be changed here; what can is {}",
+                settable.join(", ")
+            );
             return Err(Invalid::new("updateMask", problem).into());
         }
         Ok(UpdateMask(paths))
@@ -63,10 +68,20 @@ mod tests {
         let of = |query: &str, body: &Value| UpdateMask::of(&Query::parse(Some(query)), body, &settable);
         let mask = of("updateMask=docker_config.immutable_tags", &json!({})).unwrap();
         assert!(mask.has("dockerConfig") && !mask.has("description"));
-        let mask = of("", &json!({"name": "x", "description": "y", "dockerConfig": null})).unwrap();
+        let mask = of(
+            "",
+            &json!({"name": "x", "description": "y", "dockerConfig": null}),
+        )
+        .unwrap();
         assert!(mask.has("description") && !mask.has("dockerConfig") && !mask.has("name"));
         assert!(of("updateMask=*", &json!({})).unwrap().has("dockerConfig"));
         assert!(of("updateMask=kms_key_name", &json!({})).is_err());
-        assert!(of(&format!("updateMask={}", "a".repeat(MASK_BYTES_MAX + 1)), &json!({})).is_err());
+        assert!(
+            of(
+                &format!("updateMask={}", "a".repeat(MASK_BYTES_MAX + 1)),
+                &json!({})
+            )
+            .is_err()
+        );
     }
 }

@@ -30,7 +30,17 @@ pub(crate) async fn list(asked: &Asked<'_>, package: &PackagePath) -> Result<Ans
     asked.authorise(Permission::ListVersions, &resource).await?;
     asked.require_package(package).await?;
     let is_full = is_full(asked, false)?;
-    paging::list(asked, "versions", &InPackage { asked, package, is_full, order: order(asked) }).await
+    paging::list(
+        asked,
+        "versions",
+        &InPackage {
+            asked,
+            package,
+            is_full,
+            order: order(asked),
+        },
+    )
+    .await
 }
 
 /// Versions of a package.
@@ -67,7 +77,12 @@ impl Rows for InPackage<'_> {
 
 /// Times are what people sort by.
 fn order(asked: &Asked<'_>) -> Option<(VersionOrder, bool)> {
-    let words: Vec<&str> = asked.call.query.get("orderBy")?.split_ascii_whitespace().collect();
+    let words: Vec<&str> = asked
+        .call
+        .query
+        .get("orderBy")?
+        .split_ascii_whitespace()
+        .collect();
     let (field, descending) = match words.as_slice() {
         [field] | [field, "asc"] => (*field, false),
         [field, "desc"] => (*field, true),

@@ -21,11 +21,10 @@ pub(super) fn create(
 ) -> Result<Outcome, Failure> {
     let member = member(&arguments.name, arguments.service_account)?;
     let directory = DataDirectory::open(data).map_err(|error| match error {
-        StoreError::Locked => Failure::outside(
-            format!("cannot use the data directory {}", data.display()),
-            error,
-        )
-        .hint("a server uses it: stop it first, an administrator's account is never made through it"),
+        StoreError::Locked => {
+            Failure::outside(format!("cannot use the data directory {}", data.display()), error)
+                .hint("a server uses it: stop it first, an administrator's account is never made through it")
+        }
         other => server::cannot_open(data, other),
     })?;
     let password_hash = match arguments.service_account && !arguments.password_stdin {

@@ -35,7 +35,15 @@ pub(super) async fn images(
     };
     let rows: Vec<Vec<String>> = found.iter().map(|image| row(image, one.as_deref())).collect();
     report(format, json!({"images": found}), || {
-        let head = ["IMAGE", "DIGEST", "TAGS", "SIZE", "UPLOADED", "PULLS", "LAST PULL"];
+        let head = [
+            "IMAGE",
+            "DIGEST",
+            "TAGS",
+            "SIZE",
+            "UPLOADED",
+            "PULLS",
+            "LAST PULL",
+        ];
         table(&head, &rows)
     })
 }
@@ -43,15 +51,24 @@ pub(super) async fn images(
 /// A version or an image; the two documents say the same under other names.
 fn row(image: &Value, name: Option<&str>) -> Vec<String> {
     let metadata = image.get("metadata").unwrap_or(image);
-    let (of_uri, digest) = text(image, "uri").split_once('@').unwrap_or(("", last(text(image, "name"))));
+    let (of_uri, digest) = text(image, "uri")
+        .split_once('@')
+        .unwrap_or(("", last(text(image, "name"))));
     let tags: Vec<&str> = match image.get("tags") {
-        Some(tags) => tags.as_array().into_iter().flatten().filter_map(Value::as_str).collect(),
+        Some(tags) => tags
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect(),
         None => {
             let related = image["relatedTags"].as_array().into_iter().flatten();
             related.map(|tag| last(text(tag, "name"))).collect()
         }
     };
-    let uploaded = ["uploadTime", "createTime"].map(|field| time(image, field)).concat();
+    let uploaded = ["uploadTime", "createTime"]
+        .map(|field| time(image, field))
+        .concat();
     let usage = image.get("lightshipUsage").unwrap_or(&Value::Null);
     vec![
         name.unwrap_or(of_uri).to_owned(),
@@ -67,15 +84,27 @@ fn row(image: &Value, name: Option<&str>) -> Vec<String> {
 /// `sha256:` and twelve digits, as docker shows it; the JSON has all.
 const SHORT_DIGEST_CHARACTERS: usize = 19;
 
-pub(super) async fn tags(server: &Administered, image: &ImageName, format: Format) -> Result<Outcome, Failure> {
+pub(super) async fn tags(
+    server: &Administered,
+    image: &ImageName,
+    format: Format,
+) -> Result<Outcome, Failure> {
     let package = server.package(image).await?;
     let attempted = format!("list the tags of {}", image.name);
-    let found = server.list(&attempted, &format!("/v1/{package}/tags"), "tags").await?;
+    let found = server
+        .list(&attempted, &format!("/v1/{package}/tags"), "tags")
+        .await?;
     let rows: Vec<Vec<String>> = found
         .iter()
-        .map(|tag| [text(tag, "name"), text(tag, "version")].map(|name| last(name).to_owned()).to_vec())
+        .map(|tag| {
+            [text(tag, "name"), text(tag, "version")]
+                .map(|name| last(name).to_owned())
+                .to_vec()
+        })
         .collect();
-    report(format, json!({"tags": found}), || table(&["TAG", "DIGEST"], &rows))
+    report(format, json!({"tags": found}), || {
+        table(&["TAG", "DIGEST"], &rows)
+    })
 }
 
 /// The resource of the tag that an image's name has.
@@ -88,11 +117,17 @@ async fn tag_of(server: &Administered, image: &ImageName) -> Result<String, Fail
 
 async fn moves(server: &Administered, tag: &str) -> Result<Vec<Value>, Failure> {
     let attempted = format!("read the history of {tag}");
-    let history = server.get(&attempted, &format!("/lightship/v1/{tag}/history")).await?;
+    let history = server
+        .get(&attempted, &format!("/lightship/v1/{tag}/history"))
+        .await?;
     Ok(history["moves"].as_array().cloned().unwrap_or_default())
 }
 
-pub(super) async fn history(server: &Administered, image: &ImageName, format: Format) -> Result<Outcome, Failure> {
+pub(super) async fn history(
+    server: &Administered,
+    image: &ImageName,
+    format: Format,
+) -> Result<Outcome, Failure> {
     let tag = tag_of(server, image).await?;
     let found = moves(server, &tag).await?;
     let rows: Vec<Vec<String>> = found
@@ -132,12 +167,16 @@ pub(super) async fn restore(
     let moved = if is_there {
         let path = format!("/v1/{tag}");
         let query = [("updateMask", "version")];
-        server.ask(Method::Patch, (&attempted, &path), &query, Some(&body)).await?
+        server
+            .ask(Method::Patch, (&attempted, &path), &query, Some(&body))
+            .await?
     } else {
         // It was removed: it is set anew.
         let path = format!("/v1/{package}/tags");
         let query = [("tagId", last(&tag))];
-        server.ask(Method::Post, (&attempted, &path), &query, Some(&body)).await?
+        server
+            .ask(Method::Post, (&attempted, &path), &query, Some(&body))
+            .await?
     };
     let digest = last(text(&moved, "version")).to_owned();
     report(format, json!({"tag": tag, "digest": digest}), || {

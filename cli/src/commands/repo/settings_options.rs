@@ -90,7 +90,9 @@ impl SettingsOptions {
         };
         let bad = |problem: &str| Failure::usage(format!("{}: {problem}", path.display()));
         let attempt = || format!("cannot read {}", path.display());
-        let size = fs::metadata(path).map_err(|error| Failure::new(Kind::Usage, attempt(), error))?.len();
+        let size = fs::metadata(path)
+            .map_err(|error| Failure::new(Kind::Usage, attempt(), error))?
+            .len();
         if size > CLEANUP_BYTES_MAX {
             return Err(bad("it is too large for cleanup policies"));
         }
@@ -105,7 +107,11 @@ impl SettingsOptions {
         };
         let mut map = Map::new();
         for mut policy in policies {
-            let name = policy.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let name = policy
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
             if name.is_empty() {
                 return Err(bad("a policy has no name"));
             }
@@ -117,7 +123,9 @@ impl SettingsOptions {
                 for field in ["olderThan", "newerThan"] {
                     let age = condition.get(field).and_then(Value::as_str).map(seconds);
                     if let Some(age) = age {
-                        condition[field] = age.ok_or_else(|| bad("an age is no number with s, m, h or d"))?.into();
+                        condition[field] = age
+                            .ok_or_else(|| bad("an age is no number with s, m, h or d"))?
+                            .into();
                     }
                 }
             }
