@@ -152,13 +152,7 @@ async fn put(
         tags,
         registry.options().sparse_manifests,
     );
-    let stored = registry
-        .metadata()
-        .put_manifest(package, &new, &call.caller.actor(), registry.now())
-        .await;
-    registry.manifest_cache().forget(package);
-    stored??;
-    registry.usage().pushed(package, &digest, registry.now());
+    store(registry, call, package, &new).await?;
     let mut answer = answer::empty(StatusCode::CREATED);
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
@@ -195,6 +189,22 @@ async fn authorise_tags(
             registry.authorise(call, Permission::UpdateTag, package).await?;
         }
     }
+    Ok(())
+}
+
+async fn store(
+    registry: &Registry,
+    call: &Call<'_>,
+    package: &PackagePath,
+    new: &NewManifest,
+) -> Result<(), Refusal> {
+    let stored = registry
+        .metadata()
+        .put_manifest(package, new, &call.caller.actor(), registry.now())
+        .await;
+    registry.manifest_cache().forget(package);
+    stored??;
+    registry.usage().pushed(package, &new.digest, registry.now());
     Ok(())
 }
 

@@ -178,9 +178,7 @@ impl ResolvesServerCert for ByName {
             _ => None,
         };
         let is_valid = |key: &&Arc<CertifiedKey>| {
-            let parsed = key
-                .end_entity_cert()
-                .and_then(|cert| ParsedCertificate::try_from(cert));
+            let parsed = key.end_entity_cert().and_then(ParsedCertificate::try_from);
             match (&named, parsed) {
                 (Some(name), Ok(certificate)) => verify_server_name(&certificate, name).is_ok(),
                 _ => false,

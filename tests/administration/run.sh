@@ -150,8 +150,8 @@ fi
 
 if [ -d python ] || python3 -m venv python >/dev/null 2>&1 &&
     python/bin/pip install --quiet google-cloud-artifact-registry >/dev/null 2>&1; then
-    push us-docker.pkg.dev p/own/lib v1 one >/dev/null
-    push us-docker.pkg.dev p/own/lib v2 two >/dev/null
+    push us-docker.pkg.dev p/own/lib one one >/dev/null
+    push us-docker.pkg.dev p/own/lib two two >/dev/null
     check "python: Google's client library" 'all done' python/bin/python "$here/client.py" "$base" "$directory/token"
 else
     skip "Google's Python client cannot be installed"

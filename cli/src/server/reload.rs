@@ -29,10 +29,10 @@ impl Reload {
             Ok(fresh) => fresh,
             Err(failure) => return self.not_taken(&failure),
         };
-        if fresh.certificates.is_some() == self.certificates.is_some() {
-            if let Err(failure) = self.take_certificates(fresh.certificates.as_ref()) {
-                return self.not_taken(&failure);
-            }
+        if fresh.certificates.is_some() == self.certificates.is_some()
+            && let Err(failure) = self.take_certificates(fresh.certificates.as_ref())
+        {
+            return self.not_taken(&failure);
         }
         let (changed, left) = self.differences(&fresh);
         self.registry.configure(fresh.registry.clone());

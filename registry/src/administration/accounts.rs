@@ -56,7 +56,7 @@ pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> R
             let (actor, now) = (asked.actor(), asked.registry.now());
             let metadata = asked.registry.metadata();
             metadata.delete_account(name, &actor, now).await??;
-    asked.registry.forget_access();
+            asked.registry.forget_access();
             Ok(nothing())
         }
         _ => Ok(ok(&document(&existing(asked, name).await?))),

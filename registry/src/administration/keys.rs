@@ -66,7 +66,7 @@ pub(crate) async fn one(asked: &Asked<'_>, (account, id): (&str, &str)) -> Resul
                 .await?;
             let (actor, now) = (asked.actor(), asked.registry.now());
             metadata.delete_key(account, id, &actor, now).await??;
-    asked.registry.forget_access();
+            asked.registry.forget_access();
             Ok(nothing())
         }
         _ => Err(asked.call.refuse_method("GET, DELETE")),
