@@ -38,7 +38,39 @@ pub(crate) struct Shared {
     /// Directories whose names this process has made durable. One that is merely there may have been made by a process
     /// that was killed before it synced.
     durable: Mutex<HashSet<PathBuf>>,
+    kept: Mutex<Kept>,
 }
+
+/// Objects that are to be removed once nobody keeps them.
+#[derive(Default)]
+struct Kept {
+    by: usize,
+    waiting: Vec<PathBuf>,
+}
+
+/// Until it is dropped no object is removed: what is to be removed meanwhile goes then. A process that dies before leaves
+/// objects without rows, which the next collection takes.
+pub(crate) struct KeptObjects {
+    shared: Arc<Shared>,
+}
+
+impl Drop for KeptObjects {
+    fn drop(&mut self) {
+        let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.by -= 1;
+        if kept.by > 0 {
+            return;
+        }
+        let waiting = std::mem::take(&mut kept.waiting);
+        drop(kept);
+        for path in waiting {
+            let _ = self.shared.disk.remove(&path);
+        }
+    }
+}
+
+/// Objects that may wait for their removal; one more is refused, and a later collection finds it.
+const WAITING_MAX: usize = 100_000;
 
 impl FileBlobStore {
     /// The store in a directory that is there; its subdirectories are made.
@@ -60,8 +92,16 @@ impl FileBlobStore {
                 disk,
                 growing: Mutex::default(),
                 durable: Mutex::default(),
+                kept: Mutex::default(),
             }),
         })
+    }
+
+    /// Keeps every object that is there until what is returned is dropped.
+    pub(crate) fn keep_objects(&self) -> KeptObjects {
+        let shared = Arc::clone(&self.shared);
+        shared.kept.lock().unwrap_or_else(PoisonError::into_inner).by += 1;
+        KeptObjects { shared }
     }
 
     /// Runs `work` where it may block.
@@ -160,10 +200,19 @@ impl BlobStore for FileBlobStore {
     async fn remove(&self, key: &StorageKey) -> Result<(), StoreError> {
         let path = object_path(key)?;
         self.blocking(move |shared| {
-            let removed = shared.disk.remove(&path);
-            removed
-                .map(drop)
-                .map_err(|source| StoreError::io("remove an object", source))
+            let mut kept = shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.by == 0 {
+                drop(kept);
+                let removed = shared.disk.remove(&path);
+                return removed
+                    .map(drop)
+                    .map_err(|source| StoreError::io("remove an object", source));
+            }
+            if kept.waiting.len() >= WAITING_MAX {
+                return Err(StoreError::Busy);
+            }
+            kept.waiting.push(path);
+            Ok(())
         })
         .await
     }
@@ -332,7 +381,7 @@ fn upload_path(upload: &UploadKey) -> PathBuf {
 }
 
 /// `objects/sha256/ab/HEX.RANDOM`.
-fn object_path(key: &StorageKey) -> Result<PathBuf, StoreError> {
+pub(crate) fn object_path(key: &StorageKey) -> Result<PathBuf, StoreError> {
     let digest = key.digest()?;
     let (_, name) = key.as_str().split_once(':').unwrap_or_default();
     let fan_out = name.get(..2).unwrap_or_default();

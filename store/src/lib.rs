@@ -16,6 +16,7 @@ mod error;
 mod resource;
 
 mod accounts;
+mod backup;
 mod blobs;
 mod cleanup;
 mod collection;
@@ -37,6 +38,7 @@ mod files;
 mod sqlite;
 
 pub use accounts::{Account, AccountKey, AccountRefusal, Accounts};
+pub use backup::{Backup, BackupError, BackupOptions, Copied, CopyProgress, restore};
 pub use blobs::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
 };

@@ -210,6 +210,18 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
     transaction.commit().map_err(&error)
 }
 
+/// Fails for a file of a newer format.
+pub(super) fn check_format(connection: &Connection) -> Result<(), StoreError> {
+    let found: u32 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(failed("read the format of the database"))?;
+    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
