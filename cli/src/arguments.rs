@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Key(commands::key::Arguments),
     Gc(commands::gc::Arguments),
     Scrub(commands::gc::ScrubArguments),
+    Backup(commands::backup::Arguments),
+    Restore(commands::backup::RestoreArguments),
     Login(commands::login::Arguments),
     Logout(commands::logout::Arguments),
     Cache(commands::cache::Arguments),

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and what it does.
 
 pub(crate) mod account;
+pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod cat;
@@ -48,6 +49,8 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Key(arguments) => key::run(arguments, settings),
         Command::Gc(arguments) => gc::run(&arguments, settings),
         Command::Scrub(arguments) => gc::run_scrub(&arguments, settings),
+        Command::Backup(arguments) => backup::run(&arguments, settings),
+        Command::Restore(arguments) => backup::run_restore(&arguments, settings),
         Command::Cache(arguments) => cache::run(&arguments, settings),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

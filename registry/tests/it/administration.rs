@@ -89,7 +89,13 @@ async fn repositories_are_made_listed_changed_and_removed() {
     assert_eq!(names(&all, "repositories"), ["c", "b", "a"]);
     let some = get(&server, &format!("{LOCATION}?filter=description%3D%22b%22")).await;
     assert_eq!(names(&some, "repositories"), ["b"]);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_are_changed_as_a_mask_says_and_removed() {
+    let server = Server::start().await;
+    let body = json!({"format": "DOCKER", "labels": {"k": "a"}});
+    send(&server, "POST", &format!("{LOCATION}?repositoryId=a"), &body).await;
     let one = format!("{LOCATION}/a");
     let body = json!({"description": "new", "labels": {}, "cleanupPolicyDryRun": true,
         "cleanupPolicies": {"x": {"action": "DELETE", "condition": {"olderThan": "60s"}}}});
@@ -105,6 +111,16 @@ async fn repositories_are_made_listed_changed_and_removed() {
     let (_, changed) = send(&server, "PATCH", &one, &own).await;
     assert_eq!(changed["lightshipConfig"], own["lightshipConfig"]);
 
+    assert_eq!(send(&server, "DELETE", &one, &Value::Null).await.0, 200);
+    assert_eq!(send(&server, "GET", &one, &Value::Null).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_of_repositories_is_refused_in_googles_words() {
+    let server = Server::start().await;
+    let body = json!({"format": "DOCKER"});
+    send(&server, "POST", &format!("{LOCATION}?repositoryId=a"), &body).await;
+    let one = format!("{LOCATION}/a");
     let asked = [
         (
             "POST",
@@ -162,8 +178,6 @@ async fn repositories_are_made_listed_changed_and_removed() {
     }
     let large = "x".repeat((2 << 20) + 1).into_bytes();
     assert_eq!(server.ask("PATCH", &one, &[], &large).await.status.as_u16(), 413);
-    assert_eq!(send(&server, "DELETE", &one, &Value::Null).await.0, 200);
-    assert_eq!(send(&server, "GET", &one, &Value::Null).await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +210,14 @@ async fn what_a_repository_holds_is_listed_and_removed() {
     assert_eq!(names(&rest, "versions"), [first.to_string()]);
     let wrong = format!("{package}/versions?orderBy=create_time&pageToken=eA");
     assert_eq!(send(&server, "GET", &wrong, &Value::Null).await.0, 400);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_all_packages_are_listed_page_by_page() {
+    let server = Server::start().await;
+    for (name, tag) in [("a/b", "v1"), ("a/b", "v2"), ("z", "latest")] {
+        server.push_image(name, tag, tag.as_bytes()).await;
+    }
     let images = get(&server, &format!("{R}/dockerImages?pageSize=2")).await;
     let uris: Vec<&str> = images["dockerImages"]
         .as_array()
@@ -212,7 +233,14 @@ async fn what_a_repository_holds_is_listed_and_removed() {
     let token = images["nextPageToken"].as_str().unwrap();
     let rest = get(&server, &format!("{R}/dockerImages?pageSize=2&pageToken={token}")).await;
     assert_eq!(rest["dockerImages"].as_array().unwrap().len(), 1);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_are_made_moved_and_remembered() {
+    let server = Server::start().await;
+    let first = server.push_image("a/b", "v1", b"1").await;
+    let second = server.push_image("a/b", "v2", b"22").await;
+    let package = format!("{R}/packages/a%2Fb");
     let tags = format!("{package}/tags");
     let version = |digest| format!("projects/d/locations/l/repositories/r/packages/a%2Fb/versions/{digest}");
     let body = json!({"version": version(first)});
@@ -258,7 +286,17 @@ async fn what_a_repository_holds_is_listed_and_removed() {
     )
     .await;
     assert_eq!(names(&filtered, "tags"), ["new", "v2"]);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_and_packages_go_with_what_names_them() {
+    let server = Server::start().await;
+    let first = server.push_image("a/b", "v1", b"1").await;
+    let second = server.push_image("a/b", "v2", b"22").await;
+    server.push_image("z", "latest", b"3").await;
+    let package = format!("{R}/packages/a%2Fb");
+    let tags = format!("{package}/tags");
+    let version = |digest| format!("projects/d/locations/l/repositories/r/packages/a%2Fb/versions/{digest}");
     let of_second = format!("{package}/versions/{second}");
     assert_eq!(
         refused(&server, "DELETE", &of_second, &Value::Null).await.1,
@@ -352,7 +390,27 @@ async fn policies_are_set_by_those_who_may_and_by_one_at_a_time() {
     assert_eq!(may["permissions"], json!(["artifactregistry.repositories.get"]));
     let bad = json!({"policy": {"bindings": [{"role": "roles/owner", "members": ["user:a"]}]}});
     assert_eq!(as_root("POST", &format!("{R}:setIamPolicy"), bad).await.0, 400);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_names_the_binding_or_what_is_held_instead() {
+    let server = Server::start().await;
+    server.push_as_registry("a", "latest").await;
+    server.create_account("user:root", &[]).await;
+    server.create_account("user:ann", &["group:dev"]).await;
+    server
+        .bind("registry", &[(access::Role::Administrator, "user:root")])
+        .await;
+    server
+        .bind(
+            "projects/d/locations/l/repositories/r",
+            &[(access::Role::Reader, "group:dev")],
+        )
+        .await;
+    let as_root =
+        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
+    let as_ann =
+        async |method: &str, path: &str, body: Value| send_as(&server, "ann", (method, path), &body).await.0;
     let check = |action: &str| {
         json!({"principal": "user:ann", "permission": format!("artifactregistry.repositories.{action}"),
         "resource": "projects/d/locations/l/repositories/r"})
@@ -417,7 +475,19 @@ async fn accounts_and_keys_are_looked_after_by_administrators_alone() {
     assert_eq!(log_in("second one").await, 200);
     assert_eq!(as_root("PATCH", &one, json!({"disabled": true})).await.0, 200);
     assert_eq!(log_in("second one").await, 401);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_come_without_their_private_halves() {
+    let server = Server::start().await;
+    server.create_account("user:root", &[]).await;
+    server.create_account("serviceAccount:ci@x", &[]).await;
+    server
+        .bind("registry", &[(access::Role::Administrator, "user:root")])
+        .await;
+    let one = "/lightship/v1/accounts/ci%40x";
+    let as_root =
+        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
     let file = access::new_key_file("ci@x", "k1", &[7; access::KEY_SEED_BYTES]).unwrap();
     let keys = format!("{one}/keys");
     assert_eq!(
@@ -437,13 +507,15 @@ async fn accounts_and_keys_are_looked_after_by_administrators_alone() {
         ("ann", 400),
     ] {
         assert_eq!(
-            as_root("POST", accounts, json!({"member": member})).await.0,
+            as_root("POST", "/lightship/v1/accounts", json!({"member": member}))
+                .await
+                .0,
             status,
             "{member}"
         );
     }
-    assert_eq!(as_root("DELETE", &one, Value::Null).await.0, 200);
-    assert_eq!(as_root("GET", &one, Value::Null).await.0, 404);
+    assert_eq!(as_root("DELETE", one, Value::Null).await.0, 200);
+    assert_eq!(as_root("GET", one, Value::Null).await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
