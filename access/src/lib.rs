@@ -37,6 +37,7 @@ mod token;
 
 mod identity_token;
 mod key_proof;
+mod new_key;
 mod pem;
 mod public_key;
 
@@ -49,6 +50,7 @@ pub use identity_token::{
 };
 pub use key_proof::{KEY_FILE_BYTES_MAX, KEY_FILE_NAME_BYTES_MAX, KeyFile, KeyFileError, NONCE_BYTES};
 pub use member::{MEMBER_BYTES_MAX, Member, MemberError};
+pub use new_key::{KEY_SEED_BYTES, NewKeyFile, new_key_file};
 pub use password::{
     MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX, PasswordError, SALT_BYTES, hash_password, verify_password,
 };

@@ -142,6 +142,11 @@ impl Failure {
         Some(format!("run `lightship login {host}`"))
     }
 
+    /// The status with which a registry refused, if one did.
+    pub(crate) fn registry_status(&self) -> Option<u16> {
+        RegistryError::within(self.cause.as_deref()? as &(dyn Error + 'static))?.status()
+    }
+
     fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
         let mut next = self.cause.as_deref().map(|cause| cause as &dyn Error);

@@ -3,6 +3,7 @@
 //! This is the only crate that prints, reads the environment or the clock, or exits. `main` reads as the
 //! program: parse, resolve the settings, run one command, turn what happened into an exit status.
 
+mod administration;
 mod archive_options;
 mod arguments;
 mod configuration;

@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{
     Actions, AuthorizationError, Claims, Credential, FINGERPRINT_KEY_BYTES, FingerprintKey, Grants, KeyFile,
-    Member, Principal, TOKEN_SECRET_BYTES, TokenError, TokenKey, TokenKind,
+    Member, PasswordError, Principal, SALT_BYTES, TOKEN_SECRET_BYTES, TokenError, TokenKey, TokenKind,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -116,6 +116,17 @@ impl Granted {
 }
 
 impl Authentication {
+    /// The hash of a new password, made when it is its turn among those that are verified.
+    pub(crate) async fn hash_password(
+        &self,
+        password: String,
+        salt: [u8; SALT_BYTES],
+    ) -> Result<Result<String, PasswordError>, Refusal> {
+        self.gate
+            .run(|| Ok(()), move || access::hash_password(&password, &salt))
+            .await
+    }
+
     pub(crate) fn new(options: &AccessOptions, entropy: &dyn Entropy) -> Authentication {
         let mut key = [0; FINGERPRINT_KEY_BYTES];
         entropy.fill(&mut key);

@@ -5,10 +5,13 @@
 //! table ([`refusal`]). Nothing here knows a path or SQL, and nothing reads a clock or the environment: both come as
 //! values.
 //!
+//! [`administration`] is the other half: Artifact Registry's REST API and verbs of our own.
+//!
 //! Revision followed where a comment says "Spec:": distribution-spec 967efdc (2026-07-16).
 
 mod access;
 mod access_memory;
+pub mod administration;
 mod authentication;
 mod host_routes;
 mod options;
@@ -34,6 +37,7 @@ mod manifests;
 mod referrers;
 mod tags;
 mod uploads;
+mod usage;
 mod warning;
 
 mod collection;

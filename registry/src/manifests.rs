@@ -78,6 +78,9 @@ async fn get(
     } else {
         answer::bytes(StatusCode::OK, stored.media_type.as_str(), stored.bytes.clone())
     };
+    if *call.method == Method::GET {
+        registry.usage().pulled(package, &stored.digest, registry.now());
+    }
     answer::set(&mut answer, ETAG, &etag);
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
     Ok(answer)
@@ -149,12 +152,8 @@ async fn put(
         tags,
         registry.options().sparse_manifests,
     );
-    let (tags, actor, now) = (new.tags.clone(), call.caller.actor(), registry.now());
-    let target = package.clone();
-    let stored = registry.change(package, async move |metadata| {
-        metadata.put_manifest(&target, &new, &actor, now).await
-    });
-    stored.await??;
+    let tags = new.tags.clone();
+    store(registry, call, package, new).await?;
     let mut answer = answer::empty(StatusCode::CREATED);
     warning::add(&mut answer, &warning::of_push(&manifest, &tags, immutable));
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
@@ -201,6 +200,22 @@ async fn authorise_tags(
             registry.authorise(call, Permission::UpdateTag, package).await?;
         }
     }
+    Ok(())
+}
+
+async fn store(
+    registry: &Registry,
+    call: &Call<'_>,
+    package: &PackagePath,
+    new: NewManifest,
+) -> Result<(), Refusal> {
+    let (digest, actor, now) = (new.digest, call.caller.actor(), registry.now());
+    let target = package.clone();
+    let stored = registry.change(package, async move |metadata| {
+        metadata.put_manifest(&target, &new, &actor, now).await
+    });
+    stored.await??;
+    registry.usage().pushed(package, &digest, now);
     Ok(())
 }
 

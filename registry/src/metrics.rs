@@ -15,7 +15,7 @@ const BOUNDS: [u64; 10] = [
     250, 1_000, 2_500, 10_000, 25_000, 100_000, 250_000, 1_000_000, 5_000_000, 30_000_000,
 ];
 
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 11] = [
     "other",
     "ping",
     "catalog",
@@ -26,6 +26,7 @@ const OPERATIONS: [&str; 10] = [
     "referrers",
     "operator",
     "token",
+    "administration",
 ];
 
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -82,6 +83,7 @@ impl Kind {
             Operation::Referrers { .. } => 7,
             Operation::Health | Operation::Ready | Operation::Metrics => 8,
             Operation::Token => 9,
+            Operation::Administration => 10,
         })
     }
 

@@ -30,6 +30,11 @@ pub(crate) fn encoded(text: &str) -> String {
     encoded
 }
 
+/// A part of a path in which a separator may be encoded, decoded; what is no text is replaced.
+pub(crate) fn decoded_text(text: &str) -> String {
+    String::from_utf8_lossy(&decoded(text, b'+')).into_owned()
+}
+
 /// A `%` without two digits stands for itself.
 fn decoded(text: &str, plus: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());

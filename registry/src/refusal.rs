@@ -8,6 +8,7 @@ use oci::{Digest, DigestError, ManifestError, MediaType, Tag};
 use store::{PutRefusal, StoreError};
 
 use crate::access::{On, needed};
+use crate::administration::{self, Unfit};
 use crate::routes::RouteError;
 
 /// Why a request is refused.
@@ -135,6 +136,8 @@ pub(crate) enum Refusal {
     BodyTime,
     #[error("the registry has no room left; what is stored can still be pulled")]
     Full,
+    #[error("{0}")]
+    Administration(Unfit),
     #[error("the registry is busy; try again in a moment")]
     Busy,
     #[error("the registry failed; its operator finds the reason in its log")]
@@ -287,6 +290,7 @@ impl Refusal {
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
             Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::Administration(unfit) => unfit.told(),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };
         Told { status, code }
@@ -314,6 +318,7 @@ impl From<StoreError> for Refusal {
         match error {
             StoreError::Full { .. } => Refusal::Full,
             StoreError::Busy => Refusal::Busy,
+            StoreError::Cursor { .. } => administration::bad_page_token(),
             other => Refusal::Store(other),
         }
     }

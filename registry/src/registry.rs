@@ -18,6 +18,7 @@ use oci::Hasher;
 use store::{BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreError, UploadKey};
 
 use crate::access::Caller;
+use crate::administration::Jobs;
 use crate::answer::{self, Answer};
 use crate::authentication::{Authentication, token_endpoint};
 use crate::call::{Arriving, Call, Query, Sent};
@@ -29,7 +30,8 @@ use crate::rate::Counted;
 use crate::refusal::{Needs, Refusal};
 use crate::routes::{Operation, route};
 use crate::server::OverTls;
-use crate::{blobs, catalog, manifests, referrers, tags, uploads};
+use crate::usage::UsageCounts;
+use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
@@ -64,6 +66,8 @@ struct Shared {
     manifest_cache: ManifestCache,
     hashes: RunningHashes,
     metrics: Metrics,
+    usage: UsageCounts,
+    jobs: Jobs,
     authentication: Authentication,
     counted: Counted,
 }
@@ -87,6 +91,8 @@ impl Registry {
                 manifest_cache,
                 hashes: RunningHashes::default(),
                 metrics: Metrics::default(),
+                usage: UsageCounts::default(),
+                jobs: Jobs::default(),
                 authentication,
                 counted: Counted::default(),
             }),
@@ -200,14 +206,23 @@ impl Registry {
             Refusal::Issuer(error) => self.log().trouble(request_id, error),
             _ => {}
         }
-        let mut answer = answer::refusal(refusal);
-        if let Some(needs) = refusal.challenge() {
+        let is_administration = administration::is_at(call.path);
+        let mut answer = match is_administration {
+            true => administration::refused(refusal),
+            false => answer::refusal(refusal),
+        };
+        if let Some((needs, problem)) = refusal.challenge() {
+            // Tokens are for packages by name or for everything.
+            let needs = match is_administration {
+                true => Needs::Everything,
+                false => needs,
+            };
             let realm = match &self.options().access.external_url {
                 Some(url) => url.trim_end_matches('/').to_owned(),
                 None if call.is_secure => format!("https://{}", call.authority),
                 None => format!("http://{}", call.authority),
             };
-            let challenge = token_endpoint::challenge(&realm, call.authority, name, needs);
+            let challenge = token_endpoint::challenge(&realm, call.authority, name, (needs, problem));
             answer::set(&mut answer, WWW_AUTHENTICATE, &challenge);
         }
         answer
@@ -266,6 +281,7 @@ impl Registry {
             }
             Operation::Tags { name } => tags::tags(self, call, name).await,
             Operation::Referrers { name, digest } => referrers::referrers(self, call, name, digest).await,
+            Operation::Administration => administration::answer(self, call, body).await,
             Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
             Operation::Ready => {
                 let options = self.options();
@@ -365,6 +381,30 @@ impl Registry {
 
     pub(crate) fn authentication(&self) -> &Authentication {
         &self.shared.authentication
+    }
+
+    pub(crate) fn usage(&self) -> &UsageCounts {
+        &self.shared.usage
+    }
+
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.shared.jobs
+    }
+
+    /// Writes what was counted of pulls and pushes since the last time. What cannot be written is not counted.
+    pub(crate) async fn write_usage(&self) {
+        let usage = self.usage().take();
+        if usage.is_empty() {
+            return;
+        }
+        if let Err(error) = self.metadata().add_usage(&usage).await {
+            self.trouble("usage", &error);
+        }
+    }
+
+    /// Tells the operator of what failed while nobody waited for it.
+    pub(crate) fn trouble(&self, what: &str, error: &dyn std::error::Error) {
+        self.shared.services.log.trouble(what, error);
     }
 
     pub(crate) fn manifest_cache(&self) -> &ManifestCache {

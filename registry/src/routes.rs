@@ -11,6 +11,7 @@
 //! | `/v2/NAME/manifests/REFERENCE` | [`Operation::Manifest`] |
 //! | `/v2/NAME/tags/list` | [`Operation::Tags`] |
 //! | `/v2/NAME/referrers/DIGEST` | [`Operation::Referrers`] |
+//! | `/v1/…`, `/lightship/…` | [`Operation::Administration`], read further in `administration::routes` |
 //! | `/healthz`, `/readyz`, `/metrics` | for operators |
 //!
 //! Names contain slashes, so a path is read from its end.
@@ -19,6 +20,7 @@
 
 use oci::{Digest, DigestError, Tag};
 
+use crate::administration;
 use crate::percent::decoded_segment;
 
 /// Longest path that is looked at.
@@ -71,6 +73,8 @@ pub enum Operation {
         /// To which they refer.
         digest: Digest,
     },
+    /// Administration, which has routes of its own.
+    Administration,
     /// Whether the process lives.
     Health,
     /// Whether it can serve.
@@ -112,7 +116,13 @@ impl Operation {
             | Self::Manifest { name, .. }
             | Self::Tags { name }
             | Self::Referrers { name, .. } => Some(name),
-            Self::Ping | Self::Token | Self::Catalog | Self::Health | Self::Ready | Self::Metrics => None,
+            Self::Ping
+            | Self::Token
+            | Self::Catalog
+            | Self::Administration
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics => None,
         }
     }
 
@@ -127,6 +137,9 @@ impl Operation {
 /// # Errors
 /// See [`RouteError`].
 pub fn route(path: &str) -> Result<Operation, RouteError> {
+    if administration::is_at(path) {
+        return Ok(Operation::Administration);
+    }
     if path.len() > PATH_BYTES_MAX {
         return Err(RouteError::Unknown);
     }

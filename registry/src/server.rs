@@ -15,7 +15,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::Registry;
@@ -23,6 +23,9 @@ use crate::call::Sent;
 use crate::options::Limits;
 use crate::pace::{OpenAnswers, Paced};
 use crate::tls::{self, Certificates};
+
+/// Between two batches of what was counted of pulls and pushes.
+const USAGE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// After an error of the listener itself, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -70,6 +73,8 @@ pub async fn serve(
     } = listening.into();
     let connections = Arc::new(Semaphore::new(registry.options().limits.connections_max));
     let graceful = GracefulShutdown::new();
+    let ended = Arc::new(Notify::new());
+    let counting = tokio::spawn(write_usage(registry.clone(), Arc::clone(&ended)));
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -99,7 +104,23 @@ pub async fn serve(
         });
     }
     let _ = timeout(registry.options().limits.stop, graceful.shutdown()).await;
+    // The last batch is written once nothing is counted any more.
+    ended.notify_one();
+    let _ = counting.await;
     Ok(())
+}
+
+/// Writes counts of pulls and pushes in batches, the last when the server has ended.
+async fn write_usage(registry: Registry, ended: Arc<Notify>) {
+    loop {
+        let is_last = tokio::time::timeout(USAGE_INTERVAL, ended.notified())
+            .await
+            .is_ok();
+        registry.write_usage().await;
+        if is_last {
+            break;
+        }
+    }
 }
 
 async fn accept(

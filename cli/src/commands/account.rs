@@ -1,34 +1,73 @@
 //! `lightship account`: who may log in.
 
+mod offline;
+
 use std::path::PathBuf;
 
-use access::{Credential, Member, Policy, Role, SALT_BYTES, hash_password};
 use clap::{Args, Subcommand};
-use store::{
-    Account, Accounts as _, Actor, DataDirectory, Entropy as _, Policies as _, Resource, StoreError,
-};
+use serde::Serialize;
+use serde_json::{Value, json};
+use transport::Method;
 
-use crate::failure::{Failure, Kind, Outcome};
-use crate::output;
-use crate::server::{self, SystemEntropy};
+use crate::administration::{Administered, RegistryOption, VerbFormat, encoded, last, table, text, time};
+use crate::arguments::Format;
+use crate::commands::iam;
+use crate::failure::{Failure, Outcome};
 use crate::settings::Settings;
-use crate::{prompt, runtime};
+use crate::{output, prompt, runtime};
 
-/// Make accounts: who may log in to a registry
+/// Make and look after accounts: who may log in to a registry
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    registry: RegistryOption,
+    #[command(flatten)]
+    format: VerbFormat,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// List accounts
+    List,
     Create(CreateArguments),
+    /// Show an account
+    Show {
+        /// The name that it logs in with
+        name: String,
+    },
+    /// Take no credential of an account any more
+    Disable {
+        /// The name that it logs in with
+        name: String,
+    },
+    /// Take an account's credentials again
+    Enable {
+        /// The name that it logs in with
+        name: String,
+    },
+    /// Give an account another password
+    Password {
+        /// The name that it logs in with
+        name: String,
+        /// Read the password from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Remove an account with its keys; what policies bind to it stays bound to its name
+    Delete {
+        /// The name that it logs in with
+        name: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
-/// Make an account in a data directory that no server uses
+/// Make an account, on a running registry or in a data directory that no server uses
 ///
-/// The first administrator is made like this, with --admin: a running server makes none for those whom it does not know.
+/// The first administrator is made with --admin --data DIR: a running server makes none for those whom it does not know.
 /// As soon as there is an account, the registry asks everybody who they are, and policies decide what they may. The
 /// password is asked for, or read from standard input with --password-stdin.
 #[derive(Debug, Args)]
@@ -41,141 +80,177 @@ struct CreateArguments {
     /// Make serviceAccount:NAME, for a program, instead of user:NAME; it needs no password where it has a key
     #[arg(long)]
     service_account: bool,
-    /// The data directory
+    /// A group that it is in; may be given several times
+    #[arg(long = "group", value_name = "NAME", conflicts_with = "data")]
+    groups: Vec<String>,
+    /// For people
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The data directory; without it, a running registry is asked
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    data: Option<PathBuf>,
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
 }
 
-pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, Failure> {
-    match arguments.verb {
-        Verb::Create(arguments) => create(&arguments, settings),
-    }
+#[derive(Serialize)]
+struct Report {
+    schema: &'static str,
+    #[serde(flatten)]
+    content: Value,
 }
 
-fn create(arguments: &CreateArguments, settings: &Settings) -> Result<Outcome, Failure> {
-    let member = member(&arguments.name, arguments.service_account)?;
-    let directory = DataDirectory::open(&arguments.data).map_err(|error| match error {
-        StoreError::Locked => Failure::outside(
-            format!("cannot use the data directory {}", arguments.data.display()),
-            error,
-        )
-        .hint("a server uses it: stop it first, an administrator's account is never made through it"),
-        other => server::cannot_open(&arguments.data, other),
-    })?;
-    let password_hash = match arguments.service_account && !arguments.password_stdin {
-        true => None,
-        false => Some(hash(&prompt::password(arguments.password_stdin)?)?),
-    };
-    let now = server::now();
-    let account = Account {
-        member: member.clone(),
-        description: String::new(),
-        password_hash,
-        groups: Vec::new(),
-        disabled: false,
-        generation: 0,
-        created: now,
-        updated: now,
-    };
-    runtime::block_on(store_account(&directory, &account, arguments.admin))??;
-    if !settings.quiet {
-        let role = if arguments.admin {
-            ", who administers the registry"
-        } else {
-            ""
-        };
-        output::talk(&format!("made {member}{role}"));
+fn report(format: Format, content: Value, text: impl FnOnce() -> String) -> Result<Outcome, Failure> {
+    match format {
+        Format::Json => output::json(&Report {
+            schema: "lightship/account/v1",
+            content,
+        })?,
+        Format::Text => output::data(text().as_bytes())?,
     }
     Ok(Outcome::Done)
 }
 
-async fn store_account(
-    directory: &DataDirectory,
-    account: &Account,
-    is_administrator: bool,
-) -> Result<(), Failure> {
-    let metadata = directory.metadata();
-    let actor = Actor(ACTOR.to_owned());
-    let failed = |error| Failure::outside("cannot make the account", error);
-    metadata
-        .create_account(account, &actor)
-        .await
-        .map_err(failed)?
-        .map_err(|refusal| Failure::new(Kind::Usage, "cannot make the account", refusal))?;
-    if !is_administrator {
-        return Ok(());
+pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    if let Verb::Create(create) = &arguments.verb
+        && let Some(data) = &create.data
+    {
+        if arguments.registry.registry.is_some() {
+            return Err(
+                Failure::usage("an account is made on a registry or in a data directory, not both")
+                    .hint("leave out --registry or --data"),
+            );
+        }
+        return offline::create(create, data, settings);
     }
-    let policy = metadata.policy(&Resource::Registry).await.map_err(failed)?;
-    let so_far = policy.pairs().map(|(role, member)| (role, member.clone()));
-    let mut wanted = Policy::new(so_far.chain([(Role::Administrator, account.member.clone())]));
-    wanted.etag.clone_from(&policy.etag);
-    metadata
-        .set_policy(&Resource::Registry, &wanted, &actor, account.created)
-        .await
-        .map_err(failed)?
-        // Nobody else has the directory.
-        .map_err(|conflict| Failure::bug("cannot set the registry's policy", conflict))?;
-    Ok(())
-}
-
-/// As events name whoever works on the directory itself.
-const ACTOR: &str = "operator";
-
-fn member(name: &str, is_service_account: bool) -> Result<Member, Failure> {
-    let kind = if is_service_account {
-        "serviceAccount"
-    } else {
-        "user"
+    let format = arguments.format.format;
+    let server = arguments.registry.open(None, settings)?;
+    // Before anything waits for an answer: people type slowly.
+    let password = match &arguments.verb {
+        Verb::Create(create) if create.service_account && !create.password_stdin => None,
+        Verb::Create(CreateArguments { password_stdin, .. }) | Verb::Password { password_stdin, .. } => {
+            Some(prompt::password(*password_stdin)?)
+        }
+        _ => None,
     };
-    let member = format!("{kind}:{name}").parse().map_err(|error| {
-        Failure::new(
-            Kind::Usage,
-            format!("{name:?} cannot be the name of an account"),
-            error,
-        )
-    })?;
-    // Logging in with such a name means something else.
-    let means_itself = matches!(Credential::of_user(name, ""), Ok(Credential::Password { .. }));
-    if name.contains(':') || !means_itself {
-        return Err(Failure::usage(format!(
-            "{name:?} cannot be the name of an account: no name has a colon, and some are those of kinds of tokens"
-        )));
-    }
-    Ok(member)
+    runtime::block_on(act(&server, arguments.verb, password, format))?
 }
 
-fn hash(password: &str) -> Result<String, Failure> {
-    let mut salt = [0; SALT_BYTES];
-    SystemEntropy.fill(&mut salt);
-    hash_password(password, &salt)
-        .map_err(|error| Failure::new(Kind::Usage, "cannot take the password", error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_mean_something_else_are_refused() {
-        assert_eq!(member("ann", false).unwrap(), Member::User("ann".to_owned()));
-        let robot = "ci@p.iam.gserviceaccount.com";
-        assert_eq!(
-            member(robot, true).unwrap(),
-            Member::ServiceAccount(robot.to_owned())
-        );
-        for name in [
-            "",
-            "a b",
-            "a:b",
-            "_json_key",
-            "_json_key_base64",
-            "_token",
-            "oauth2accesstoken",
-        ] {
-            assert!(member(name, false).is_err(), "{name}");
+async fn act(
+    server: &Administered,
+    verb: Verb,
+    password: Option<String>,
+    format: Format,
+) -> Result<Outcome, Failure> {
+    match verb {
+        Verb::List => {
+            let found = server.list("list accounts", ACCOUNTS, "accounts").await?;
+            let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+            let head = ["ACCOUNT", "STATE", "GROUPS", "UPDATED", "DESCRIPTION"];
+            report(format, json!({"accounts": found}), || table(&head, &rows))
+        }
+        Verb::Create(create) => made(server, &create, password, format).await,
+        Verb::Show { name } => {
+            let account = server
+                .get(&format!("show account {name}"), &path_of(&name))
+                .await?;
+            shown(&account, format)
+        }
+        Verb::Disable { name } => set_disabled(server, &name, true, format).await,
+        Verb::Enable { name } => set_disabled(server, &name, false, format).await,
+        Verb::Password { name, .. } => {
+            let path = format!("{}:setPassword", path_of(&name));
+            let attempted = format!("set the password of {name}");
+            let account = server
+                .post(&attempted, &path, &json!({"password": password}))
+                .await?;
+            shown(&account, format)
+        }
+        Verb::Delete { name, yes: false } => Err(Failure::usage(format!(
+            "account {name} on {} would be removed with its keys",
+            server.host()
+        ))
+        .hint("say --yes if that is meant, or `lightship account disable`")),
+        Verb::Delete { name, .. } => {
+            server
+                .delete(&format!("delete account {name}"), &path_of(&name))
+                .await?;
+            report(format, json!({"deleted": name}), || format!("deleted {name}\n"))
         }
     }
+}
+
+const ACCOUNTS: &str = "/lightship/v1/accounts";
+
+fn path_of(name: &str) -> String {
+    format!("{ACCOUNTS}/{}", encoded(name))
+}
+
+fn row(account: &Value) -> Vec<String> {
+    let groups = account["groups"].as_array().into_iter().flatten();
+    let groups: Vec<&str> = groups.filter_map(Value::as_str).collect();
+    let state = match account["disabled"].as_bool() {
+        Some(true) => "disabled",
+        _ => "enabled",
+    };
+    vec![
+        text(account, "member").to_owned(),
+        state.to_owned(),
+        groups.join(","),
+        time(account, "updateTime"),
+        text(account, "description").to_owned(),
+    ]
+}
+
+fn shown(account: &Value, format: Format) -> Result<Outcome, Failure> {
+    let head = ["ACCOUNT", "STATE", "GROUPS", "UPDATED", "DESCRIPTION"];
+    report(format, json!({"account": account}), || {
+        table(&head, &[row(account)])
+    })
+}
+
+async fn made(
+    server: &Administered,
+    create: &CreateArguments,
+    password: Option<String>,
+    format: Format,
+) -> Result<Outcome, Failure> {
+    let member = offline::member(&create.name, create.service_account)?.to_string();
+    let group = |name: &String| match name.strip_prefix("group:") {
+        Some(_) => name.clone(),
+        None => format!("group:{name}"),
+    };
+    let body = json!({
+        "member": member,
+        "description": create.description,
+        "groups": create.groups.iter().map(group).collect::<Vec<_>>(),
+        "password": password,
+    });
+    let attempted = format!("create account {}", create.name);
+    let account = server.post(&attempted, ACCOUNTS, &body).await?;
+    if create.admin {
+        iam::bind(server, "registry", "roles/artifactregistry.admin", &member).await?;
+    }
+    shown(&account, format)
+}
+
+async fn set_disabled(
+    server: &Administered,
+    name: &str,
+    disabled: bool,
+    format: Format,
+) -> Result<Outcome, Failure> {
+    let attempted = format!(
+        "{} account {}",
+        if disabled { "disable" } else { "enable" },
+        last(name)
+    );
+    let path = path_of(name);
+    let query = [("updateMask", "disabled")];
+    let body = json!({"disabled": disabled});
+    let account = server
+        .ask(Method::Patch, (&attempted, &path), &query, Some(&body))
+        .await?;
+    shown(&account, format)
 }

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and what it does.
 
 pub(crate) mod account;
+pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod cat;
@@ -8,12 +9,16 @@ pub(crate) mod catalogue;
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod diff;
+pub(crate) mod gc;
 pub(crate) mod generate;
+pub(crate) mod iam;
 pub(crate) mod inspect;
+pub(crate) mod key;
 pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
+pub(crate) mod repo;
 pub(crate) mod serve;
 pub(crate) mod test;
 pub(crate) mod up;
@@ -39,6 +44,13 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Account(arguments) => account::run(arguments, settings),
         Command::Login(arguments) => login::run(&arguments, settings),
         Command::Logout(arguments) => logout::run(&arguments, settings),
+        Command::Repo(arguments) => repo::run(arguments, settings),
+        Command::Iam(arguments) => iam::run(arguments, settings),
+        Command::Key(arguments) => key::run(arguments, settings),
+        Command::Gc(arguments) => gc::run(&arguments, settings),
+        Command::Scrub(arguments) => gc::run_scrub(&arguments, settings),
+        Command::Backup(arguments) => backup::run(&arguments, settings),
+        Command::Restore(arguments) => backup::run_restore(&arguments, settings),
         Command::Cache(arguments) => cache::run(&arguments, settings),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

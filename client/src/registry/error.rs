@@ -192,6 +192,9 @@ impl RegistryError {
 struct Document {
     #[serde(default)]
     errors: Vec<Entry>,
+    /// What Google's APIs say instead, and ours beside the protocol; token services have a string here.
+    #[serde(default)]
+    error: Option<serde_json::Value>,
     /// What token services say instead.
     #[serde(default)]
     details: Option<String>,
@@ -221,7 +224,14 @@ fn parse(bytes: &[u8]) -> Vec<Detail> {
         code: String::new(),
         message,
     });
-    let entries = document.errors.into_iter().chain(other);
+    let of_google = document.error.and_then(|error| {
+        let text = |field: &str| Some(error.get(field)?.as_str()?.to_owned());
+        Some(Entry {
+            code: text("status")?,
+            message: text("message")?,
+        })
+    });
+    let entries = document.errors.into_iter().chain(other).chain(of_google);
     let details = entries.map(|entry| Detail {
         code: cleaned(&entry.code),
         message: cleaned(&entry.message),
@@ -277,6 +287,11 @@ mod tests {
             r#"{"details":"incorrect username or password"}"#,
             " (incorrect username or password)",
         );
+        check(
+            r#"{"error":{"code":404,"message":"x does not exist","status":"NOT_FOUND","details":[]}}"#,
+            " (NOT_FOUND: x does not exist)",
+        );
+        check(r#"{"error":"invalid_request"}"#, "");
         check("<html>", "");
         check("{}", "");
         check(

@@ -4,6 +4,7 @@
 //! referrers, cosign's tags, Docker's media types. What is read is checked by digest; a blob that is sent is hashed on
 //! its way, and its upload completed only when it was what its descriptor says.
 
+mod administration;
 mod challenge;
 mod credentials;
 mod endpoint;
@@ -17,6 +18,7 @@ mod session;
 mod tags;
 mod token;
 
+pub use administration::{Administration, AdministrationRequest};
 pub use credentials::{
     Credential, CredentialError, CredentialHelper, CredentialStore, DOCKER_CONFIG_BYTES_MAX, DockerConfig,
     HelperAnswer, erase_from_helper, store_in_helper,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use transport::{Transport, UrlError};
 
+use super::administration::Administration;
 use super::credentials::{Credential, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
@@ -99,6 +100,14 @@ impl Registries {
             Arc::new(CredentialStore::empty()),
         );
         registry.check(credential).await
+    }
+
+    /// The administration of a registry of our own.
+    ///
+    /// # Errors
+    /// When the host makes no URL.
+    pub fn administration(&self, host: &str) -> Result<Administration, OpenError> {
+        Ok(Administration::new(self.registry(host)?))
     }
 
     fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {

@@ -51,6 +51,11 @@ impl Scope {
         Self(String::new())
     }
 
+    /// Everything that the principal may: to administer. Google's name for it.
+    pub(crate) fn everything() -> Self {
+        Self("https://www.googleapis.com/auth/cloud-platform".to_owned())
+    }
+
     pub(crate) fn pull(name: &str) -> Self {
         Self(format!("repository:{name}:pull"))
     }

@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod administration;
 mod authorisation;
 mod blobs;
 mod challenges;

@@ -1,0 +1,143 @@
+//! `lightship account create` in a data directory that no server uses: how the first administrator is made.
+
+use std::path::Path;
+
+use access::{Credential, Member, Policy, Role, SALT_BYTES, hash_password};
+use store::{
+    Account, Accounts as _, Actor, DataDirectory, Entropy as _, Policies as _, Resource, StoreError,
+};
+
+use super::CreateArguments;
+use crate::failure::{Failure, Kind, Outcome};
+use crate::output;
+use crate::server::{self, SystemEntropy};
+use crate::settings::Settings;
+use crate::{prompt, runtime};
+
+pub(super) fn create(
+    arguments: &CreateArguments,
+    data: &Path,
+    settings: &Settings,
+) -> Result<Outcome, Failure> {
+    let member = member(&arguments.name, arguments.service_account)?;
+    let directory = DataDirectory::open(data).map_err(|error| match error {
+        StoreError::Locked => {
+            Failure::outside(format!("cannot use the data directory {}", data.display()), error)
+                .hint("a server uses it: stop it first, an administrator's account is never made through it")
+        }
+        other => server::cannot_open(data, other),
+    })?;
+    let password_hash = match arguments.service_account && !arguments.password_stdin {
+        true => None,
+        false => Some(hash(&prompt::password(arguments.password_stdin)?)?),
+    };
+    let now = server::now();
+    let account = Account {
+        member: member.clone(),
+        description: arguments.description.clone().unwrap_or_default(),
+        password_hash,
+        groups: Vec::new(),
+        disabled: false,
+        generation: 0,
+        created: now,
+        updated: now,
+    };
+    runtime::block_on(store_account(&directory, &account, arguments.admin))??;
+    if !settings.quiet {
+        let role = if arguments.admin {
+            ", who administers the registry"
+        } else {
+            ""
+        };
+        output::talk(&format!("made {member}{role}"));
+    }
+    Ok(Outcome::Done)
+}
+
+async fn store_account(
+    directory: &DataDirectory,
+    account: &Account,
+    is_administrator: bool,
+) -> Result<(), Failure> {
+    let metadata = directory.metadata();
+    let actor = Actor(ACTOR.to_owned());
+    let failed = |error| Failure::outside("cannot make the account", error);
+    metadata
+        .create_account(account, &actor)
+        .await
+        .map_err(failed)?
+        .map_err(|refusal| Failure::new(Kind::Usage, "cannot make the account", refusal))?;
+    if !is_administrator {
+        return Ok(());
+    }
+    let policy = metadata.policy(&Resource::Registry).await.map_err(failed)?;
+    let so_far = policy.pairs().map(|(role, member)| (role, member.clone()));
+    let mut wanted = Policy::new(so_far.chain([(Role::Administrator, account.member.clone())]));
+    wanted.etag.clone_from(&policy.etag);
+    metadata
+        .set_policy(&Resource::Registry, &wanted, &actor, account.created)
+        .await
+        .map_err(failed)?
+        // Nobody else has the directory.
+        .map_err(|conflict| Failure::bug("cannot set the registry's policy", conflict))?;
+    Ok(())
+}
+
+/// As events name whoever works on the directory itself.
+const ACTOR: &str = "operator";
+
+pub(super) fn member(name: &str, is_service_account: bool) -> Result<Member, Failure> {
+    let kind = if is_service_account {
+        "serviceAccount"
+    } else {
+        "user"
+    };
+    let member = format!("{kind}:{name}").parse().map_err(|error| {
+        Failure::new(
+            Kind::Usage,
+            format!("{name:?} cannot be the name of an account"),
+            error,
+        )
+    })?;
+    // Logging in with such a name means something else.
+    let means_itself = matches!(Credential::of_user(name, ""), Ok(Credential::Password { .. }));
+    if name.contains(':') || !means_itself {
+        return Err(Failure::usage(format!(
+            "{name:?} cannot be the name of an account: no name has a colon, and some are those of kinds of tokens"
+        )));
+    }
+    Ok(member)
+}
+
+fn hash(password: &str) -> Result<String, Failure> {
+    let mut salt = [0; SALT_BYTES];
+    SystemEntropy.fill(&mut salt);
+    hash_password(password, &salt)
+        .map_err(|error| Failure::new(Kind::Usage, "cannot take the password", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mean_something_else_are_refused() {
+        assert_eq!(member("ann", false).unwrap(), Member::User("ann".to_owned()));
+        let robot = "ci@p.iam.gserviceaccount.com";
+        assert_eq!(
+            member(robot, true).unwrap(),
+            Member::ServiceAccount(robot.to_owned())
+        );
+        for name in [
+            "",
+            "a b",
+            "a:b",
+            "_json_key",
+            "_json_key_base64",
+            "_token",
+            "oauth2accesstoken",
+        ] {
+            assert!(member(name, false).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `lightship gc` and `lightship scrub`: looking after a data directory or a running registry.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use registry::administration::reports;
+use serde::Serialize;
+use serde_json::{Value, json};
+use store::{Actor, CollectionOptions, DataDirectory};
+
+use crate::administration::{Administered, RegistryOption, last, number, text};
+use crate::arguments::{Format, FormatOption};
+use crate::commands::repo::seconds;
+use crate::failure::{Failure, Kind, Outcome};
+use crate::settings::Settings;
+use crate::{output, runtime, server};
+
+/// How long a blob that nobody needs is kept, and an upload may rest, as the server has it by default.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// Between two questions how far a job is.
+const POLL: Duration = Duration::from_millis(300);
+
+/// Free what nobody needs: blobs, dead uploads, and untagged manifests where that is asked for
+///
+/// Works on a running registry, without holding up anybody, or on a data directory that no server uses.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only say what would be freed
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove manifests that have been without a tag for so long: 30d, 12h
+    #[arg(long, value_name = "TIME")]
+    untagged_after: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Hash every blob again and look whether everything that is referred to is there; exit status 1 when not
+///
+/// Works on a running registry, or on a data directory that no server uses.
+#[derive(Debug, Args)]
+pub(crate) struct ScrubArguments {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What is looked after.
+#[derive(Debug, Args)]
+struct Place {
+    /// The data directory, which no server may use; without it a running registry is asked
+    #[arg(long, value_name = "DIR", conflicts_with = "registry")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryOption,
+    #[command(flatten)]
+    format: FormatOption,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema: &'static str,
+    #[serde(flatten)]
+    content: Value,
+}
+
+pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    let untagged = match arguments.untagged_after.as_deref() {
+        None => None,
+        Some(text) => Some(seconds(text).ok_or_else(|| {
+            Failure::usage(format!("`{text}` is no time")).hint("write a number with s, m, h or d, as 30d")
+        })?),
+    };
+    let report = match &arguments.place.data {
+        Some(data) => {
+            let age = untagged.and_then(|text| text.trim_end_matches('s').parse().ok());
+            let options = CollectionOptions {
+                grace: GRACE,
+                upload_idle: GRACE,
+                untagged_after: age.map(Duration::from_secs),
+                dry_run: arguments.dry_run,
+                actor: Actor("operator".to_owned()),
+            };
+            let directory = DataDirectory::open(data).map_err(|error| server::cannot_open(data, error))?;
+            let collected = store::collect(directory.blobs(), directory.metadata(), &options, settings.now);
+            let failed = |error| Failure::outside("cannot collect", error);
+            reports::collection(&runtime::block_on(collected)?.map_err(failed)?, arguments.dry_run)
+        }
+        None => {
+            let body = json!({"kind": "COLLECTION", "dryRun": arguments.dry_run, "untaggedAfter": untagged});
+            job(&arguments.place, &body, settings)?
+        }
+    };
+    match arguments.place.format.format {
+        Format::Json => output::json(&Report {
+            schema: "lightship/gc/v1",
+            content: report,
+        })?,
+        Format::Text => output::data(collected(&report).as_bytes())?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn collected(report: &Value) -> String {
+    let verb = match report["dry_run"].as_bool() {
+        Some(true) => "would free",
+        _ => "freed",
+    };
+    let kinds = ["blobs", "orphans", "uploads"].map(|kind| {
+        let freed = &report[kind];
+        format!(
+            "{} {kind} ({})",
+            number(freed, "count"),
+            output::bytes(number(freed, "bytes"))
+        )
+    });
+    format!(
+        "{verb} {}: {}; {} manifests, {} links, {} packages\n",
+        output::bytes(number(report, "bytes_freed")),
+        kinds.join(", "),
+        number(report, "manifests"),
+        number(report, "links"),
+        number(report, "packages"),
+    )
+}
+
+pub(crate) fn run_scrub(arguments: &ScrubArguments, settings: &Settings) -> Result<Outcome, Failure> {
+    let report = match &arguments.place.data {
+        Some(data) => {
+            let directory = DataDirectory::open(data).map_err(|error| server::cannot_open(data, error))?;
+            let scrubbed = runtime::block_on(store::scrub(directory.blobs(), directory.metadata()))?;
+            reports::scrub(&scrubbed.map_err(|error| Failure::outside("cannot scrub", error))?)
+        }
+        None => job(&arguments.place, &json!({"kind": "SCRUB"}), settings)?,
+    };
+    let findings = report["findings"].as_array().cloned().unwrap_or_default();
+    match arguments.place.format.format {
+        Format::Json => output::json(&Report {
+            schema: "lightship/scrub/v1",
+            content: report,
+        })?,
+        Format::Text => {
+            let mut text = String::new();
+            for finding in findings.iter().filter_map(Value::as_str) {
+                text.push_str(&format!("{}\n", inspect::visible(finding)));
+            }
+            let (blobs, bytes) = (number(&report, "blobs"), output::bytes(number(&report, "bytes")));
+            let found = findings.len() as u64 + number(&report, "findings_left_out");
+            let manifests = number(&report, "manifests");
+            text.push_str(&format!(
+                "{blobs} blobs ({bytes}) and {manifests} manifests looked at: {found} findings\n"
+            ));
+            output::data(text.as_bytes())?;
+        }
+    }
+    Ok(if findings.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::NotSo
+    })
+}
+
+/// Starts a job on a running registry and waits for its end; its report.
+fn job(place: &Place, body: &Value, settings: &Settings) -> Result<Value, Failure> {
+    let server = place.registry.open(None, settings)?;
+    runtime::block_on(awaited(&server, body))?
+}
+
+async fn awaited(server: &Administered, body: &Value) -> Result<Value, Failure> {
+    let kind = text(body, "kind").to_ascii_lowercase();
+    let mut job = server
+        .post(&format!("start a {kind}"), "/lightship/v1/jobs", body)
+        .await?;
+    let path = format!("/lightship/v1/jobs/{}", last(text(&job, "name")));
+    loop {
+        match text(&job, "state") {
+            "RUNNING" => tokio::time::sleep(POLL).await,
+            "DONE" => return Ok(job["report"].take()),
+            _ => {
+                let reason = inspect::visible(text(&job, "error"));
+                return Err(Failure::stated(
+                    Kind::Outside,
+                    format!("the {kind} on {} failed: {reason}", server.host()),
+                ));
+            }
+        }
+        job = server.get(&format!("ask about a {kind}"), &path).await?;
+    }
+}

@@ -1,0 +1,103 @@
+//! Administering a data directory, and what is told when there is no registry.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::program::{Place, Ran};
+
+fn with_input(place: &Place, arguments: &[&str], input: &str) -> Ran {
+    let mut child = place
+        .command(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    place.ran(child.wait_with_output().unwrap())
+}
+
+fn with_data() -> Place {
+    let place = Place::empty();
+    let made = with_input(
+        &place,
+        &[
+            "account",
+            "create",
+            "ann",
+            "--admin",
+            "--data",
+            "data",
+            "--password-stdin",
+        ],
+        "correct horse\n",
+    );
+    assert_eq!(made.status, Some(0), "{}", made.stderr);
+    place
+}
+
+#[test]
+fn a_data_directory_is_collected_scrubbed_copied_and_made_again() {
+    let place = with_data();
+    let document = |arguments: &[&str]| -> Value {
+        let ran = place.run(&[arguments, &["--format", "json"]].concat());
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(document["schema"], format!("lightship/{}/v1", arguments[0]));
+        document
+    };
+    assert_eq!(document(&["gc", "--dry-run", "--data", "data"])["dry_run"], true);
+    assert_eq!(
+        document(&["gc", "--untagged-after", "30d", "--data", "data"])["bytes_freed"],
+        0
+    );
+    assert_eq!(
+        document(&["scrub", "--data", "data"])["findings"],
+        serde_json::json!([])
+    );
+    assert_eq!(document(&["backup", "copy", "--data", "data"])["objects"], 0);
+    assert_eq!(
+        document(&["restore", "copy", "--data", "again"])["directory"],
+        "again"
+    );
+    document(&["scrub", "--data", "again"]);
+    for (arguments, words) in [
+        (["backup", "copy", "--data", "data"], "copy is not empty"),
+        (
+            ["backup", "other", "--data", "nothing"],
+            "there is no data directory",
+        ),
+        (["restore", "data", "--data", "third"], "not a whole backup"),
+    ] {
+        let ran = place.run(&arguments);
+        assert_eq!(ran.status, Some(2), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_said_before_any_registry_is_asked() {
+    let place = Place::empty();
+    for (arguments, words) in [
+        (&["repo", "show", "r"][..], "is no repository"),
+        (&["repo", "delete", "p/us/r"], "say --yes"),
+        (&["repo", "update", "p/us/r"], "nothing is to be changed"),
+        (&["repo", "tags", "oci:dir"], "is no image on a registry"),
+        (&["iam", "grant", "ann", "reader", "registry"], "is no member"),
+        (&["iam", "grant", "user:ann", "king", "registry"], "is no role"),
+        (&["gc", "--untagged-after", "soon"], "is no time"),
+        (
+            &["account", "create", "a:b", "--data", "data"],
+            "cannot be the name of an account",
+        ),
+    ] {
+        let ran = place.run(arguments);
+        assert_eq!(ran.status, Some(2), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+    }
+    let ran = place.run(&["repo", "list", "--registry", "127.0.0.1:1"]);
+    assert_eq!(ran.status, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--registry HOST"), "{}", ran.stderr);
+}

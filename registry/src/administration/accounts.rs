@@ -1,0 +1,235 @@
+//! Accounts: list, make, change, give a password, remove.
+
+use access::{Member, Permission, SALT_BYTES};
+use hyper::Method;
+use serde_json::{Value, json};
+use store::{Account, AccountRefusal, Resource};
+
+use super::paging::{self, Rows, Slice};
+use super::status::Invalid;
+use super::update_mask::UpdateMask;
+use super::{Asked, Unfit, documents, nothing, ok};
+use crate::answer::Answer;
+use crate::call::Arriving;
+use crate::refusal::Refusal;
+
+/// Longest name of an account.
+const NAME_BYTES_MAX: usize = 256;
+/// Longest description.
+const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// Most groups of an account.
+const GROUPS_MAX: usize = 100;
+/// Longest password; longer ones are refused by the hash as well.
+const PASSWORD_BYTES_MAX: usize = access::PASSWORD_BYTES_MAX;
+
+/// What can be changed of an account.
+const SETTABLE: [&str; 3] = ["description", "groups", "disabled"];
+
+pub(crate) async fn collection(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusal> {
+    match *asked.method() {
+        Method::GET => {
+            asked
+                .authorise(Permission::ListAccounts, &Resource::Registry)
+                .await?;
+            paging::list(asked, "accounts", &All { asked }).await
+        }
+        Method::POST => {
+            asked
+                .authorise(Permission::ManageAccounts, &Resource::Registry)
+                .await?;
+            create(asked, body).await
+        }
+        _ => Err(asked.call.refuse_method("GET, POST")),
+    }
+}
+
+pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> Result<Answer, Refusal> {
+    let needed = match *asked.method() {
+        Method::GET => Permission::ListAccounts,
+        Method::PATCH | Method::DELETE => Permission::ManageAccounts,
+        _ => return Err(asked.call.refuse_method("GET, PATCH, DELETE")),
+    };
+    asked.authorise(needed, &Resource::Registry).await?;
+    match *asked.method() {
+        Method::PATCH => patch(asked, name, body).await,
+        Method::DELETE => {
+            let (actor, now) = (asked.actor(), asked.registry.now());
+            let metadata = asked.registry.metadata();
+            metadata.delete_account(name, &actor, now).await??;
+            asked.registry.forget_access();
+            Ok(nothing())
+        }
+        _ => Ok(ok(&document(&existing(asked, name).await?))),
+    }
+}
+
+/// Every account.
+struct All<'a> {
+    asked: &'a Asked<'a>,
+}
+
+impl Rows for All<'_> {
+    async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
+        let metadata = self.asked.registry.metadata();
+        let accounts = metadata.accounts(after.as_deref(), limit).await?;
+        let row = |account: &Account| (name_of(&account.member).to_owned(), document(account));
+        Ok(Slice::of_rows(accounts.iter().map(row).collect(), limit))
+    }
+}
+
+/// The account, or a refusal that it is not there.
+pub(crate) async fn existing(asked: &Asked<'_>, name: &str) -> Result<Account, Refusal> {
+    let found = asked.registry.metadata().account(name).await?;
+    found.ok_or_else(|| Unfit::not_found(format!("account {name}")))
+}
+
+fn name_of(member: &Member) -> &str {
+    match member {
+        Member::User(name) | Member::ServiceAccount(name) => name,
+        _ => "",
+    }
+}
+
+fn document(account: &Account) -> Value {
+    let groups: Vec<String> = account.groups.iter().map(ToString::to_string).collect();
+    json!({
+        "name": format!("accounts/{}", name_of(&account.member)),
+        "member": account.member.to_string(),
+        "description": account.description,
+        "groups": groups,
+        "disabled": account.disabled,
+        "hasPassword": account.password_hash.is_some(),
+        "createTime": documents::time(account.created),
+        "updateTime": documents::time(account.updated),
+    })
+}
+
+async fn create(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusal> {
+    let given = asked.document(body).await?;
+    let member: Member = documents::text(&given, "member", NAME_BYTES_MAX)?
+        .parse()
+        .map_err(|error| Invalid::new("member", format!("{error}")))?;
+    if name_of(&member).is_empty() {
+        return Err(Invalid::new("member", "an account is a user: or a serviceAccount:").into());
+    }
+    // Helpers of Container Registry have user names of their own, and a colon ends a user name.
+    if name_of(&member).starts_with('_')
+        || name_of(&member).contains([':', '/'])
+        || name_of(&member) == "oauth2accesstoken"
+    {
+        return Err(Invalid::new(
+            "member",
+            "the name begins with _, has a colon or slash, or means a token",
+        )
+        .into());
+    }
+    let now = asked.registry.now();
+    let mut account = Account {
+        member,
+        description: String::new(),
+        password_hash: password_hash(asked, &given).await?,
+        groups: Vec::new(),
+        disabled: false,
+        generation: 0,
+        created: now,
+        updated: now,
+    };
+    change(
+        &mut account,
+        &given,
+        &UpdateMask::of(&Default::default(), &given, &SETTABLE)?,
+    )?;
+    let metadata = asked.registry.metadata();
+    metadata.create_account(&account, &asked.actor()).await??;
+    asked.registry.forget_access();
+    Ok(ok(&document(&account)))
+}
+
+async fn patch(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> Result<Answer, Refusal> {
+    let given = asked.document(body).await?;
+    let mask = UpdateMask::of(&asked.call.query, &given, &SETTABLE)?;
+    let mut account = existing(asked, name).await?;
+    change(&mut account, &given, &mask)?;
+    update(asked, account).await
+}
+
+/// Gives a password, or takes it away where none is given.
+pub(crate) async fn set_password(
+    asked: &Asked<'_>,
+    name: &str,
+    body: &mut Arriving,
+) -> Result<Answer, Refusal> {
+    if *asked.method() != Method::POST {
+        return Err(asked.call.refuse_method("POST"));
+    }
+    asked
+        .authorise(Permission::ManageAccounts, &Resource::Registry)
+        .await?;
+    let given = asked.document(body).await?;
+    let mut account = existing(asked, name).await?;
+    account.password_hash = password_hash(asked, &given).await?;
+    update(asked, account).await
+}
+
+async fn update(asked: &Asked<'_>, mut account: Account) -> Result<Answer, Refusal> {
+    account.updated = asked.registry.now();
+    let metadata = asked.registry.metadata();
+    metadata.update_account(&account, &asked.actor()).await??;
+    asked.registry.forget_access();
+    Ok(ok(&document(&account)))
+}
+
+fn change(account: &mut Account, given: &Value, mask: &UpdateMask) -> Result<(), Refusal> {
+    if mask.has("description") {
+        account.description = documents::text(given, "description", DESCRIPTION_BYTES_MAX)?.to_owned();
+    }
+    if mask.has("disabled") {
+        account.disabled = documents::flag(given, "disabled")?;
+    }
+    if mask.has("groups") {
+        account.groups = documents::texts(given, "groups", GROUPS_MAX)?
+            .iter()
+            .map(|text| match text.parse() {
+                Ok(group @ Member::Group(_)) => Ok(group),
+                _ => Err(Invalid::new("groups", format!("{text:?} is no group:NAME"))),
+            })
+            .collect::<Result<_, _>>()?;
+    }
+    Ok(())
+}
+
+async fn password_hash(asked: &Asked<'_>, given: &Value) -> Result<Option<String>, Refusal> {
+    let password = documents::text(given, "password", PASSWORD_BYTES_MAX)?.to_owned();
+    if password.is_empty() {
+        return Ok(None);
+    }
+    let mut salt = [0; SALT_BYTES];
+    asked.registry.entropy().fill(&mut salt);
+    let hashed = asked
+        .registry
+        .authentication()
+        .hash_password(password, salt)
+        .await?;
+    hashed
+        .map(Some)
+        .map_err(|error| Invalid::new("password", format!("{error}")).into())
+}
+
+impl From<AccountRefusal> for Refusal {
+    fn from(refusal: AccountRefusal) -> Refusal {
+        match refusal {
+            AccountRefusal::Exists { name } => Unfit::Exists {
+                resource: format!("account {name}"),
+            }
+            .into(),
+            AccountRefusal::KeyExists { name, id } => Unfit::Exists {
+                resource: format!("key {id} of account {name}"),
+            }
+            .into(),
+            AccountRefusal::Unknown { name } => Unfit::not_found(format!("account {name}")),
+            AccountRefusal::KeyUnknown { name, id } => {
+                Unfit::not_found(format!("key {id} of account {name}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Packages: list, get, delete.
+//!
+//! Source: `projects.locations.repositories.packages` of Artifact Registry's REST API.
+
+use access::Permission;
+use hyper::Method;
+use oci::RepositoryName;
+use serde_json::{Value, json};
+use store::{Package, PackagePath, RepositoryPath, Resource};
+
+use super::operations::{self, Gave};
+use super::paging::{self, Rows, Slice};
+use super::routes::package_name;
+use super::{Asked, Unfit, documents, ok, repositories};
+use crate::answer::Answer;
+use crate::refusal::Refusal;
+
+pub(crate) async fn list(asked: &Asked<'_>, repository: &RepositoryPath) -> Result<Answer, Refusal> {
+    if *asked.method() != Method::GET {
+        return Err(asked.call.refuse_method("GET"));
+    }
+    let resource = Resource::Repository(repository.clone());
+    asked.authorise(Permission::ListPackages, &resource).await?;
+    repositories::existing(asked, repository).await?;
+    paging::list(asked, "packages", &InRepository { asked, repository }).await
+}
+
+/// Packages of a repository.
+struct InRepository<'a> {
+    asked: &'a Asked<'a>,
+    repository: &'a RepositoryPath,
+}
+
+impl Rows for InRepository<'_> {
+    async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
+        let after: Option<RepositoryName> = match after {
+            Some(key) => Some(key.parse().map_err(|_| paging::bad_token())?),
+            None => None,
+        };
+        let metadata = self.asked.registry.metadata();
+        let packages = metadata.packages(self.repository, after.as_ref(), limit).await?;
+        let row = |package: Package| {
+            let key = package.name.to_string();
+            (key, document(self.repository, &package))
+        };
+        Ok(Slice::of_rows(packages.into_iter().map(row).collect(), limit))
+    }
+}
+
+pub(crate) async fn one(asked: &Asked<'_>, package: &PackagePath) -> Result<Answer, Refusal> {
+    let resource = Resource::Repository(package.repository.clone());
+    match *asked.method() {
+        Method::GET => {
+            asked.authorise(Permission::GetPackage, &resource).await?;
+            let found = asked.registry.metadata().package(package).await?;
+            let found = found.ok_or_else(|| Unfit::not_found(package_name(package)))?;
+            Ok(ok(&document(&package.repository, &found)))
+        }
+        Method::DELETE => {
+            asked.authorise(Permission::DeletePackage, &resource).await?;
+            delete(asked, package).await
+        }
+        _ => Err(asked.call.refuse_method("GET, DELETE")),
+    }
+}
+
+fn document(repository: &RepositoryPath, package: &Package) -> Value {
+    let path = PackagePath {
+        repository: repository.clone(),
+        name: package.name.clone(),
+    };
+    json!({
+        "name": package_name(&path),
+        "displayName": package.name.as_str(),
+        "createTime": documents::time(package.created),
+        "updateTime": documents::time(package.updated),
+    })
+}
+
+/// A package with an immutable tag stays as it is.
+async fn delete(asked: &Asked<'_>, package: &PackagePath) -> Result<Answer, Refusal> {
+    let now = asked.registry.now();
+    let deleted = asked
+        .registry
+        .metadata()
+        .delete_package(package, &asked.actor(), now)
+        .await;
+    asked.registry.manifest_cache().forget(package);
+    match deleted?? {
+        true => Ok(operations::done(asked, &package.repository, Gave::Nothing)),
+        false => Err(Unfit::not_found(package_name(package))),
+    }
+}

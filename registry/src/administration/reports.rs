@@ -1,0 +1,36 @@
+//! What collection and scrub report, as JSON: the same from a running registry and from a data directory.
+
+use serde_json::{Value, json};
+use store::{CollectionReport, Freed, ScrubReport};
+
+/// What a collection freed, or would have.
+#[must_use]
+pub fn collection(report: &CollectionReport, dry_run: bool) -> Value {
+    let freed = |freed: Freed| json!({"count": freed.count, "bytes": freed.bytes});
+    json!({
+        "dry_run": dry_run,
+        "manifests": report.manifests,
+        "links": report.links,
+        "packages": report.packages,
+        "blobs": freed(report.blobs),
+        "orphans": freed(report.orphans),
+        "uploads": freed(report.uploads),
+        "failures": report.failures,
+        "bytes_freed": report.blobs.bytes + report.orphans.bytes + report.uploads.bytes,
+    })
+}
+
+/// What a scrub looked at and found.
+#[must_use]
+pub fn scrub(report: &ScrubReport) -> Value {
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    json!({
+        "blobs": report.blobs,
+        "bytes": report.bytes,
+        "manifests": report.manifests,
+        "missing_children": report.missing_children,
+        "elsewhere": report.elsewhere,
+        "findings": findings,
+        "findings_left_out": report.findings_left_out,
+    })
+}
