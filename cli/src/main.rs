@@ -16,6 +16,7 @@ mod build_report;
 mod credentials;
 mod images;
 mod locks;
+mod open_files;
 mod packages;
 mod resolution;
 mod runtime;

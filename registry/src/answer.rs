@@ -9,6 +9,8 @@ use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::body::Body;
+use crate::call::{Call, NAMESPACE};
+use crate::percent;
 use crate::refusal::Refusal;
 
 pub(crate) type Answer = Response<Body>;
@@ -17,6 +19,9 @@ pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("do
 
 /// Seconds after which a busy registry is worth another try.
 const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// Seconds after which there may be room again: somebody has to make it.
+const RETRY_AFTER_FULL_SECONDS: u64 = 60;
 
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {
@@ -49,15 +54,19 @@ pub(crate) fn set(answer: &mut Answer, name: HeaderName, value: &str) {
 }
 
 /// Points to the next page: the same path with the same size and the last entry of this page.
-pub(crate) fn link_next(answer: &mut Answer, path: &str, query: &[(&str, &str)]) {
+pub(crate) fn link_next(answer: &mut Answer, call: &Call<'_>, query: &[(&str, &str)]) {
+    // A client of a mirror follows the link as it is.
+    let namespace = call.query.get(NAMESPACE).map(|namespace| (NAMESPACE, namespace));
     let query: Vec<String> = query
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .copied()
+        .chain(namespace)
+        .map(|(name, value)| format!("{name}={}", percent::encoded(value)))
         .collect();
     set(
         answer,
         LINK,
-        &format!("<{path}?{}>; rel=\"next\"", query.join("&")),
+        &format!("<{}?{}>; rel=\"next\"", call.path, query.join("&")),
     );
 }
 
@@ -71,16 +80,22 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
         }
         _ => Value::Null,
     };
-    let document = serde_json::json!({
-        "errors": [{"code": told.code, "message": refusal.to_string(), "detail": detail}]
-    });
+    let message = refusal.to_string();
+    let errors: Vec<Value> = std::iter::once(told.code)
+        .chain(refusal.further_code())
+        .map(|code| serde_json::json!({"code": code, "message": message, "detail": detail}))
+        .collect();
+    let document = serde_json::json!({ "errors": errors });
     let mut answer = json(told.status, &document);
     match refusal {
         Refusal::Method { allow, .. } => set(&mut answer, ALLOW, allow),
         Refusal::Busy => {
-            answer
-                .headers_mut()
-                .insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            let headers = answer.headers_mut();
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        }
+        Refusal::Full => {
+            let headers = answer.headers_mut();
+            headers.insert(RETRY_AFTER, RETRY_AFTER_FULL_SECONDS.into());
         }
         Refusal::LoginSlowed { after_seconds } | Refusal::TooManyRequests { after_seconds } => {
             answer.headers_mut().insert(RETRY_AFTER, (*after_seconds).into());
@@ -98,4 +113,20 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
 /// The bytes that an upload has, as `Range` says it: `0-0` also stands for none.
 pub(crate) fn upload_range(length: u64) -> String {
     format!("0-{}", length.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_for_a_while_is_told_how_long() {
+        let after = |told: &Refusal| {
+            let value = refusal(told).headers().get(RETRY_AFTER).cloned();
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(after(&Refusal::Busy).as_deref(), Some("1"));
+        assert_eq!(after(&Refusal::Full).as_deref(), Some("60"));
+        assert_eq!(after(&Refusal::BlobUnknown), None);
+    }
 }

@@ -11,6 +11,7 @@ use store::{Blob, ByteRange, PackagePath};
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::body::Body;
 use crate::call::Call;
+use crate::conditional;
 use crate::range::{self, Asked};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
@@ -52,7 +53,18 @@ async fn read(
         .await?
         .ok_or(Refusal::BlobUnknown)?;
     renew(registry, package, &blob).await?;
-    let (status, range) = match range::asked(call.range(), blob.size) {
+    let digest = digest.to_string();
+    let etag = format!("\"{digest}\"");
+    if conditional::is_known(call.headers, &etag) {
+        let mut answer = answer::empty(StatusCode::NOT_MODIFIED);
+        answer::set(&mut answer, ETAG, &etag);
+        answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
+        return Ok(answer);
+    }
+    let asked = call
+        .range()
+        .filter(|_| conditional::range_counts(call.headers, &etag));
+    let (status, range) = match range::asked(asked, blob.size) {
         Asked::Whole => (StatusCode::OK, ByteRange::all(blob.size)),
         Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Asked::Nothing => return Err(Refusal::Range { size: blob.size }),
@@ -66,7 +78,7 @@ async fn read(
             Err(url) => {
                 let mut answer = answer::empty(StatusCode::TEMPORARY_REDIRECT);
                 answer::set(&mut answer, LOCATION, &url);
-                answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
+                answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
                 return Ok(answer);
             }
         }
@@ -83,8 +95,7 @@ async fn read(
     answer.headers_mut().insert(CONTENT_LENGTH, range.length().into());
     answer::set(&mut answer, CONTENT_TYPE, "application/octet-stream");
     answer::set(&mut answer, ACCEPT_RANGES, "bytes");
-    let digest = digest.to_string();
-    answer::set(&mut answer, ETAG, &format!("\"{digest}\""));
+    answer::set(&mut answer, ETAG, &etag);
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
     Ok(answer)
 }

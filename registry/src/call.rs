@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderName, RANGE};
 use hyper::{HeaderMap, Method};
 use oci::{Digest, Tag};
@@ -13,10 +14,14 @@ use store::PackagePath;
 
 use crate::access::Caller;
 use crate::host_routes::{Host, Place};
+use crate::percent::decoded_query;
 use crate::refusal::Refusal;
 
 /// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
 const TAGS_MAX: usize = 64;
+
+/// The parameter that names the host which the client of a mirror means.
+pub(crate) const NAMESPACE: &str = "ns";
 
 /// A request without its body.
 pub(crate) struct Call<'c> {
@@ -76,9 +81,17 @@ impl Query {
             .filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (percent_decoded(name), percent_decoded(value))
+            (decoded_query(name), decoded_query(value))
         });
         Query(decoded.collect())
+    }
+
+    /// The host that the client of a mirror means. It stands on reads only: a write goes to the host it was sent to.
+    ///
+    /// Spec: distribution-spec "Registry Proxying".
+    pub(crate) fn namespace(&self, method: &Method) -> Option<String> {
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        self.get(NAMESPACE).filter(|_| reads).map(str::to_owned)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -122,38 +135,31 @@ impl Query {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        let decoded = code.filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match (first, decoded.and_then(|code| u8::from_str_radix(code, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = after;
-            }
-            (byte, _) => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// The body of a request, as it arrives.
 pub(crate) struct Arriving {
-    body: Incoming,
+    body: Sent,
     idle: Duration,
 }
 
+/// Where a body comes from.
+pub(crate) enum Sent {
+    /// From a connection.
+    Incoming(Incoming),
+    /// From within this process.
+    Within(UnsyncBoxBody<Bytes, ()>),
+}
+
+impl Sent {
+    async fn frame(&mut self) -> Option<Result<Frame<Bytes>, ()>> {
+        match self {
+            Sent::Incoming(body) => body.frame().await.map(|frame| frame.map_err(drop)),
+            Sent::Within(body) => body.frame().await,
+        }
+    }
+}
+
 impl Arriving {
-    pub(crate) fn new(body: Incoming, idle: Duration) -> Arriving {
+    pub(crate) fn new(body: Sent, idle: Duration) -> Arriving {
         Arriving { body, idle }
     }
 

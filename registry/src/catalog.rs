@@ -31,18 +31,14 @@ pub(crate) async fn catalog(registry: &Registry, call: &Call<'_>) -> Result<Answ
     let wanted = count.saturating_add(1);
     let mut found = registry
         .metadata()
-        .packages(repository, after.as_ref(), wanted)
+        .packages_below(repository, None, after.as_ref(), wanted)
         .await?;
     let more = found.len() > count;
     found.truncate(count);
     let names: Vec<&str> = found.iter().map(oci::RepositoryName::as_str).collect();
     let mut answer = answer::json(StatusCode::OK, &json!({"repositories": names}));
     if let (true, Some(last)) = (more, names.last()) {
-        answer::link_next(
-            &mut answer,
-            call.path,
-            &[("n", &count.to_string()), ("last", last)],
-        );
+        answer::link_next(&mut answer, call, &[("n", &count.to_string()), ("last", last)]);
     }
     Ok(answer)
 }

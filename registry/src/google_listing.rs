@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use hyper::StatusCode;
 use oci::RepositoryName;
 use serde_json::{Map, Value, json};
-use store::{PackagePath, RepositoryPath, Version};
+use store::{PackagePath, RepositoryPath, Version, VersionQuery};
 
 use crate::answer::{self, Answer};
 use crate::host_routes::Place;
@@ -96,15 +96,17 @@ async fn children(
 
 async fn versions(registry: &Registry, package: &PackagePath) -> Result<Vec<Version>, Refusal> {
     let mut versions: Vec<Version> = Vec::new();
+    let mut from = None;
     while versions.len() < ROWS_MAX {
-        let after = versions.last().map(|version| version.digest);
-        let page = registry
-            .metadata()
-            .versions(package, after.as_ref(), PAGE)
-            .await?;
-        let whole = page.len() < PAGE;
-        versions.extend(page);
-        if whole {
+        let query = VersionQuery {
+            from: from.as_ref(),
+            limit: PAGE,
+            ..VersionQuery::default()
+        };
+        let page = registry.metadata().versions(package, &query).await?;
+        versions.extend(page.items);
+        from = page.next;
+        if from.is_none() {
             break;
         }
     }

@@ -13,6 +13,7 @@ use crate::refusal::Refusal;
 pub struct HostRoutes {
     routes: Vec<HostRoute>,
     default: RepositoryPath,
+    namespaces: bool,
 }
 
 /// One host.
@@ -22,6 +23,12 @@ pub struct HostRoute {
     pub host: String,
     /// How names on it are read.
     pub style: Style,
+    /// Whether it is as strict as Google's registries are, against what the specification asks for: what a tag, an
+    /// index or a referrer holds is not deleted, a manifest is given only to who accepts its type, and where the style
+    /// is Artifact Registry's, blobs do not come in chunks.
+    pub strict: bool,
+    /// Whether it may be reached under another host too, by a request that names it in `?ns=`.
+    pub namespace: bool,
 }
 
 /// How a name on a host is read.
@@ -94,8 +101,10 @@ const REPOSITORY_SEGMENTS: usize = 6;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Host<'h> {
     routes: &'h HostRoutes,
-    style: Option<&'h Style>,
+    route: Option<&'h HostRoute>,
     host: &'h str,
+    /// Whether `?ns=` chose it.
+    by_namespace: bool,
 }
 
 impl HostRoutes {
@@ -117,6 +126,8 @@ impl HostRoutes {
                     location: location.parse()?,
                     repository: host.parse()?,
                 },
+                strict: false,
+                namespace: true,
             });
         }
         routes.push(HostRoute {
@@ -124,15 +135,40 @@ impl HostRoutes {
             style: Style::ArtifactRegistry {
                 suffix: "-docker.pkg.dev".to_owned(),
             },
+            strict: false,
+            namespace: true,
         });
-        Ok(HostRoutes { routes, default })
+        Ok(HostRoutes {
+            routes,
+            default,
+            namespaces: true,
+        })
+    }
+
+    /// The same, with all hosts in Google's style as strict as Google's are.
+    #[must_use]
+    pub fn strict(mut self) -> HostRoutes {
+        for route in &mut self.routes {
+            route.strict |= route.style.is_google();
+        }
+        self
+    }
+
+    /// The same, where `?ns=` says nothing.
+    #[must_use]
+    pub fn without_namespaces(mut self) -> HostRoutes {
+        self.namespaces = false;
+        self
     }
 
     /// Every host is the whole name in `default`.
     #[must_use]
     pub fn whole(default: RepositoryPath) -> HostRoutes {
-        let routes = Vec::new();
-        HostRoutes { routes, default }
+        HostRoutes {
+            routes: Vec::new(),
+            default,
+            namespaces: true,
+        }
     }
 
     /// The same with further routes before the others.
@@ -148,33 +184,95 @@ impl HostRoutes {
         &self.default
     }
 
+    /// The package that a name on a host stands for, if it is the name of one.
+    #[must_use]
+    pub fn package(&self, authority: &str, name: &str) -> Option<PackagePath> {
+        match self.host(authority).place(name)? {
+            Place::Package(package) => Some(package),
+            Place::Repository(_) => None,
+        }
+    }
+
     /// A request's host. The port does not count.
     pub(crate) fn host<'h>(&'h self, authority: &'h str) -> Host<'h> {
         let host = without_port(authority);
-        let fits = |route: &&HostRoute| match route.host.strip_prefix('*') {
-            Some(end) => host.len() > end.len() && ends_with(host, end),
-            None => host.eq_ignore_ascii_case(&route.host),
-        };
         Host {
             routes: self,
-            style: self.routes.iter().find(fits).map(|route| &route.style),
+            route: self.routes.iter().find(|route| route.fits(host)),
             host,
+            by_namespace: false,
         }
+    }
+
+    /// The host of a request that reads and says in `?ns=` which host its client means, as clients of a mirror do. It
+    /// counts where no route names the request's own host: that one has decided already.
+    ///
+    /// Spec: distribution-spec "Registry Proxying".
+    pub(crate) fn host_in<'h>(&'h self, authority: &'h str, namespace: Option<&'h str>) -> Host<'h> {
+        let own = self.host(authority);
+        let Some(namespace) = namespace.filter(|_| self.namespaces && own.route.is_none()) else {
+            return own;
+        };
+        let meant = self.host(namespace);
+        match meant.route {
+            Some(route) if route.namespace => Host {
+                by_namespace: true,
+                ..meant
+            },
+            _ => own,
+        }
+    }
+}
+
+impl HostRoute {
+    fn fits(&self, host: &str) -> bool {
+        match self.host.strip_prefix('*') {
+            Some(end) => host.len() > end.len() && ends_with(host, end),
+            None => host.eq_ignore_ascii_case(&self.host),
+        }
+    }
+}
+
+impl Style {
+    fn is_google(&self) -> bool {
+        matches!(
+            self,
+            Style::ContainerRegistry { .. } | Style::ArtifactRegistry { .. }
+        )
     }
 }
 
 impl Host<'_> {
     /// Whether listings are in Google's form.
     pub(crate) fn is_google(&self) -> bool {
-        matches!(
-            self.style,
-            Some(Style::ContainerRegistry { .. } | Style::ArtifactRegistry { .. })
-        )
+        self.route.is_some_and(|route| route.style.is_google())
+    }
+
+    /// See [`HostRoute::strict`].
+    pub(crate) fn is_strict(&self) -> bool {
+        self.route.is_some_and(|route| route.strict)
+    }
+
+    /// Whether blobs may come in chunks.
+    pub(crate) fn takes_chunks(&self) -> bool {
+        let artifact_registry = |route: &HostRoute| matches!(route.style, Style::ArtifactRegistry { .. });
+        !self
+            .route
+            .is_some_and(|route| route.strict && artifact_registry(route))
+    }
+
+    /// Whether `?ns=` chose it.
+    pub(crate) fn is_by_namespace(&self) -> bool {
+        self.by_namespace
+    }
+
+    fn style(&self) -> Option<&Style> {
+        self.route.map(|route| &route.style)
     }
 
     /// The repository whose packages `_catalog` lists.
     pub(crate) fn whole(&self) -> Option<&RepositoryPath> {
-        match self.style {
+        match self.style() {
             None => Some(&self.routes.default),
             Some(Style::Whole(repository)) => Some(repository),
             Some(_) => None,
@@ -183,7 +281,7 @@ impl Host<'_> {
 
     /// What a name stands for; none when it is no name here.
     pub(crate) fn place(&self, name: &str) -> Option<Place> {
-        let (repository, package) = match self.style {
+        let (repository, package) = match self.style() {
             None => (self.routes.default.clone(), Some(name)),
             Some(Style::Whole(repository)) => (repository.clone(), Some(name)),
             Some(Style::ContainerRegistry { location, repository }) => {

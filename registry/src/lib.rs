@@ -22,15 +22,19 @@ mod answer;
 mod audit;
 mod body;
 mod call;
+mod conditional;
+mod percent;
 
 mod blobs;
 mod catalog;
 mod google_listing;
+mod google_strictness;
 mod manifest_cache;
 mod manifests;
 mod referrers;
 mod tags;
 mod uploads;
+mod warning;
 
 mod collection;
 mod log;
@@ -47,6 +51,6 @@ pub use log::{AuditRecord, Log, Record};
 pub use options::{Clock, Limits, NewRepositories, Options};
 pub use rate::{Rate, Rates};
 pub use registry::{Registry, Services};
-pub use routes::{Operation, RouteError, route};
+pub use routes::{Operation, Reference, RouteError, route};
 pub use server::{Listening, serve};
 pub use tls::{Certificates, PemPair, TlsError};

@@ -7,16 +7,19 @@ use std::sync::Arc;
 
 use access::Permission;
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::{Algorithm, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
-use store::{ManifestReference, NewManifest, PackagePath, StoredManifest};
+use store::{ImmutableTags, ManifestReference, NewManifest, PackagePath, StoredManifest};
 
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
+use crate::conditional;
+use crate::google_strictness;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
+use crate::warning;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -40,8 +43,9 @@ pub(crate) async fn manifest(
                 .authorise(call, Permission::UploadArtifacts, &package)
                 .await?;
             let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
-            registry.ensure_repository(call, &package).await?;
-            put(registry, call, (name, &package, reference), bytes).await
+            let repository = registry.ensure_repository(call, &package).await?;
+            let place = (name, &package, reference);
+            put(registry, call, place, bytes, &repository.immutable_tags).await
         }
         Method::DELETE => {
             let permission = match reference {
@@ -64,9 +68,12 @@ async fn get(
     let stored = find(registry, package, reference)
         .await?
         .ok_or(Refusal::ManifestUnknown)?;
+    if call.host.is_strict() {
+        google_strictness::accepted(call.headers, reference, &stored.media_type)?;
+    }
     let digest = stored.digest.to_string();
     let etag = format!("\"{digest}\"");
-    let mut answer = if call.header(&IF_NONE_MATCH) == Some(etag.as_str()) {
+    let mut answer = if conditional::is_known(call.headers, &etag) {
         answer::empty(StatusCode::NOT_MODIFIED)
     } else {
         answer::bytes(StatusCode::OK, stored.media_type.as_str(), stored.bytes.clone())
@@ -108,6 +115,7 @@ async fn put(
     call: &Call<'_>,
     (name, package, reference): (&str, &PackagePath, &Reference),
     bytes: Bytes,
+    immutable: &ImmutableTags,
 ) -> Result<Answer, Refusal> {
     let outside = content_type(call)?;
     let manifest = Manifest::parse(bytes.to_vec(), outside.as_ref()).map_err(|error| match error {
@@ -134,7 +142,6 @@ async fn put(
         }
     };
     authorise_tags(registry, call, package, &tags).await?;
-    let subject = manifest.subject().map(|subject| subject.digest);
     let new = new_manifest(
         &manifest,
         digest,
@@ -142,20 +149,21 @@ async fn put(
         tags,
         registry.options().sparse_manifests,
     );
-    let stored = registry
-        .metadata()
-        .put_manifest(package, &new, &call.caller.actor(), registry.now())
-        .await;
-    registry.manifest_cache().forget(package);
-    stored??;
+    let (tags, actor, now) = (new.tags.clone(), call.caller.actor(), registry.now());
+    let target = package.clone();
+    let stored = registry.change(package, async move |metadata| {
+        metadata.put_manifest(&target, &new, &actor, now).await
+    });
+    stored.await??;
     let mut answer = answer::empty(StatusCode::CREATED);
+    warning::add(&mut answer, &warning::of_push(&manifest, &tags, immutable));
     answer::set(&mut answer, LOCATION, &format!("/v2/{name}/manifests/{digest}"));
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest.to_string());
-    if let Some(subject) = subject {
-        answer::set(&mut answer, OCI_SUBJECT, &subject.to_string());
+    if let Some(subject) = manifest.subject() {
+        answer::set(&mut answer, OCI_SUBJECT, &subject.digest.to_string());
     }
     if matches!(reference, Reference::Digest(_)) {
-        for tag in &new.tags {
+        for tag in &tags {
             if let Ok(value) = HeaderValue::from_str(tag.as_str()) {
                 answer.headers_mut().append(OCI_TAG, value);
             }
@@ -262,17 +270,22 @@ async fn delete(
     reference: &Reference,
 ) -> Result<Answer, Refusal> {
     let (actor, now) = (call.caller.actor(), registry.now());
-    let deleted = match reference {
-        Reference::Tag(tag) => registry.metadata().delete_tag(package, tag, &actor, now).await,
-        Reference::Digest(digest) => {
-            registry
-                .metadata()
-                .delete_manifest(package, digest, &actor, now)
+    let (target, reference) = (package.clone(), reference.clone());
+    if let (true, Reference::Digest(digest)) = (call.host.is_strict(), &reference) {
+        let digest = *digest;
+        let removed = registry.change(package, async move |metadata| {
+            metadata
+                .delete_unheld_manifest(&target, &digest, &actor, now)
                 .await
-        }
-    };
-    registry.manifest_cache().forget(package);
-    match deleted?? {
+        });
+        google_strictness::removed(removed.await?)?;
+        return Ok(answer::empty(StatusCode::ACCEPTED));
+    }
+    let deleted = registry.change(package, async move |metadata| match &reference {
+        Reference::Tag(tag) => metadata.delete_tag(&target, tag, &actor, now).await,
+        Reference::Digest(digest) => metadata.delete_manifest(&target, digest, &actor, now).await,
+    });
+    match deleted.await?? {
         true => Ok(answer::empty(StatusCode::ACCEPTED)),
         false => Err(Refusal::ManifestUnknown),
     }

@@ -78,7 +78,7 @@ pub(crate) async fn referrers(
         let (count, last) = (count.to_string(), last.to_string());
         let mut query = vec![("n", count.as_str()), ("last", last.as_str())];
         query.extend(artifact_type.map(|kind| ("artifactType", kind)));
-        answer::link_next(&mut answer, call.path, &query);
+        answer::link_next(&mut answer, call, &query);
     }
     Ok(answer)
 }

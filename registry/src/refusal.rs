@@ -4,7 +4,7 @@
 
 use access::{Actions, AuthorizationError, IdentityError, KeyFileError, Permission, TokenError};
 use hyper::StatusCode;
-use oci::{Digest, DigestError, ManifestError, Tag};
+use oci::{Digest, DigestError, ManifestError, MediaType, Tag};
 use store::{PutRefusal, StoreError};
 
 use crate::access::{On, needed};
@@ -49,12 +49,29 @@ pub(crate) enum Refusal {
     Range { size: u64 },
     #[error("a blob has at most {limit_bytes} bytes here")]
     BlobTooLarge { limit_bytes: u64 },
-    #[error("the repository's quota of {quota_bytes} bytes would be exceeded")]
+    #[error("the quota of {quota_bytes} bytes would be exceeded")]
     Quota { quota_bytes: u64 },
     #[error("a manifest has at most {limit_bytes} bytes")]
     ManifestTooLarge { limit_bytes: usize },
     #[error("manifest unknown to this repository")]
     ManifestUnknown,
+    // The words of the next four are Google's: tools look for parts of them.
+    #[error("Manifest with {reference} has media type '{media_type}', but client accepts '{accepted}'.")]
+    ManifestNotAccepted {
+        reference: String,
+        media_type: MediaType,
+        accepted: String,
+    },
+    #[error("Manifest is still referenced by tag: {tag}")]
+    DanglingTag { tag: Tag },
+    #[error("Manifest is still referenced by parent image: {parent}")]
+    DanglingParent { parent: Digest },
+    #[error("Manifest is still referenced by referring manifest: {referrer}")]
+    DanglingReferrer { referrer: Digest },
+    #[error(
+        "blobs do not come in chunks here: send one in a single PATCH without `Content-Range`, or with the PUT"
+    )]
+    Chunked,
     #[error("{0}")]
     Manifest(ManifestError),
     #[error("the media type of the manifest is malformed")]
@@ -252,13 +269,19 @@ impl Refusal {
             }
             Self::Issuer(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::TokenRequest(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
-            Self::ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
+            Self::ManifestUnknown | Self::ManifestNotAccepted { .. } => {
+                (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN")
+            }
             Self::ManifestBlob { .. } | Self::ManifestChild { .. } => {
                 (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN")
             }
             Self::TagImmutable { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Self::TooManyTags { .. } => (StatusCode::URI_TOO_LONG, "TAG_INVALID"),
-            Self::Host => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            Self::Host | Self::Chunked => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            Self::DanglingTag { .. } => (StatusCode::BAD_REQUEST, "GOOGLE_MANIFEST_DANGLING_TAG"),
+            Self::DanglingParent { .. } | Self::DanglingReferrer { .. } => {
+                (StatusCode::BAD_REQUEST, "GOOGLE_MANIFEST_DANGLING_PARENT_IMAGE")
+            }
             Self::Tag => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Self::Page => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
@@ -267,6 +290,12 @@ impl Refusal {
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };
         Told { status, code }
+    }
+
+    /// A second code for the same. Google counts a referrer as a parent of its subject, and names it as what it is
+    /// besides; tools look for either.
+    pub(crate) fn further_code(&self) -> Option<&'static str> {
+        matches!(self, Self::DanglingReferrer { .. }).then_some("GOOGLE_MANIFEST_REFERRING_MANIFEST")
     }
 }
 
@@ -297,6 +326,7 @@ impl From<PutRefusal> for Refusal {
             PutRefusal::BlobUnknown { digest } => Refusal::ManifestBlob { digest },
             PutRefusal::ManifestUnknown { digest } => Refusal::ManifestChild { digest },
             PutRefusal::TagImmutable { tag } => Refusal::TagImmutable { tag },
+            PutRefusal::OverQuota { quota_bytes } => Refusal::Quota { quota_bytes },
         }
     }
 }

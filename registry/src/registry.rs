@@ -1,24 +1,26 @@
 //! The registry: what operations share, and the way of a request through it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use access::Permission;
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{BlobStore, Entropy, Format, MetadataStore, Mode, PackagePath, Repository, UploadKey};
+use store::{BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreError, UploadKey};
 
 use crate::access::Caller;
 use crate::answer::{self, Answer};
 use crate::authentication::{Authentication, token_endpoint};
-use crate::call::{Arriving, Call, Query};
+use crate::call::{Arriving, Call, Query, Sent};
 use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
@@ -30,6 +32,7 @@ use crate::server::OverTls;
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Uploads whose hash is kept in memory; of others the bytes are read again at their end.
@@ -109,8 +112,28 @@ impl Registry {
         Arc::clone(&options)
     }
 
+    /// Answers a request as if `peer` had sent it over a connection: for programs that hold a registry within
+    /// themselves. The body of the answer is read to its end.
+    ///
+    /// # Errors
+    /// What was to be answered cannot be read.
+    pub async fn ask<B>(&self, peer: SocketAddr, request: Request<B>) -> io::Result<Response<Bytes>>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    {
+        let head = request.method() == Method::HEAD;
+        let request = request.map(|body| Sent::Within(body.map_err(drop).boxed_unsync()));
+        let (parts, body) = self.answer(peer, request).await.into_parts();
+        // Over a connection, HTTP sees to that.
+        let body = match head {
+            true => Bytes::new(),
+            false => body.collect().await?.to_bytes(),
+        };
+        Ok(Response::from_parts(parts, body))
+    }
+
     /// Answers a request of `peer`.
-    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Sent>) -> Answer {
         let begun = Instant::now();
         let options = self.options();
         let request_id = self.request_id();
@@ -123,12 +146,14 @@ impl Registry {
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let authority = authority.or(host).unwrap_or_default();
+        let query = Query::parse(parts.uri.query());
+        let namespace = query.namespace(&parts.method);
         let mut call = Call {
             method: &parts.method,
             path,
             headers: &parts.headers,
-            query: Query::parse(parts.uri.query()),
-            host: options.routes.host(authority),
+            query,
+            host: options.routes.host_in(authority, namespace.as_deref()),
             authority,
             is_secure: parts.extensions.get::<OverTls>().is_some(),
             peer,
@@ -147,6 +172,9 @@ impl Registry {
             self.refuse(&refusal, &call, name, &request_id)
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
+        if let Some(namespace) = namespace.as_deref().filter(|_| call.host.is_by_namespace()) {
+            answer::set(&mut answer, OCI_NAMESPACE, namespace);
+        }
         answer::set(&mut answer, REQUEST_ID, &request_id);
         let (status, took) = (answer.status().as_u16(), begun.elapsed());
         self.metrics().answered(kind, status, took);
@@ -253,16 +281,16 @@ impl Registry {
         }
     }
 
-    /// A push makes the repository that it goes to, for those who may make one. The repository of hosts that no route
-    /// names is the registry's own, and everybody who may push to it makes it.
+    /// The repository that a push goes to. It makes it, for those who may make one. The repository of hosts that no
+    /// route names is the registry's own, and everybody who may push to it makes it.
     pub(crate) async fn ensure_repository(
         &self,
         call: &Call<'_>,
         package: &PackagePath,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Repository, Refusal> {
         let path = &package.repository;
-        if self.metadata().repository(path).await?.is_some() {
-            return Ok(());
+        if let Some(repository) = self.metadata().repository(path).await? {
+            return Ok(repository);
         }
         if path != self.options().routes.default_repository() && call.caller.is_closed() {
             self.authorise(call, Permission::CreateRepositoryOnPush, package)
@@ -271,24 +299,38 @@ impl Registry {
         let NewRepositories::Made { immutable_tags } = self.options().new_repositories.clone() else {
             return Err(Refusal::RepositoryUnknown);
         };
-        let now = self.now();
         let repository = Repository {
-            path: path.clone(),
-            format: Format::Docker,
-            mode: Mode::Standard,
-            description: String::new(),
-            labels: Default::default(),
             immutable_tags,
-            quota_bytes: None,
-            created: now,
-            updated: now,
+            ..Repository::new(path.clone(), self.now())
         };
         // Somebody else may have made it at the same moment.
         let _ = self
             .metadata()
             .create_repository(&repository, &call.caller.actor())
             .await?;
-        Ok(())
+        Ok(repository)
+    }
+
+    /// Writes to the manifests or tags of a package, and then forgets what is kept of it in memory. Goes on to its end
+    /// where the client goes away meanwhile: the store may write all the same, and what is kept would be of before.
+    pub(crate) async fn change<T, W>(
+        &self,
+        package: &PackagePath,
+        work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let work = work(Arc::clone(&self.shared.services.metadata));
+        let (registry, package) = (self.clone(), package.clone());
+        let done = tokio::spawn(async move {
+            let result = work.await;
+            registry.manifest_cache().forget(&package);
+            result
+        });
+        done.await
+            .unwrap_or_else(|error| Err(StoreError::io("finish a write", io::Error::other(error))))
     }
 
     fn request_id(&self) -> String {
@@ -341,23 +383,40 @@ pub(crate) struct RunningHash {
     pub(crate) length: u64,
 }
 
-/// Hashes of uploads that go on.
+/// Hashes of uploads that go on. The one that rested longest makes room for a new one: clients that never come back
+/// would else fill it for good.
 #[derive(Default)]
-pub(crate) struct RunningHashes(Mutex<HashMap<UploadKey, RunningHash>>);
+pub(crate) struct RunningHashes(Mutex<Hashes>);
+
+#[derive(Default)]
+struct Hashes {
+    by_upload: HashMap<UploadKey, (u64, RunningHash)>,
+    by_turn: BTreeMap<u64, UploadKey>,
+    /// How many were put.
+    turns: u64,
+}
 
 impl RunningHashes {
     pub(crate) fn put(&self, upload: &UploadKey, hash: RunningHash) {
         let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if hashes.len() < RUNNING_HASHES_MAX {
-            hashes.insert(upload.clone(), hash);
+        hashes.turns += 1;
+        let turn = hashes.turns;
+        if let Some((earlier, _)) = hashes.by_upload.insert(upload.clone(), (turn, hash)) {
+            hashes.by_turn.remove(&earlier);
+        }
+        hashes.by_turn.insert(turn, upload.clone());
+        if hashes.by_upload.len() > RUNNING_HASHES_MAX
+            && let Some((_, oldest)) = hashes.by_turn.pop_first()
+        {
+            hashes.by_upload.remove(&oldest);
         }
     }
 
     pub(crate) fn take(&self, upload: &UploadKey) -> Option<RunningHash> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(upload)
+        let mut hashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (turn, hash) = hashes.by_upload.remove(upload)?;
+        hashes.by_turn.remove(&turn);
+        Some(hash)
     }
 }
 
@@ -372,3 +431,33 @@ fn is_host(authority: &str) -> bool {
 const AUTHORITY_BYTES_MAX: usize = 262;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn uploads_that_nobody_goes_on_with_do_not_keep_others_from_their_hash() {
+        let hashes = RunningHashes::default();
+        let key = |number: usize| UploadKey::of(&format!("{number:032x}"), "a").unwrap();
+        for number in 0..=RUNNING_HASHES_MAX {
+            hashes.put(
+                &key(number),
+                RunningHash {
+                    hasher: Hasher::new(Algorithm::Sha256),
+                    length: 0,
+                },
+            );
+        }
+        assert!(hashes.take(&key(0)).is_none());
+        assert!(hashes.take(&key(1)).is_some());
+        assert!(hashes.take(&key(RUNNING_HASHES_MAX)).is_some());
+        let left = hashes.0.lock().unwrap();
+        assert_eq!(
+            (left.by_upload.len(), left.by_turn.len()),
+            (RUNNING_HASHES_MAX - 2, RUNNING_HASHES_MAX - 2)
+        );
+    }
+}

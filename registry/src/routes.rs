@@ -19,6 +19,8 @@
 
 use oci::{Digest, DigestError, Tag};
 
+use crate::percent::decoded_segment;
+
 /// Longest path that is looked at.
 const PATH_BYTES_MAX: usize = 2048;
 
@@ -137,7 +139,14 @@ pub fn route(path: &str) -> Result<Operation, RouteError> {
         "/v2/_catalog" => return Ok(Operation::Catalog),
         _ => path.strip_prefix("/v2/").ok_or(RouteError::Unknown)?,
     };
-    let segments: Vec<&str> = rest.split('/').collect();
+    let decoded: Vec<String>;
+    let segments: Vec<&str> = if rest.contains('%') {
+        let parts = rest.split('/').map(decoded_segment).collect::<Option<_>>();
+        decoded = parts.ok_or(RouteError::Unknown)?;
+        decoded.iter().map(String::as_str).collect()
+    } else {
+        rest.split('/').collect()
+    };
     let name = |segments: &[&str]| segments.join("/");
     match segments.as_slice() {
         [of @ .., "tags", "list"] if !of.is_empty() => Ok(Operation::Tags { name: name(of) }),
@@ -194,6 +203,17 @@ mod tests {
         assert!(
             matches!(upload, Operation::Upload { name, session } if name == "tags/list" && session == "x")
         );
+    }
+
+    #[test]
+    fn encoded_paths_are_the_same_and_parts_stay_parts() {
+        let encoded = DIGEST.replace(':', "%3A");
+        assert_eq!(
+            route(&format!("/v2/a%62/blobs/{encoded}")),
+            route(&format!("/v2/ab/blobs/{DIGEST}"))
+        );
+        assert_eq!(route("/v2/a%2Fb/manifests/x"), Err(RouteError::Unknown));
+        assert_eq!(route("/v2/a/blobs%2Fuploads/"), Err(RouteError::Unknown));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::Registry;
+use crate::call::Sent;
 use crate::options::Limits;
 use crate::pace::{OpenAnswers, Paced};
 use crate::tls::{self, Certificates};
@@ -136,7 +137,7 @@ impl Connection {
             return self.converse(stream, watcher).await;
         };
         if tls::is_plain(&stream).await {
-            let _ = timeout(self.limits.handshake_time, tls::refuse_plain(&stream)).await;
+            let _ = timeout(self.limits.handshake_time, tls::refuse_plain(stream)).await;
             return;
         }
         let handshake = timeout(self.limits.handshake_time, certificates.accept(stream));
@@ -164,7 +165,7 @@ impl Connection {
                 request.extensions_mut().insert(OverTls);
             }
             async move {
-                let answer = registry.answer(peer, request).await;
+                let answer = registry.answer(peer, request.map(Sent::Incoming)).await;
                 Ok::<_, Infallible>(
                     answer.map(|body| answers.watch(body, move |bytes| registry.metrics().sent(bytes))),
                 )

@@ -47,11 +47,7 @@ async fn page(
     let tags: Vec<&str> = found.iter().map(oci::Tag::as_str).collect();
     let mut answer = answer::json(StatusCode::OK, &json!({"name": name, "tags": tags}));
     if let (true, Some(last)) = (more, tags.last()) {
-        answer::link_next(
-            &mut answer,
-            call.path,
-            &[("n", &count.to_string()), ("last", last)],
-        );
+        answer::link_next(&mut answer, call, &[("n", &count.to_string()), ("last", last)]);
     }
     Ok(answer)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -178,9 +179,7 @@ impl ResolvesServerCert for ByName {
             _ => None,
         };
         let is_valid = |key: &&Arc<CertifiedKey>| {
-            let parsed = key
-                .end_entity_cert()
-                .and_then(|cert| ParsedCertificate::try_from(cert));
+            let parsed = key.end_entity_cert().and_then(ParsedCertificate::try_from);
             match (&named, parsed) {
                 (Some(name), Ok(certificate)) => verify_server_name(&certificate, name).is_ok(),
                 _ => false,
@@ -191,14 +190,21 @@ impl ResolvesServerCert for ByName {
 }
 
 /// Told to a client that speaks plain HTTP to a port with TLS, as it would else see nothing but noise.
-pub(crate) async fn refuse_plain(stream: &TcpStream) -> io::Result<()> {
+///
+/// What it goes on sending is taken and thrown away: a connection that is closed over unread bytes is reset, and the
+/// client may then never see what it was told. It has to be given a time limit.
+pub(crate) async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
     const ANSWER: &[u8] =
         b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
         this is plain HTTP, and the server takes only HTTPS here\n";
-    stream.writable().await?;
-    let _ = stream.try_write(ANSWER)?;
+    stream.write_all(ANSWER).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(LEFTOVER_BYTES_MAX), &mut tokio::io::sink()).await?;
     Ok(())
 }
+
+/// More than a request without its body.
+const LEFTOVER_BYTES_MAX: u64 = 256 << 10;
 
 /// Whether the first byte is that of a request in plain HTTP; a handshake begins with 0x16.
 pub(crate) async fn is_plain(stream: &TcpStream) -> bool {

@@ -95,8 +95,21 @@ pub(crate) async fn begin(
     let Some(digest) = digest else {
         return Ok(upload.answer(StatusCode::ACCEPTED, 0));
     };
-    append(registry, call, &upload, &mut body).await?;
-    finish(registry, call, &upload, &digest).await
+    let pushed = match append(registry, call, &upload, &mut body).await {
+        Ok(_) => finish(registry, call, &upload, &digest).await,
+        Err(refusal) => Err(refusal),
+    };
+    if pushed.is_err() {
+        // Its client was never told of the session, so nobody goes on with it.
+        give_up(registry, &upload).await;
+    }
+    pushed
+}
+
+/// What came of an upload goes; a failure to remove it is left to a collection.
+async fn give_up(registry: &Registry, upload: &Upload<'_>) {
+    registry.hashes().take(&upload.key);
+    let _ = registry.blobs().abort(&upload.key).await;
 }
 
 /// `PATCH`, `PUT`, `GET` and `DELETE …/blobs/uploads/SESSION`.
@@ -111,15 +124,29 @@ pub(crate) async fn go_on(
         .authorise(call, Permission::UploadArtifacts, &package)
         .await?;
     let upload = Upload::of(name, session.to_owned(), package)?;
+    let gone_on = step(registry, call, &upload, &mut body).await;
+    if matches!(gone_on, Err(Refusal::Full)) {
+        // What has no room for its end must not keep the room that it took until a collection comes.
+        give_up(registry, &upload).await;
+    }
+    gone_on
+}
+
+async fn step(
+    registry: &Registry,
+    call: &Call<'_>,
+    upload: &Upload<'_>,
+    body: &mut Arriving,
+) -> Result<Answer, Refusal> {
     match *call.method {
         Method::PATCH => {
-            let length = append(registry, call, &upload, &mut body).await?;
+            let length = append(registry, call, upload, body).await?;
             Ok(upload.answer(StatusCode::ACCEPTED, length))
         }
         Method::PUT => {
             let digest = call.query.digest("digest")?.ok_or(Refusal::DigestMissing)?;
-            append(registry, call, &upload, &mut body).await?;
-            finish(registry, call, &upload, &digest).await
+            append(registry, call, upload, body).await?;
+            finish(registry, call, upload, &digest).await
         }
         Method::GET | Method::HEAD => {
             let length = registry.blobs().upload_length(&upload.key).await?;
@@ -128,7 +155,7 @@ pub(crate) async fn go_on(
         Method::DELETE => {
             registry.hashes().take(&upload.key);
             let aborted = registry.blobs().abort(&upload.key).await;
-            match aborted.map_err(|error| unknown_upload(error, &upload))? {
+            match aborted.map_err(|error| unknown_upload(error, upload))? {
                 true => Ok(answer::empty(StatusCode::NO_CONTENT)),
                 false => Err(Refusal::UploadUnknown),
             }
@@ -188,8 +215,8 @@ async fn append(
         .upload_length(&upload.key)
         .await?
         .ok_or(Refusal::UploadUnknown)?;
-    let announced = announced_length(call, upload, length)?;
     let limit_bytes = registry.options().limits.blob_bytes_max;
+    let announced = announced_length(call, upload, length)?;
     if announced.is_some_and(|announced| length.saturating_add(announced) > limit_bytes) {
         return Err(Refusal::BlobTooLarge { limit_bytes });
     }
@@ -245,13 +272,21 @@ async fn append(
 
 /// How many bytes the request says it brings; they have to begin at the end of what is there.
 fn announced_length(call: &Call<'_>, upload: &Upload<'_>, length: u64) -> Result<Option<u64>, Refusal> {
+    // The PUT that ends an upload brings nothing, and may leave out to say so.
+    let brings = call.method == Method::PATCH || call.header(&CONTENT_LENGTH).is_some_and(|text| text != "0");
+    let further = length > 0 && brings;
+    if !call.host.takes_chunks() && (further || call.headers.contains_key(CONTENT_RANGE)) {
+        return Err(Refusal::Chunked);
+    }
     let content_length = call
         .header(&CONTENT_LENGTH)
         .and_then(|text| text.parse::<u64>().ok());
-    let Some(header) = call.header(&CONTENT_RANGE) else {
+    let Some(header) = call.headers.get(CONTENT_RANGE) else {
         return Ok(content_length);
     };
-    let (start, chunk_length) = range::chunk(header).ok_or(Refusal::ChunkRange)?;
+    // One that is no text is malformed as well: without its range the chunk would go anywhere.
+    let range = header.to_str().ok().and_then(range::chunk);
+    let (start, chunk_length) = range.ok_or(Refusal::ChunkRange)?;
     if start != length {
         return Err(Refusal::ChunkOrder {
             length,
@@ -306,7 +341,7 @@ async fn finish(
         });
     }
     let key = StorageKey::new(expected, registry.entropy());
-    let sealed = registry.blobs().seal(&upload.key, &key).await;
+    let sealed = registry.blobs().seal(&upload.key, &key, length).await;
     sealed.map_err(|error| unknown_upload(error, upload))?;
     let blob = Blob {
         digest: *expected,

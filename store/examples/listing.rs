@@ -14,8 +14,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use oci::{Digest, MediaType, Tag};
 use store::{
-    Actor, Blob, CollectionOptions, Content, DataDirectory, Format, ImmutableTags, ManifestReference, Mode,
-    NewManifest, PackagePath, Reference, Repositories, Repository, collect,
+    Actor, Blob, CollectionOptions, Content, DataDirectory, ManifestReference, NewManifest, PackagePath,
+    Reference, Repositories, Repository, collect,
 };
 
 /// One in so many manifests has a tag.
@@ -224,17 +224,7 @@ fn package() -> PackagePath {
 }
 
 fn repository() -> Repository {
-    Repository {
-        path: package().repository,
-        format: Format::Docker,
-        mode: Mode::Standard,
-        description: String::new(),
-        labels: [].into(),
-        immutable_tags: ImmutableTags::None,
-        quota_bytes: None,
-        created: at(1),
-        updated: at(1),
-    }
+    Repository::new(package().repository, at(1))
 }
 
 fn at(second: i64) -> Timestamp {

@@ -41,13 +41,14 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     /// Reads an upload from its beginning; for hashing it again where the hash state is not at hand.
     async fn read_upload(&self, upload: &UploadKey) -> Result<BlobContent, StoreError>;
 
-    /// Makes the upload durable and then an object under `key`. Bytes and name survive a loss of power once this is
-    /// answered. The upload is gone after it, and the object's age counts from here.
+    /// Makes the upload of `size` bytes durable and then an object under `key`. Bytes and name survive a loss of power
+    /// once this is answered. The upload is gone after it, and the object's age counts from here.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when there is none, [`StoreError::Busy`] when somebody appends to it at this moment. After
-    /// a failure to make it durable the upload is gone as well: nothing can tell what of it would last.
-    async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError>;
+    /// [`StoreError::Missing`] when there is none, [`StoreError::Busy`] when somebody appends to it at this moment,
+    /// [`StoreError::Offset`] when somebody did since the caller hashed its `size` bytes. After a failure to make it
+    /// durable the upload is gone as well: nothing can tell what of it would last.
+    async fn seal(&self, upload: &UploadKey, key: &StorageKey, size: u64) -> Result<(), StoreError>;
 
     /// Removes an upload; says whether there was one.
     ///

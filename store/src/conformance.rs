@@ -4,8 +4,10 @@
 
 pub(crate) mod accounts;
 pub(crate) mod blobs;
+pub(crate) mod cleanup;
 pub(crate) mod collection;
 pub(crate) mod content;
+pub(crate) mod listing;
 pub(crate) mod metadata;
 mod otherwise;
 pub(crate) mod policies;
@@ -20,8 +22,8 @@ use oci::{Digest, MediaType, Tag};
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    Actor, Blob, BlobContent, BlobStore, Entropy, Format, ImmutableTags, ManifestReference, MetadataStore,
-    Mode, NewManifest, PackagePath, Reference, Repository, StorageKey, UploadKey,
+    Actor, Blob, BlobContent, BlobStore, Entropy, ImmutableTags, ManifestReference, MetadataStore,
+    NewManifest, PackagePath, Reference, Repository, StorageKey, UploadKey,
 };
 
 /// A test for each promise of [`BlobStore`]. `$world` makes a `BlobWorld`.
@@ -52,7 +54,11 @@ macro_rules! metadata_contract {
                 repositories_are_listed_page_by_page_by_project_or_all,
                 settings_are_replaced_and_the_rest_stays,
                 a_deleted_repository_takes_everything_along,
-                packages_are_listed_once_they_have_a_manifest,
+                settings_without_bounds_are_refused,
+                a_repository_tells_what_it_holds,
+                a_quota_of_a_project_counts_all_its_repositories,
+                projects_are_those_with_a_repository_or_a_quota,
+                pushes_at_once_do_not_exceed_a_quota_together,
                 packages_below_a_name_do_not_include_its_neighbours,
                 events_are_in_order_and_tell_who_and_when,
             }
@@ -70,9 +76,22 @@ macro_rules! metadata_contract {
                 a_tag_remembers_what_it_named,
                 tags_are_listed_page_by_page_in_bytewise_order,
                 referrers_are_found_by_subject_and_kind_page_by_page,
-                versions_are_listed_with_their_tags,
+                a_deleted_package_takes_everything_along,
+                an_immutable_tag_keeps_its_package,
                 parents_are_indexes_and_referrers,
+                what_is_held_is_removed_only_by_who_says_so,
                 many_writes_at_once_are_all_answered_and_one_failure_is_its_own,
+            }
+        }
+        mod listing {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::listing,
+                packages_are_listed_once_they_have_a_manifest,
+                versions_are_listed_with_their_tags,
+                versions_come_in_any_order_page_by_page,
+                images_of_all_packages_come_page_by_page,
+                tags_are_listed_with_what_they_name,
+                a_place_in_another_listing_is_refused,
             }
         }
         mod access {
@@ -98,6 +117,19 @@ macro_rules! metadata_contract {
             $crate::conformance::contract! { $world, $crate::conformance::statistics,
                 counts_are_added_and_the_last_time_is_kept,
                 counts_of_what_is_gone_are_passed_over,
+            }
+        }
+        mod cleaning {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::cleanup,
+                versions_go_by_the_policies_of_their_repository,
+                the_newest_images_of_each_package_stay_whatever_they_are_made_of,
+                what_an_index_holds_goes_after_it,
+                referrers_go_after_what_they_refer_to,
+                immutable_tags_and_recent_changes_protect,
+                what_is_wanted_again_since_it_was_listed_stays,
+                where_policies_only_count_nothing_goes,
+                a_cleanup_reaches_everything_in_small_parts,
             }
         }
         mod collecting {
@@ -156,7 +188,8 @@ impl BlobWorld {
     pub(crate) async fn stored(&self, content: &[u8]) -> StorageKey {
         let upload = self.upload(content).await;
         let key = StorageKey::new(&Digest::sha256_of(content), &self.entropy);
-        self.store.seal(&upload, &key).await.unwrap();
+        let size = content.len() as u64;
+        self.store.seal(&upload, &key, size).await.unwrap();
         key
     }
 }
@@ -190,24 +223,23 @@ impl MetadataWorld {
         put.await.unwrap()
     }
 
+    /// What the repository says that it holds.
+    pub(crate) async fn size(&self) -> u64 {
+        let found = self.store.repository(&repository("r").path).await.unwrap();
+        found.unwrap().size_bytes
+    }
+
     pub(crate) async fn commit(&self, package: &PackagePath, blob: &Blob) -> crate::Committed {
         self.store.commit_blob(package, blob, ann()).await.unwrap()
     }
 }
 
 pub(crate) fn repository(id: &str) -> Repository {
+    let path = format!("projects/p/locations/l/repositories/{id}");
     Repository {
-        path: format!("projects/p/locations/l/repositories/{id}")
-            .parse()
-            .unwrap(),
-        format: Format::Docker,
-        mode: Mode::Standard,
         description: "of tests".to_owned(),
         labels: [("team".to_owned(), "x".to_owned())].into(),
-        immutable_tags: ImmutableTags::None,
-        quota_bytes: None,
-        created: at(1),
-        updated: at(1),
+        ..Repository::new(path.parse().unwrap(), at(1))
     }
 }
 

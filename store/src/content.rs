@@ -27,7 +27,7 @@ pub enum Committed {
     Kept,
     /// The digest was there under another key: the package links that, and the caller removes its own object.
     Superseded,
-    /// The repository's quota would be exceeded; nothing was changed, and the caller removes its own object.
+    /// The quota of the repository or its project would be exceeded; nothing was changed, and the caller removes its own object.
     OverQuota {
         /// The quota, in bytes.
         quota_bytes: u64,
@@ -103,6 +103,12 @@ pub enum PutRefusal {
         /// Which.
         tag: Tag,
     },
+    /// The quota of the repository or its project would be exceeded.
+    #[error("the quota of {quota_bytes} bytes would be exceeded")]
+    OverQuota {
+        /// The quota, in bytes.
+        quota_bytes: u64,
+    },
 }
 
 /// A manifest as it is stored.
@@ -118,25 +124,6 @@ pub struct StoredManifest {
     pub artifact_type: Option<String>,
 }
 
-/// A manifest in a listing of its package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// Its digest.
-    pub digest: Digest,
-    /// What it is.
-    pub media_type: MediaType,
-    /// See [`NewManifest::artifact_type`].
-    pub artifact_type: Option<String>,
-    /// Sizes of the manifest, its configuration and layers, added up.
-    pub size_bytes: u64,
-    /// When it was first stored.
-    pub created: Timestamp,
-    /// When it was last stored, or a tag last set on it or taken from it.
-    pub updated: Timestamp,
-    /// Its tags, in bytewise order.
-    pub tags: Vec<Tag>,
-}
-
 /// Which referrers are asked for.
 #[derive(Debug, Clone)]
 pub struct ReferrerQuery<'q> {
@@ -148,6 +135,21 @@ pub struct ReferrerQuery<'q> {
     pub after: Option<&'q Digest>,
     /// At most this many.
     pub limit: usize,
+}
+
+/// What became of a manifest that was to go only if nothing holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Removed,
+    /// There is none.
+    Unknown,
+    /// This tag names it, among others perhaps.
+    Tagged(Tag),
+    /// This index names it.
+    ChildOf(Digest),
+    /// This referrer names it as its subject.
+    SubjectOf(Digest),
 }
 
 /// A tag to be moved to a manifest that is there.
@@ -252,6 +254,24 @@ pub trait Content: Send + Sync {
         now: Timestamp,
     ) -> Result<Result<bool, PutRefusal>, StoreError>;
 
+    /// Removes a manifest that no tag names, no index as a child, and no referrer as its subject. Whether something
+    /// holds it is looked up in the same transaction.
+    async fn delete_unheld_manifest(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Removal, StoreError>;
+
+    /// Removes a package with all that is in it; false when there is none. Refused while it has an immutable tag.
+    async fn delete_package(
+        &self,
+        package: &PackagePath,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, PutRefusal>, StoreError>;
+
     /// Tags in bytewise order, after `after`, at most `limit`; none when the package is not known.
     async fn tags(
         &self,
@@ -267,14 +287,6 @@ pub trait Content: Send + Sync {
         query: &ReferrerQuery<'_>,
     ) -> Result<Vec<StoredManifest>, StoreError>;
 
-    /// Manifests of a package in the order of their digests, after `after`, at most `limit`.
-    async fn versions(
-        &self,
-        package: &PackagePath,
-        after: Option<&Digest>,
-        limit: usize,
-    ) -> Result<Vec<Version>, StoreError>;
-
     /// Whether an index of the package names this manifest as a child, or a referrer as its subject.
     async fn parents(
         &self,
@@ -283,8 +295,8 @@ pub trait Content: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Digest>, StoreError>;
 
-    /// Packages of a repository whose name lies directly or deeper below `prefix`, in order, after `after`, at most
-    /// `limit`; without a prefix, all.
+    /// Names of packages of a repository that have a manifest and whose name lies directly or deeper below `prefix`, in
+    /// bytewise order, after `after`, at most `limit`; without a prefix, all.
     async fn packages_below(
         &self,
         repository: &RepositoryPath,

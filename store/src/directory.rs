@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{FileBlobStore, SqliteMetadata, StoreError};
 
@@ -24,6 +24,7 @@ const FORMAT_BYTES_MAX: u64 = 64;
 pub struct DataDirectory {
     blobs: FileBlobStore,
     metadata: SqliteMetadata,
+    path: PathBuf,
     _lock: File,
 }
 
@@ -41,7 +42,8 @@ impl DataDirectory {
         check_format(path)?;
         let stores = DataDirectory {
             blobs: FileBlobStore::open(path.to_owned())?,
-            metadata: SqliteMetadata::open(&path.join("metadata.sqlite"))?,
+            metadata: SqliteMetadata::open(&path.join(METADATA_FILE))?,
+            path: path.to_owned(),
             _lock: lock,
         };
         // What is in it must not vanish with its own name, if it was made just now.
@@ -58,6 +60,10 @@ impl DataDirectory {
     #[must_use]
     pub fn blobs(&self) -> &FileBlobStore {
         &self.blobs
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where everything else is.
@@ -97,11 +103,7 @@ fn check_format(path: &Path) -> Result<(), StoreError> {
             .read_to_string(&mut text)
             .map_err(failed)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let temporary = path.join("format.new");
-            let mut new = File::create(&temporary).map_err(failed)?;
-            writeln!(new, "{FORMAT_NAME} {FORMAT}").map_err(failed)?;
-            new.sync_all().map_err(failed)?;
-            return fs::rename(&temporary, &file).map_err(failed);
+            return mark_as_data(path);
         }
         Err(source) => return Err(failed(source)),
     };
@@ -117,6 +119,19 @@ fn check_format(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Makes a data directory of a directory, at once.
+pub(crate) fn mark_as_data(path: &Path) -> Result<(), StoreError> {
+    let temporary = path.join("format.new");
+    File::create(&temporary)
+        .and_then(|mut new| {
+            writeln!(new, "{FORMAT_NAME} {FORMAT}")?;
+            new.sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path.join(FORMAT_FILE)))
+        .map_err(|source| StoreError::io("write the format of the data directory", source))
+}
+
+pub(crate) const METADATA_FILE: &str = "metadata.sqlite";
 const FORMAT_FILE: &str = "format";
 const FORMAT_NAME: &str = "lightship-data";
 const LOCK_FILE: &str = "lock";

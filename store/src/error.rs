@@ -52,6 +52,12 @@ pub enum StoreError {
         /// Its length.
         actual: u64,
     },
+    /// A place in a listing that the store has not given.
+    #[error("{text:?} is no place in this listing")]
+    Cursor {
+        /// The text, cut if it is long.
+        text: String,
+    },
     /// More work waits than the store takes; ask again later.
     #[error("the store is busy")]
     Busy,
@@ -69,6 +75,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A cursor that does not belong where it was brought.
+    pub(crate) fn cursor(cursor: &crate::Cursor) -> StoreError {
+        const SHOWN_CHARACTERS_MAX: usize = 80;
+        StoreError::Cursor {
+            text: cursor.0.chars().take(SHOWN_CHARACTERS_MAX).collect(),
+        }
+    }
+
     /// An error of the system while doing `action`; a full disk or an exhausted quota is told apart.
     #[must_use]
     pub fn io(action: &'static str, source: io::Error) -> StoreError {

@@ -36,6 +36,10 @@ pub enum EventKind {
     RepositoryUpdated,
     /// It was removed with all that was in it.
     RepositoryDeleted,
+    /// The quota of a project was set or taken away.
+    ProjectUpdated,
+    /// A package was removed with all that was in it.
+    PackageDeleted,
     /// A manifest was stored for the first time.
     ManifestPut {
         /// Its digest.

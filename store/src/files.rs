@@ -38,7 +38,39 @@ pub(crate) struct Shared {
     /// Directories whose names this process has made durable. One that is merely there may have been made by a process
     /// that was killed before it synced.
     durable: Mutex<HashSet<PathBuf>>,
+    kept: Mutex<Kept>,
 }
+
+/// Objects that are to be removed once nobody keeps them.
+#[derive(Default)]
+struct Kept {
+    by: usize,
+    waiting: Vec<PathBuf>,
+}
+
+/// Until it is dropped no object is removed: what is to be removed meanwhile goes then. A process that dies before leaves
+/// objects without rows, which the next collection takes.
+pub(crate) struct KeptObjects {
+    shared: Arc<Shared>,
+}
+
+impl Drop for KeptObjects {
+    fn drop(&mut self) {
+        let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.by -= 1;
+        if kept.by > 0 {
+            return;
+        }
+        let waiting = std::mem::take(&mut kept.waiting);
+        drop(kept);
+        for path in waiting {
+            let _ = self.shared.disk.remove(&path);
+        }
+    }
+}
+
+/// Objects that may wait for their removal; one more is refused, and a later collection finds it.
+const WAITING_MAX: usize = 100_000;
 
 impl FileBlobStore {
     /// The store in a directory that is there; its subdirectories are made.
@@ -60,8 +92,16 @@ impl FileBlobStore {
                 disk,
                 growing: Mutex::default(),
                 durable: Mutex::default(),
+                kept: Mutex::default(),
             }),
         })
+    }
+
+    /// Keeps every object that is there until what is returned is dropped.
+    pub(crate) fn keep_objects(&self) -> KeptObjects {
+        let shared = Arc::clone(&self.shared);
+        shared.kept.lock().unwrap_or_else(PoisonError::into_inner).by += 1;
+        KeptObjects { shared }
     }
 
     /// Runs `work` where it may block.
@@ -120,22 +160,24 @@ impl BlobStore for FileBlobStore {
     async fn read_upload(&self, upload: &UploadKey) -> Result<BlobContent, StoreError> {
         let path = upload_path(upload);
         self.blocking(move |shared| {
-            let length = shared
-                .disk
-                .length(&path)
-                .map_err(|source| StoreError::io("look at an upload", source))?
-                .ok_or_else(|| missing("the upload"))?;
-            shared.open(&path, length, ByteRange::all(length), "read an upload")
+            // It may grow meanwhile; what is there when it is opened is read.
+            let failed = |source| StoreError::io("read an upload", source);
+            let readable = match shared.disk.read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing("the upload")),
+                opened => opened.map_err(failed)?,
+            };
+            let length = readable.length().map_err(failed)?;
+            Ok(readable.content(ByteRange::all(length)))
         })
         .await
     }
 
-    async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError> {
+    async fn seal(&self, upload: &UploadKey, key: &StorageKey, size: u64) -> Result<(), StoreError> {
         let (upload, to, store) = (upload.clone(), object_path(key)?, Arc::clone(&self.shared));
         self.blocking(move |shared| {
             let from = upload_path(&upload);
             let _turn = Turn::take(store, upload)?;
-            shared.seal(&from, &to)
+            shared.seal(&from, &to, size)
         })
         .await
     }
@@ -153,17 +195,25 @@ impl BlobStore for FileBlobStore {
 
     async fn read(&self, key: &StorageKey, size: u64, range: ByteRange) -> Result<BlobContent, StoreError> {
         let path = object_path(key)?;
-        self.blocking(move |shared| shared.open(&path, size, range, "read an object"))
-            .await
+        self.blocking(move |shared| shared.open(&path, size, range)).await
     }
 
     async fn remove(&self, key: &StorageKey) -> Result<(), StoreError> {
         let path = object_path(key)?;
         self.blocking(move |shared| {
-            let removed = shared.disk.remove(&path);
-            removed
-                .map(drop)
-                .map_err(|source| StoreError::io("remove an object", source))
+            let mut kept = shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.by == 0 {
+                drop(kept);
+                let removed = shared.disk.remove(&path);
+                return removed
+                    .map(drop)
+                    .map_err(|source| StoreError::io("remove an object", source));
+            }
+            if kept.waiting.len() >= WAITING_MAX {
+                return Err(StoreError::Busy);
+            }
+            kept.waiting.push(path);
+            Ok(())
         })
         .await
     }
@@ -189,21 +239,16 @@ impl BlobStore for FileBlobStore {
 }
 
 impl Shared {
-    fn open(
-        &self,
-        path: &Path,
-        size: u64,
-        range: ByteRange,
-        action: &'static str,
-    ) -> Result<BlobContent, StoreError> {
+    fn open(&self, path: &Path, size: u64, range: ByteRange) -> Result<BlobContent, StoreError> {
+        const ACTION: &str = "read an object";
         let readable = match self.disk.read(path) {
             Ok(readable) => readable,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing("the object")),
-            Err(source) => return Err(StoreError::io(action, source)),
+            Err(source) => return Err(StoreError::io(ACTION, source)),
         };
         let length = readable
             .length()
-            .map_err(|source| StoreError::io(action, source))?;
+            .map_err(|source| StoreError::io(ACTION, source))?;
         if length != size || range.end > size {
             return Err(StoreError::Damaged {
                 what: format!("{} has {length} bytes and not {size}", path.display()),
@@ -214,9 +259,21 @@ impl Shared {
 
     /// Durability order: bytes, then name, then the row that the caller writes. A failed sync is final: the kernel may
     /// have dropped the pages, and a second sync would say that all is well.
-    fn seal(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+    fn seal(&self, from: &Path, to: &Path, size: u64) -> Result<(), StoreError> {
         const ACTION: &str = "make an object durable";
         let failed = |source| StoreError::io(ACTION, source);
+        let actual = self
+            .disk
+            .length(from)
+            .map_err(failed)?
+            .ok_or_else(|| missing("the upload"))?;
+        // Whoever appended between the hash and this turn must not get its bytes under that digest.
+        if actual != size {
+            return Err(StoreError::Offset {
+                expected: size,
+                actual,
+            });
+        }
         // The grace time of an object begins here, however long ago its last byte came.
         if let Err(error) = self.disk.renew(from).and_then(|()| self.disk.sync(from)) {
             if error.kind() == io::ErrorKind::NotFound {
@@ -332,7 +389,7 @@ fn upload_path(upload: &UploadKey) -> PathBuf {
 }
 
 /// `objects/sha256/ab/HEX.RANDOM`.
-fn object_path(key: &StorageKey) -> Result<PathBuf, StoreError> {
+pub(crate) fn object_path(key: &StorageKey) -> Result<PathBuf, StoreError> {
     let digest = key.digest()?;
     let (_, name) = key.as_str().split_once(':').unwrap_or_default();
     let fan_out = name.get(..2).unwrap_or_default();

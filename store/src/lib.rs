@@ -16,15 +16,19 @@ mod error;
 mod resource;
 
 mod accounts;
+mod backup;
 mod blobs;
 mod cleanup;
 mod collection;
 mod content;
 mod events;
+mod listing;
 mod metadata;
 mod policies;
+mod projects;
 mod repositories;
 mod scrub;
+mod settings;
 mod statistics;
 
 #[cfg(test)]
@@ -34,31 +38,39 @@ mod files;
 mod sqlite;
 
 pub use accounts::{Account, AccountKey, AccountRefusal, Accounts};
+pub use backup::{Backup, BackupError, BackupOptions, Copied, CopyProgress, restore};
 pub use blobs::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
 };
 pub use cleanup::{
-    CLEANUP_POLICIES_MAX, CleanupAction, CleanupCondition, CleanupMatch, CleanupPolicy, TagState,
+    CLEANED_LISTED_MAX, CLEANUP_POLICIES_MAX, Cleaned, Cleaning, CleanupAction, CleanupCondition,
+    CleanupMatch, CleanupOptions, CleanupPolicy, CleanupReport, Expired, Expiry, TagState, cleanup,
 };
 pub use collection::{
     Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk, collect,
 };
 pub use content::{
-    Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery,
-    StoredManifest, TagMove, Version,
+    Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery, Removal,
+    StoredManifest, TagMove,
 };
 pub use directory::DataDirectory;
 pub use entropy::Entropy;
 pub use error::StoreError;
 pub use events::{Actor, Event, EventKind, Events};
 pub use files::FileBlobStore;
+pub use listing::{Image, Listing, Package, TagEntry, Version, VersionOrder, VersionQuery};
 pub use metadata::MetadataStore;
 pub use policies::{Policies, PolicyConflict};
+pub use projects::{Project, Projects};
 pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
 pub use resource::{
     LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, Resource,
     ResourceError,
 };
 pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubReport, scrub};
+pub use settings::{
+    CLEANUP_ID_BYTES_MAX, CLEANUP_PREFIX_BYTES_MAX, CLEANUP_PREFIXES_MAX, DESCRIPTION_BYTES_MAX,
+    KEEP_COUNT_MAX, LABEL_BYTES_MAX, LABELS_MAX, SettingsError, TAG_PATTERN_BYTES_MAX, TAG_PATTERNS_MAX,
+};
 pub use sqlite::SqliteMetadata;
 pub use statistics::{Counted, Statistics, Usage};

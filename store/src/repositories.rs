@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use oci::RepositoryName;
 
-use crate::{Actor, ProjectId, RepositoryPath, StoreError};
+use crate::{Actor, CleanupPolicy, ProjectId, RepositoryPath, SettingsError, StoreError};
 
 /// A repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +22,39 @@ pub struct Repository {
     pub labels: BTreeMap<String, String>,
     /// Which tags may not be moved or removed once they are set.
     pub immutable_tags: ImmutableTags,
-    /// Most bytes of distinct blobs that its packages link; none is no limit.
+    /// Most bytes that it holds; none is no limit.
     pub quota_bytes: Option<u64>,
+    /// What it holds now: distinct blobs that its packages link, and manifests. Only read, never set.
+    pub size_bytes: u64,
+    /// Which versions go by themselves.
+    pub cleanup: Vec<CleanupPolicy>,
+    /// Whether they are only counted.
+    pub cleanup_dry_run: bool,
     /// When it was made.
     pub created: Timestamp,
     /// When its settings last changed.
     pub updated: Timestamp,
+}
+
+impl Repository {
+    /// A repository for container images with no settings at all.
+    #[must_use]
+    pub fn new(path: RepositoryPath, created: Timestamp) -> Repository {
+        Repository {
+            path,
+            format: Format::Docker,
+            mode: Mode::Standard,
+            description: String::new(),
+            labels: BTreeMap::new(),
+            immutable_tags: ImmutableTags::None,
+            quota_bytes: None,
+            size_bytes: 0,
+            cleanup: Vec::new(),
+            cleanup_dry_run: false,
+            created,
+            updated: created,
+        }
+    }
 }
 
 /// What kind of artifacts a repository holds.
@@ -85,9 +111,17 @@ pub enum RepositoryRefusal {
         /// Which.
         path: RepositoryPath,
     },
+    /// No repository can have these settings.
+    #[error("{path} cannot have these settings: {error}")]
+    Settings {
+        /// Which.
+        path: RepositoryPath,
+        /// Why.
+        error: SettingsError,
+    },
 }
 
-/// Repositories, and the packages in them by name.
+/// Repositories.
 #[async_trait]
 pub trait Repositories: Send + Sync {
     /// Makes a repository.
@@ -108,7 +142,8 @@ pub trait Repositories: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Repository>, StoreError>;
 
-    /// Replaces the settings of a repository: description, labels, immutable tags, quota, time of the update.
+    /// Replaces the settings of a repository: description, labels, immutable tags, quota, cleanup policies, time of the
+    /// update.
     async fn update_repository(
         &self,
         repository: &Repository,
@@ -122,14 +157,6 @@ pub trait Repositories: Send + Sync {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<(), RepositoryRefusal>, StoreError>;
-
-    /// Names of packages of a repository that have a manifest, in bytewise order, after `after`, at most `limit`.
-    async fn packages(
-        &self,
-        repository: &RepositoryPath,
-        after: Option<&RepositoryName>,
-        limit: usize,
-    ) -> Result<Vec<RepositoryName>, StoreError>;
 }
 
 /// `*` stands for any characters, everything else for itself. Linear in the product of the lengths.

@@ -5,13 +5,19 @@
 
 mod accounts;
 mod blobs;
+mod cleanup;
 mod collection;
 mod connection;
 mod content;
 mod events;
+mod expiry;
 mod inspection;
+mod listing;
 mod manifests;
+mod packages;
 mod policies;
+mod projects;
+mod quota;
 mod repositories;
 mod schema;
 mod statistics;
@@ -26,14 +32,15 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::StoreError;
+use crate::{Blob, Page, StoreError, Walk};
 use connection::Readers;
 use writer::Writer;
 
 /// Keeps metadata in a file that no other process writes to.
 #[derive(Clone)]
 pub struct SqliteMetadata {
-    writer: Arc<Writer>,
+    /// None where the file is only read.
+    writer: Option<Arc<Writer>>,
     readers: Arc<Readers>,
 }
 
@@ -46,7 +53,7 @@ impl SqliteMetadata {
         let mut connection = connection::open_writing(path)?;
         schema::bring_up_to_date(&mut connection)?;
         Ok(SqliteMetadata {
-            writer: Arc::new(Writer::start(connection)?),
+            writer: Some(Arc::new(Writer::start(connection)?)),
             readers: Arc::new(Readers::of(path)),
         })
     }
@@ -69,7 +76,44 @@ impl SqliteMetadata {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.run(work).await
+        match &self.writer {
+            Some(writer) => writer.run(work).await,
+            None => Err(StoreError::Database {
+                action: "write",
+                reason: "the file is only read".to_owned(),
+            }),
+        }
+    }
+
+    /// A file of the current or an older format that nobody writes to, to look at its blobs.
+    pub(crate) fn open_to_read(path: &Path) -> Result<SqliteMetadata, StoreError> {
+        let readers = Readers::of(path);
+        readers.with(schema::check_format)?;
+        Ok(SqliteMetadata {
+            writer: None,
+            readers: Arc::new(readers),
+        })
+    }
+
+    /// Copies everything as of one moment into a new file. Waits for nobody, and nobody waits for it.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_str().ok_or_else(|| StoreError::Database {
+            action: "copy the database",
+            reason: "the path is not text".to_owned(),
+        })?;
+        self.readers.with(|connection| {
+            connection
+                .execute("VACUUM INTO ?1", [path])
+                .map(drop)
+                .map_err(failed("copy the database"))
+        })
+    }
+
+    /// A part of all blobs, where blocking is no harm.
+    pub(crate) fn blobs_of(&self, walk: Walk<'_>) -> Result<Page<Blob>, StoreError> {
+        let part = walk::part(walk)?;
+        self.readers
+            .with(|connection| inspection::all_blobs(connection, &part))
     }
 }
 

@@ -24,11 +24,11 @@ try_gcrane() {
         return
     fi
     start_proxy || { skip "names of Google: the proxy does not start"; return; }
+    rm -rf "$directory/one"
+    skopeo copy -q "oci:$directory/layout:v1" "oci:$directory/one:v1"
     refuse "nobody writes under a name of elsewhere" 'DENIED|UNAUTHORIZED|40[13]' google crane push "$directory/one" "$image:v1"
     serve google --anonymous-writes
     start_proxy
-    rm -rf "$directory/one"
-    skopeo copy -q "oci:$directory/layout:v1" "oci:$directory/one:v1"
 
     check "gcrane pushes" "^$image@sha256:" google gcrane push "$directory/one" "$image:v1"
     digest=$(google gcrane digest "$image:v1" 2>/dev/null)
@@ -67,7 +67,31 @@ try_gcrane() {
             "$image:v1" "$directory/sbom.json"
         check "oras discovers it at pkg.dev" '^1$' counted google oras discover --format json "$pkg/gcr.io/app:v1"
     fi
+    strict_google
     registry=$before
+}
+
+# What Google's registries refuse; and everything that does not run into it.
+strict_google() {
+    local image=gcr.io/project/app pkg=us-docker.pkg.dev/project/repository/app first second
+    serve strict --anonymous-writes --strict-google
+    start_proxy || { skip "strict names of Google: the proxy does not start"; return; }
+    check "strict: gcrane pushes" "^$image@sha256:" google gcrane push "$directory/one" "$image:v1"
+    first=$(google gcrane digest "$image:v1" 2>/dev/null)
+    refuse "strict: what a tag names stays" 'GOOGLE_MANIFEST_DANGLING_TAG' google gcrane delete "$image@$first"
+    check "strict: gcrane replaces a tag" '' google gcrane mutate "$image:v1" -t "$image:v1" -l a=b
+    check "strict: gcrane finds what has no tag" "^$image@$first$" google gcrane gc "$image"
+    check "strict: gcrane deletes it" '' google gcrane delete "$image@$first"
+    check "strict: nothing is without a tag" '^0$' google_untagged "$image"
+    check "strict: gcrane copies an index" '' google_index
+    second=$(google gcrane gc gcr.io/project/index 2>/dev/null | tail -n 1)
+    refuse "strict: what an index names stays" 'GOOGLE_MANIFEST_DANGLING_PARENT_IMAGE' google gcrane delete "$second"
+    check "strict: gcrane copies everything below" '' google gcrane cp -r gcr.io/project us-docker.pkg.dev/project/repository
+    check "strict: skopeo pushes to pkg.dev" '' google skopeo copy -q "oci:$directory/one:v1" "docker://$pkg:skopeo"
+    check "strict: podman pushes to pkg.dev" '' google_engine engine push -q localhost/app:v1 "docker://$pkg:podman"
+    check "strict: podman pulls from pkg.dev" '^[0-9a-f]{64}$' google_engine puller pull -q "$pkg:podman"
+    check "a mirror that is told the host reads from it" '^200$' \
+        curl -s -o /dev/null -w '%{http_code}' "http://$registry/v2/project/app/manifests/v1?ns=gcr.io"
 }
 
 google_untagged() {

@@ -186,6 +186,19 @@ pub(crate) fn asked_delay(headers: &HeaderMap) -> Option<Duration> {
     text(RETRY_AFTER).and_then(|value| retry_after(value, text(DATE)))
 }
 
+/// Whether the other side refused the connection.
+pub(crate) fn is_refused(error: &reqwest::Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let cause_of_io = cause.downcast_ref::<io::Error>();
+        if cause_of_io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
 /// Whether the other side's certificate, or that it has none, is what is wrong; another attempt would see the same.
 pub(crate) fn is_about_trust(error: &reqwest::Error) -> bool {
     matches!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
 
-use crate::attempt::{asked_delay, content_range, is_about_trust, is_transient};
+use crate::attempt::{asked_delay, content_range, is_about_trust, is_refused, is_transient};
 use crate::transport::Shared;
 use crate::upload::{Body, Sending};
 use crate::{FetchError, Limits, Secret, Transport, Url};
@@ -113,7 +113,8 @@ impl Transport {
                 let _permit = host.acquire().await;
                 self.exchange_once(once).await
             };
-            let may_retry = || attempt < options.retry.attempts_max && self.take_retry();
+            let refused = matches!(&result, Err(failure) if failure.is_refused());
+            let may_retry = || attempt < options.retry.attempts(refused) && self.take_retry();
             let after = match result {
                 Ok(response) if response.is_redirect() && method.is_safe() => {
                     redirects += 1;
@@ -338,6 +339,11 @@ impl Broken {
             error,
             is_certain: true,
         }
+    }
+
+    /// Whether nobody listens at the other end.
+    fn is_refused(&self) -> bool {
+        matches!(&self.error, FetchError::NoAnswer { source, .. } if is_refused(source))
     }
 
     fn after_attempts(self, count: u32) -> FetchError {

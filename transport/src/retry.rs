@@ -9,6 +9,9 @@ use jiff::Timestamp;
 pub struct RetryPolicy {
     /// How often one request is tried, the first time included.
     pub attempts_max: u32,
+    /// How often it is tried when the other side refuses the connection: nobody listens there, and that rarely changes
+    /// in seconds.
+    pub refused_attempts_max: u32,
     /// How often all requests of one [`Transport`](crate::Transport) together are tried again. A mirror that is down
     /// must not cost its full patience for each of a thousand files.
     pub retries_total_max: u32,
@@ -22,6 +25,7 @@ impl Default for RetryPolicy {
     fn default() -> RetryPolicy {
         RetryPolicy {
             attempts_max: 5,
+            refused_attempts_max: 2,
             retries_total_max: 60,
             first_delay: Duration::from_millis(500),
             delay_max: Duration::from_secs(60),
@@ -30,6 +34,14 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// How often a request is tried, when the connection was refused or otherwise.
+    pub(crate) fn attempts(&self, refused: bool) -> u32 {
+        match refused {
+            true => self.refused_attempts_max.min(self.attempts_max),
+            false => self.attempts_max,
+        }
+    }
+
     /// The wait after `attempt` (from 1) has failed: what the server asked for, else the backoff.
     pub(crate) fn delay(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let doublings = attempt.saturating_sub(1).min(20);

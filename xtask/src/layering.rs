@@ -79,7 +79,7 @@ const ROOM_OF: [(&str, &[&str]); 18] = [
     ("bzip2", &["archive"]),
     ("flate2", &["archive"]),
     ("object", &["factory"]),
-    ("nix", &["inspect"]),
+    ("nix", &["cli", "inspect"]),
     ("rusqlite", &["store"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

@@ -21,14 +21,18 @@ section! {
     /// More hosts, before those of Google; the first that fits counts.
     HostTable {
         /// A name without port, or `*` and what names end in.
-        host: Text<HostPattern> = "\"registry.example\"",
+        host: Text<HostPattern> = "\"gcr.example\"",
         /// How names on it are read. "whole": as a package of `repository`. "container-registry": PROJECT/IMAGE.
         /// "artifact-registry": PROJECT/REPOSITORY/IMAGE, for a host `*…` whose `*` is the location.
-        style: StyleName = "\"whole\"",
+        style: StyleName = "\"container-registry\"",
         /// For "whole" projects/P/locations/L/repositories/R; for "container-registry" R alone.
-        repository: Option<String> = "\"projects/default/locations/local/repositories/images\"",
+        repository: Option<String> = "\"gcr.example\"",
         /// For "container-registry".
         location: Option<String> = "\"us\"",
+        /// Whether it refuses what Google's registries refuse, as to delete what is tagged or referenced.
+        strict: Option<bool> = "false",
+        /// Whether a request on another host reaches it by `?ns=`, as containerd asks a mirror.
+        namespace: Option<bool> = "true",
     }
 }
 
@@ -62,6 +66,8 @@ impl TryFrom<HostTable> for HostEntry {
             style,
             repository,
             location,
+            strict,
+            namespace,
         } = table;
         let needless = |is_there: bool, key| match is_there {
             true => Err(HostError::Needless { key }),
@@ -84,7 +90,12 @@ impl TryFrom<HostTable> for HostEntry {
                 Style::ArtifactRegistry { suffix }
             }
         };
-        Ok(HostEntry(HostRoute { host, style }))
+        Ok(HostEntry(HostRoute {
+            host,
+            style,
+            strict: strict.unwrap_or(false),
+            namespace: namespace.unwrap_or(true),
+        }))
     }
 }
 

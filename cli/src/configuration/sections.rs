@@ -79,6 +79,10 @@ section! {
         default_repository: Option<Text<RepositoryPath>> = "\"projects/default/locations/local/repositories/images\"",
         /// Whether gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io and LOCATION-docker.pkg.dev are read as Google reads them.
         google_hosts: Option<bool> = "true",
+        /// Whether Google's hosts refuse what Google's registries refuse, as to delete what is tagged or referenced.
+        strict_google: Option<bool> = "false",
+        /// Whether a request may name the host it means in `?ns=`, as containerd asks a mirror.
+        namespaces: Option<bool> = "true",
     }
     lists { hosts: HostEntry as HostTable, }
 }

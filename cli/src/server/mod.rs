@@ -19,7 +19,7 @@ use registry::{Clock, Listening, Registry, Services};
 use store::{CollectionReport, DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, sleep};
+use tokio::time::sleep;
 use transport::Secret;
 
 pub(crate) use check::check;
@@ -29,6 +29,7 @@ pub(crate) use options::{ServerOptions, ServerSettings};
 use reload::Reload;
 
 use crate::failure::{Failure, Kind, Outcome};
+use crate::open_files::connections_that_fit;
 use crate::output;
 use crate::runtime;
 use crate::settings::Settings;
@@ -50,6 +51,12 @@ pub(crate) fn run(
         .as_ref()
         .map(|files| files.open())
         .transpose()?;
+    let connections = server.registry.limits.connections_max;
+    if connections == connections_that_fit() {
+        output::talk(&format!(
+            "at most {connections} connections at a time, by the limit of open files"
+        ));
+    }
     let log = Arc::new(ServerLog::open(&server.log, now)?);
     let services = Services {
         blobs: Arc::new(directory.blobs().clone()),
@@ -147,12 +154,9 @@ async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>
     let Some(interval) = collecting.interval else {
         return;
     };
-    let begin = tokio::time::Instant::now() + interval.min(FIRST_COLLECTION);
-    let mut ticks = tokio::time::interval_at(begin, interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let options = collecting.options();
+    sleep(interval.min(FIRST_COLLECTION)).await;
     loop {
-        ticks.tick().await;
         match registry.collect(&options).await {
             Ok(report) => {
                 if report != CollectionReport::default() {
@@ -161,6 +165,7 @@ async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>
             }
             Err(error) => log.failed(&format!("the collection failed: {}", with_causes(&error))),
         }
+        sleep(interval).await;
     }
 }
 

@@ -13,6 +13,7 @@ use super::certificate_files::CertificateFiles;
 use super::logging::LogSettings;
 use crate::configuration::{self, AnonymousWrites, Configuration, LogLevel};
 use crate::failure::Failure;
+use crate::open_files::connections_that_fit;
 use crate::settings::Settings;
 
 /// Where and for whom a registry is served.
@@ -34,6 +35,12 @@ pub(crate) struct ServerOptions {
     /// Take manifests that name blobs or manifests which are not there
     #[arg(long)]
     sparse_manifests: bool,
+    /// Be as strict on the hosts of Google as its registries are: refuse to delete what is tagged or referenced
+    #[arg(long)]
+    strict_google: bool,
+    /// Do not let reads name the host they mean in `?ns=`, as containerd does with a mirror
+    #[arg(long)]
+    ignore_namespace: bool,
 }
 
 /// Resolved: nothing is left to look up.
@@ -123,7 +130,7 @@ impl ServerOptions {
         let registry = Options {
             access: super::access::access(access.clone(), external_url.clone(), settings)?,
             rates: super::access::rates(&rate),
-            routes: host_routes(routes)?,
+            routes: self.host_routes(routes)?,
             writes: if anybody {
                 Writes::Anybody
             } else {
@@ -148,12 +155,34 @@ impl ServerOptions {
     }
 }
 
+impl ServerOptions {
+    fn host_routes(&self, routes: configuration::Routes) -> Result<HostRoutes, Failure> {
+        let cannot_route = |error| Failure::bug("cannot make the routes", error);
+        let default = match routes.default_repository {
+            Some(path) => path.0,
+            None => DEFAULT_REPOSITORY.parse().map_err(cannot_route)?,
+        };
+        let mut hosts = match routes.google_hosts {
+            Some(false) => HostRoutes::whole(default),
+            _ => HostRoutes::google(default).map_err(cannot_route)?,
+        };
+        if self.strict_google || routes.strict_google == Some(true) {
+            hosts = hosts.strict();
+        }
+        if self.ignore_namespace || routes.namespaces == Some(false) {
+            hosts = hosts.without_namespaces();
+        }
+        Ok(hosts.with(routes.hosts.into_iter().map(|entry| entry.0).collect()))
+    }
+}
+
 fn limits(limits: &configuration::Limits, stop: Option<Duration>) -> Limits {
     let default = Limits::default();
     Limits {
         connections_max: limits
             .connections_max
-            .map_or(default.connections_max, |max| max.count()),
+            .map_or(default.connections_max, |max| max.count())
+            .min(connections_that_fit()),
         header_bytes_max: limits
             .header_bytes_max
             .map_or(default.header_bytes_max, |max| max.count()),
@@ -173,19 +202,6 @@ fn limits(limits: &configuration::Limits, stop: Option<Duration>) -> Limits {
             .manifest_cache_bytes_max
             .map_or(default.manifest_cache_bytes_max, |max| max.count()),
     }
-}
-
-fn host_routes(routes: configuration::Routes) -> Result<HostRoutes, Failure> {
-    let cannot_route = |error| Failure::bug("cannot make the routes", error);
-    let default = match routes.default_repository {
-        Some(path) => path.0,
-        None => DEFAULT_REPOSITORY.parse().map_err(cannot_route)?,
-    };
-    let known = match routes.google_hosts {
-        Some(false) => HostRoutes::whole(default),
-        _ => HostRoutes::google(default).map_err(cannot_route)?,
-    };
-    Ok(known.with(routes.hosts.into_iter().map(|entry| entry.0).collect()))
 }
 
 fn collecting(collection: &configuration::Collection, grace: Duration) -> Collecting {
@@ -236,6 +252,8 @@ mod tests {
             data: Some(PathBuf::from("data")),
             anonymous_writes: false,
             sparse_manifests: false,
+            strict_google: false,
+            ignore_namespace: false,
         };
         let mut shown: Configuration = Configuration::example_in_force();
         shown.tls = Default::default();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use registry::{Certificates, PemPair, Registry};
+use registry::{Certificates, Limits, PemPair, Registry};
 
 use super::certificate_files::CertificateFiles;
 use super::logging::ServerLog;
@@ -25,16 +25,15 @@ impl Reload {
     /// Reads configuration and certificates again, takes what can be taken and tells what was. Of a file with a fault
     /// nothing is taken.
     pub(crate) fn all(&mut self) {
-        let fresh = match self.options.resolve(&self.settings) {
+        let mut fresh = match self.options.resolve(&self.settings) {
             Ok(fresh) => fresh,
             Err(failure) => return self.not_taken(&failure),
         };
-        if fresh.certificates.is_some() == self.certificates.is_some() {
-            if let Err(failure) = self.take_certificates(fresh.certificates.as_ref()) {
-                return self.not_taken(&failure);
-            }
+        if let Err(failure) = self.take_certificates(fresh.certificates.as_ref()) {
+            return self.not_taken(&failure);
         }
         let (changed, left) = self.differences(&fresh);
+        fresh.registry.limits = self.possible(&fresh);
         self.registry.configure(fresh.registry.clone());
         self.log.set_level(fresh.log.level);
         let told = |names: &[&str]| match names.is_empty() {
@@ -92,6 +91,16 @@ impl Reload {
         ));
     }
 
+    /// Limits as they can be while the server runs.
+    fn possible(&self, fresh: &ServerSettings) -> Limits {
+        let running = self.current.registry.limits;
+        Limits {
+            connections_max: running.connections_max,
+            manifest_cache_bytes_max: running.manifest_cache_bytes_max,
+            ..fresh.registry.limits
+        }
+    }
+
     /// Names of what has changed and is taken, and of what has changed and is not.
     fn differences(&self, fresh: &ServerSettings) -> (Vec<&'static str>, Vec<&'static str>) {
         let (old, new) = (&self.current.registry, &fresh.registry);
@@ -104,10 +113,7 @@ impl Reload {
         let access =
             |settings: &ServerSettings| (settings.access.token_seconds, settings.access.issuers.clone());
         let taken = [
-            (
-                "limits",
-                old.limits != new.limits && fixed(&self.current) == fixed(fresh),
-            ),
+            ("limits", old.limits != self.possible(fresh)),
             ("routes", differ(&old.routes, &new.routes)),
             (
                 "repositories.sparse_manifests",

@@ -6,6 +6,7 @@
     reason = "functions shared by tests are test code too"
 )]
 
+mod chaos;
 mod documents;
 mod errors;
 mod program;

@@ -110,7 +110,16 @@ fn a_typo_in_the_configuration_is_shown_where_it_is() {
     );
     let ran = place.run(&["serve", "--config", "server.toml"]);
     assert_eq!(ran.status, Some(2));
-    insta::assert_snapshot!(ran.stderr);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: the configuration server.toml has a fault
+      caused by: unknown field `idle_second`, expected one of `connections_max`, `header_bytes_max`, `header_seconds`, `handshake_seconds`, `idle_seconds`, `blob_bytes_max`, `page_entries_max`, `manifest_cache_bytes_max`
+         --> server.toml:5:1
+          |
+        5 | idle_second = 5
+          |
+
+    hint: did you mean `idle_seconds`?
+    ");
 }
 
 #[test]

@@ -32,6 +32,23 @@ async fn blobs_come_whole_and_in_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_a_blob_gets_no_more_than_what_it_lacks() {
+    let server = Server::start().await;
+    let digest = server.push_blob("a", b"0123456789").await;
+    let path = format!("/v2/a/blobs/{}", digest.to_string().replace(':', "%3A"));
+    let etag = server.get(&path).await.header("etag").to_owned();
+    let known = server.ask("GET", &path, &[("if-none-match", &etag)], b"").await;
+    assert_eq!((known.status.as_u16(), known.body.len()), (304, 0));
+    let range = ("range", "bytes=5-");
+    let same = server.ask("GET", &path, &[range, ("if-range", &etag)], b"").await;
+    assert_eq!((same.status.as_u16(), &same.body[..]), (206, &b"56789"[..]));
+    let other = server
+        .ask("GET", &path, &[range, ("if-range", "\"x\"")], b"")
+        .await;
+    assert_eq!((other.status.as_u16(), other.body.len()), (200, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_empty_blob_is_a_blob() {
     let server = Server::start().await;
     let digest = server.push_blob("a", b"").await;

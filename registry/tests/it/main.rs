@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot go on has failed"
 )]
 
@@ -12,10 +12,13 @@ mod blobs;
 mod challenges;
 mod connections;
 mod credentials;
+mod faults;
 mod google;
 mod isolation;
 mod issuers;
+mod late_append;
 mod manifests;
 mod operation;
+mod races;
 mod server;
 mod uploads;

@@ -1,4 +1,5 @@
 use oci::Digest;
+use store::{Actor, ImmutableTags, Repositories as _};
 
 use crate::server::{Server, image_of};
 
@@ -203,4 +204,73 @@ async fn a_push_with_too_many_tags_sets_none() {
     );
     let tags: serde_json::Value = serde_json::from_slice(&server.get("/v2/a/tags/list").await.body).unwrap();
     assert_eq!(tags["tags"].as_array().unwrap().len(), 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_told_what_its_user_cannot_know() {
+    let server = Server::start().await;
+    let digest = server.push_image("a", "v1", b"layer").await;
+    let metadata = server.directory.metadata();
+    let path = "projects/d/locations/l/repositories/r".parse().unwrap();
+    let mut repository = metadata.repository(&path).await.unwrap().unwrap();
+    repository.immutable_tags = ImmutableTags::Matching(vec!["v*".to_owned()]);
+    let ann = Actor("ann".to_owned());
+    let update = metadata.update_repository(&repository, &ann);
+    update.await.unwrap().unwrap();
+    let image = server
+        .get(&format!("/v2/a/manifests/{digest}"))
+        .await
+        .text()
+        .to_owned();
+    assert!(
+        server
+            .put_manifest("a", "latest", &image)
+            .await
+            .all("warning")
+            .is_empty()
+    );
+    let reply = server.put_manifest("a", "v1", &image).await;
+    assert_eq!(
+        reply.all("warning"),
+        [r#"299 - "Tag v1 is immutable here: it cannot be moved or deleted any more.""#]
+    );
+    let foreign = image.replace("layer.v1.tar", "layer.nondistributable.v1.tar");
+    let reply = server.put_manifest("a", "foreign", &foreign).await;
+    assert_eq!(reply.status.as_u16(), 201, "{}", reply.text());
+    let warnings = reply.all("warning");
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with("299 - \"1 of the layers"),
+        "{warnings:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_page_of_referrers_keeps_the_filter_and_the_namespace() {
+    let server = Server::start().await;
+    let subject = server.push_image("a", "v1", b"layer").await;
+    let kind = "application/vnd.example+json";
+    for number in 0..3 {
+        let index = format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","artifactType":"{kind}","manifests":[],"annotations":{{"n":"{number}"}},"subject":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{subject}","size":1}}}}"#
+        );
+        let digest = Digest::sha256_of(index.as_bytes());
+        let headers = [("content-type", "application/vnd.oci.image.index.v1+json")];
+        let path = format!("/v2/a/manifests/{digest}");
+        let reply = server.ask("PUT", &path, &headers, index.as_bytes()).await;
+        assert_eq!(reply.status.as_u16(), 201, "{}", reply.text());
+    }
+    let mut path =
+        format!("/v2/a/referrers/{subject}?n=1&artifactType=application/vnd.example%2Bjson&ns=docker.io");
+    for page in 1..=3 {
+        let reply = server.get(&path).await;
+        let index: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(index["manifests"].as_array().unwrap().len(), 1, "page {page}");
+        assert_eq!(index["manifests"][0]["artifactType"], kind);
+        let link = reply.header("link");
+        assert_eq!(link.is_empty(), page == 3, "{link}");
+        if page < 3 {
+            path = link.split(['<', '>']).nth(1).unwrap().to_owned();
+            assert!(path.contains("ns=docker.io"), "{path}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A registry in this process and a client that hides nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,17 +16,25 @@ use registry::{
     AuditRecord, Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record,
     Registry, Services, Writes, serve,
 };
-use store::{DataDirectory, Entropy};
+use store::{BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) registry: Registry,
-    log: Arc<Listener>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
     pub(crate) directory: Arc<DataDirectory>,
-    _files: tempfile::TempDir,
+    log: Arc<Listener>,
+    _stop: tokio::sync::oneshot::Sender<()>,
+    _files: Option<tempfile::TempDir>,
+}
+
+/// What a server stands on.
+struct Ground {
+    directory: Arc<DataDirectory>,
+    blobs: Arc<dyn BlobStore>,
+    certificates: Option<Arc<Certificates>>,
+    expects_trouble: bool,
 }
 
 pub(crate) struct Reply {
@@ -59,9 +68,12 @@ impl Entropy for Counter {
     }
 }
 
-/// Remembers what it is told.
+/// Remembers what it is told, and fails on trouble where none is expected.
 #[derive(Default)]
-struct Listener(Mutex<Vec<String>>);
+struct Listener {
+    lines: Mutex<Vec<String>>,
+    expects_trouble: bool,
+}
 
 impl Log for Listener {
     fn request(&self, record: &Record<'_>) {
@@ -77,7 +89,7 @@ impl Log for Listener {
         } = record;
         let bytes = bytes.unwrap();
         let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
-        self.0.lock().unwrap().push(line);
+        self.lines.lock().unwrap().push(line);
     }
 
     fn audit(&self, record: &AuditRecord<'_>) {
@@ -90,13 +102,14 @@ impl Log for Listener {
             ..
         } = record;
         let line = format!("audit {principal} {action} {resource} {outcome} {detail}");
-        self.0.lock().unwrap().push(line);
+        self.lines.lock().unwrap().push(line);
     }
 
     fn trouble(&self, request_id: &str, error: &dyn std::error::Error) {
-        // A test may have an issuer that fails; nothing else does.
+        // A test may have an issuer that fails.
         let text = error.to_string();
-        assert!(text.starts_with("the issuer"), "{request_id}: {error}");
+        let is_expected = self.expects_trouble || text.starts_with("the issuer");
+        assert!(is_expected, "{request_id}: {error}");
     }
 }
 
@@ -125,10 +138,68 @@ impl Server {
     pub(crate) async fn over(options: Options, certificates: Option<Arc<Certificates>>) -> Server {
         let files = tempfile::tempdir().unwrap();
         let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
-        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
-        let log = Arc::new(Listener::default());
-        let services = Services {
+        let ground = Ground {
             blobs: Arc::new(directory.blobs().clone()),
+            directory,
+            certificates,
+            expects_trouble: false,
+        };
+        let server = Server::on(ground, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// What the registry sees of the store is what `seen` makes of it.
+    pub(crate) async fn seeing(
+        options: Options,
+        seen: impl FnOnce(FileBlobStore) -> Arc<dyn BlobStore>,
+    ) -> Server {
+        let files = tempfile::tempdir().unwrap();
+        let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
+        let ground = Ground {
+            blobs: seen(directory.blobs().clone()),
+            directory,
+            certificates: None,
+            expects_trouble: false,
+        };
+        let server = Server::on(ground, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// On a directory where things go wrong.
+    pub(crate) async fn amid_trouble(
+        data: &Path,
+        over: impl FnOnce(Arc<dyn BlobStore>) -> Arc<dyn BlobStore>,
+    ) -> Server {
+        let directory = Arc::new(DataDirectory::open(data).unwrap());
+        let ground = Ground {
+            blobs: over(Arc::new(directory.blobs().clone())),
+            directory,
+            certificates: None,
+            expects_trouble: true,
+        };
+        Server::on(ground, options()).await
+    }
+
+    async fn on(ground: Ground, options: Options) -> Server {
+        let Ground {
+            directory,
+            blobs,
+            certificates,
+            expects_trouble,
+        } = ground;
+        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
+        let log = Arc::new(Listener {
+            expects_trouble,
+            ..Listener::default()
+        });
+        let services = Services {
+            blobs,
             metadata: Arc::new(directory.metadata().clone()),
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
@@ -149,16 +220,16 @@ impl Server {
             address,
             clock,
             registry,
-            log,
-            stop: Some(stop),
             directory,
-            _files: files,
+            log,
+            _stop: stop,
+            _files: None,
         }
     }
 
     /// What was logged of requests.
     pub(crate) fn told(&self) -> Vec<String> {
-        self.log.0.lock().unwrap().clone()
+        self.log.lines.lock().unwrap().clone()
     }
 
     /// One request on a connection of its own, with the host that the headers name, else the address.
@@ -220,15 +291,14 @@ pub(crate) fn image_of(config: Digest, layer: Digest, layer_bytes: usize) -> Str
     )
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-    }
-}
-
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let values = self.headers.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap()).collect()
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -1,3 +1,6 @@
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::body::{Body, Bytes, Frame};
 use oci::{Algorithm, Digest};
 
 use crate::server::{Server, options};
@@ -26,6 +29,16 @@ async fn chunks_come_in_order_and_the_server_says_where_to_go_on() {
             (reply.status.as_u16(), reply.header("range")),
             (416, "0-2"),
             "{range}"
+        );
+    }
+    for malformed in ["\u{109}", "x", "5-3"] {
+        let reply = server
+            .ask("PATCH", &location, &[("content-range", malformed)], b"de")
+            .await;
+        assert_eq!(
+            reply.refusal(),
+            (400, "BLOB_UPLOAD_INVALID".to_owned()),
+            "{malformed}"
         );
     }
     let reply = server
@@ -128,5 +141,54 @@ async fn blobs_have_a_largest_size() {
     assert_eq!(
         server.ask("PATCH", &location, &[], b"45").await.status.as_u16(),
         413
+    );
+}
+
+/// A body that breaks off after its first piece.
+struct Broken(Option<Bytes>);
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        let piece = self.0.take().map(Frame::data);
+        std::task::Poll::Ready(Some(piece.ok_or("broken off")))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_connection_answers_are_the_same_and_what_came_is_kept() {
+    let server = Server::start().await;
+    let location = begin(&server, "a").await;
+    let ask = async |method: &str, path: &str, body| {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost");
+        let answer = server.registry.ask(server.address, request.body(body).unwrap());
+        answer.await.unwrap()
+    };
+    let piece = Bytes::from_static(b"abc");
+    let answer = ask("PATCH", &location, Broken(Some(piece)).boxed_unsync()).await;
+    assert_eq!(answer.status().as_u16(), 400);
+    assert_eq!(server.get(&location).await.header("range"), "0-2");
+    let whole = |content: &'static [u8]| {
+        let body = Full::new(Bytes::from_static(content));
+        body.map_err(|never| match never {}).boxed_unsync()
+    };
+    let digest = Digest::sha256_of(b"abcdef");
+    let answer = ask("PUT", &format!("{location}?digest={digest}"), whole(b"def")).await;
+    assert_eq!(answer.status().as_u16(), 201);
+    let path = format!("/v2/a/blobs/{digest}");
+    let answer = ask("GET", &path, whole(b"")).await;
+    assert_eq!(&answer.body()[..], b"abcdef");
+    let answer = ask("HEAD", &path, whole(b"")).await;
+    assert_eq!(
+        (&answer.headers()["content-length"], answer.body().len()),
+        (&6.into(), 0)
     );
 }

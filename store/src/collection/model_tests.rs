@@ -234,7 +234,8 @@ impl World {
     async fn push(&mut self, at_package: usize, content: usize, dies: bool) {
         let (digest, upload) = (digest(content), self.upload(bytes(content)).await);
         let key = StorageKey::new(&digest, &self.entropy);
-        self.blobs.seal(&upload, &key).await.unwrap();
+        let size = bytes(content).len() as u64;
+        self.blobs.seal(&upload, &key, size).await.unwrap();
         if dies {
             self.model.orphans.push(self.model.now);
             return;

@@ -1,6 +1,6 @@
 //! One collection from beginning to end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use oci::Digest;
@@ -12,8 +12,12 @@ use crate::{Actor, Blob, BlobStore, MetadataStore, ObjectAge, StorageKey, StoreE
 /// between a client's question for a blob and the manifest that names it lies the push of the others.
 pub const GRACE_MIN: Duration = Duration::from_secs(3600);
 
-/// What is looked at, or removed, by one call of the store.
-const PAGE: usize = 256;
+/// What is looked at, or removed, by one call of the store: a push that comes meanwhile waits for one of them.
+const PAGE: usize = 128;
+
+/// After each page it rests for as long as that took, and at most so long: whoever pushes or pulls finds the disk and the
+/// processor free half of the time.
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// Indexes within indexes: each pass frees what the last one's manifests held.
 const UNTAGGED_PASSES_MAX: usize = 16;
@@ -134,6 +138,7 @@ impl Run<'_> {
     async fn untagged_pass(&self, before: Timestamp) -> Result<u64, StoreError> {
         let (mut removed, mut from) = (0, None);
         loop {
+            let begun = Instant::now();
             let page = self
                 .metadata
                 .untagged_manifests(before, part(from.as_ref()))
@@ -148,6 +153,7 @@ impl Run<'_> {
             if from.is_none() {
                 return Ok(removed);
             }
+            rest_after(begun).await;
         }
     }
 
@@ -155,6 +161,7 @@ impl Run<'_> {
         let before = self.before(self.options.grace);
         let mut from = None;
         loop {
+            let begun = Instant::now();
             let page = self.metadata.idle_links(before, part(from.as_ref())).await?;
             self.report.links += self
                 .count_or(&page.items, async |links: &[InPackage]| {
@@ -165,6 +172,7 @@ impl Run<'_> {
             if from.is_none() {
                 return Ok(());
             }
+            rest_after(begun).await;
         }
     }
 
@@ -184,6 +192,7 @@ impl Run<'_> {
         let before = self.before(self.options.grace);
         let mut from = None;
         loop {
+            let begun = Instant::now();
             let page = self.metadata.idle_blobs(before, part(from.as_ref())).await?;
             let taken = self.taken(page.items, before).await?;
             for blob in taken {
@@ -195,6 +204,7 @@ impl Run<'_> {
             if from.is_none() {
                 return Ok(());
             }
+            rest_after(begun).await;
         }
     }
 
@@ -210,6 +220,7 @@ impl Run<'_> {
     async fn orphans(&mut self) -> Result<(), StoreError> {
         let mut after: Option<StorageKey> = None;
         loop {
+            let begun = Instant::now();
             let objects = self.blobs.objects(after.as_ref(), PAGE).await?;
             let is_last = objects.len() < PAGE;
             after = objects.last().map(|object| object.key.clone());
@@ -231,11 +242,13 @@ impl Run<'_> {
             if is_last {
                 return Ok(());
             }
+            rest_after(begun).await;
         }
     }
 
     async fn uploads(&mut self) -> Result<(), StoreError> {
         loop {
+            let begun = Instant::now();
             let idle = self.blobs.idle_uploads(self.options.upload_idle, PAGE).await?;
             let (found, mut removed) = (idle.len(), 0);
             for upload in idle {
@@ -251,6 +264,7 @@ impl Run<'_> {
             if found < PAGE || removed < found || self.options.dry_run {
                 return Ok(());
             }
+            rest_after(begun).await;
         }
     }
 
@@ -262,6 +276,10 @@ impl Run<'_> {
         }
         removed
     }
+}
+
+async fn rest_after(begun: Instant) {
+    tokio::time::sleep(begun.elapsed().min(REST_MAX)).await;
 }
 
 fn part(from: Option<&Cursor>) -> Walk<'_> {

@@ -53,7 +53,8 @@ impl World {
         append.write(Bytes::from(bytes.clone())).await.unwrap();
         append.finish().await.unwrap();
         let key = StorageKey::new(&digest, &self.entropy);
-        blobs.seal(&upload, &key).await.unwrap();
+        let size = bytes.len() as u64;
+        blobs.seal(&upload, &key, size).await.unwrap();
         let new = Blob {
             key: key.clone(),
             ..blob(&bytes, 0)

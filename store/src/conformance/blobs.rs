@@ -35,7 +35,7 @@ pub(crate) async fn what_was_sealed_is_read_by_range(world: BlobWorld) {
         world.upload(&content).await,
         StorageKey::new(&long, &world.entropy),
     );
-    world.store.seal(&upload, &key).await.unwrap();
+    world.store.seal(&upload, &key, 700_000).await.unwrap();
     assert!(read(&world, &key, 700_000, ByteRange::all(700_000)).await == content);
 }
 
@@ -52,11 +52,15 @@ pub(crate) async fn nothing_of_an_upload_is_an_object(world: BlobWorld) {
     let content = world.store.read_upload(&upload).await.unwrap();
     assert_eq!(bytes_of(content, &*world.fetch).await, b"abc");
     let key = StorageKey::new(&Digest::sha256_of(b"abc"), &world.entropy);
-    world.store.seal(&upload, &key).await.unwrap();
+    for another in [2, 4] {
+        let sealed = world.store.seal(&upload, &key, another).await;
+        assert!(matches!(sealed, Err(StoreError::Offset { actual: 3, .. })));
+    }
+    world.store.seal(&upload, &key, 3).await.unwrap();
     assert_eq!(world.store.upload_length(&upload).await.unwrap(), None);
     let again = StorageKey::new(&Digest::sha256_of(b"abc"), &world.entropy);
     assert!(matches!(
-        world.store.seal(&upload, &again).await,
+        world.store.seal(&upload, &again, 3).await,
         Err(StoreError::Missing { .. })
     ));
     assert!(matches!(
@@ -80,7 +84,10 @@ pub(crate) async fn one_appends_at_a_time_and_only_at_the_end(world: BlobWorld) 
         Some(StoreError::Busy)
     ));
     let key = StorageKey::new(&Digest::sha256_of(b"abc"), &world.entropy);
-    assert!(matches!(store.seal(&upload, &key).await, Err(StoreError::Busy)));
+    assert!(matches!(
+        store.seal(&upload, &key, 0).await,
+        Err(StoreError::Busy)
+    ));
     append.write(Bytes::from_static(b"abc")).await.unwrap();
     append.finish().await.unwrap();
     assert!(matches!(
@@ -161,7 +168,7 @@ pub(crate) async fn objects_are_listed_page_by_page_in_order(world: BlobWorld) {
     }
     let upload = world.upload(b"last").await;
     let long = StorageKey::new(&Digest::of(Algorithm::Sha512, b"last"), &world.entropy);
-    world.store.seal(&upload, &long).await.unwrap();
+    world.store.seal(&upload, &long, 4).await.unwrap();
     keys.push(long);
     keys.sort();
     let mut listed: Vec<StorageKey> = Vec::new();

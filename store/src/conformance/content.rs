@@ -2,9 +2,10 @@
 
 use oci::{Algorithm, Digest, MediaType};
 
-use super::{MetadataWorld, ann, at, blob, manifest, package, tag};
+use super::{MetadataWorld, ann, at, blob, manifest, package, repository, tag};
 use crate::{
-    Committed, EventKind, ImmutableTags, NewManifest, PutRefusal, Reference, ReferrerQuery, TagMove,
+    Committed, EventKind, ImmutableTags, NewManifest, PutRefusal, Reference, ReferrerQuery, Removal, TagMove,
+    VersionQuery,
 };
 
 pub(crate) async fn a_blob_is_seen_by_those_alone_who_link_it(world: MetadataWorld) {
@@ -322,32 +323,49 @@ pub(crate) async fn referrers_are_found_by_subject_and_kind_page_by_page(world: 
     );
 }
 
-pub(crate) async fn versions_are_listed_with_their_tags(world: MetadataWorld) {
+pub(crate) async fn a_deleted_package_takes_everything_along(world: MetadataWorld) {
     let world = world.plain().await;
-    let a = package("a");
-    for (content, tags) in [("1", &["x", "b"][..]), ("22", &[]), ("3", &["x"])] {
-        world.put(&a, &manifest(content, &[], tags)).await.unwrap();
+    let (a, b) = (package("a"), package("a/b"));
+    let (shared, own) = (blob(b"shared", 1), blob(b"own", 1));
+    for package in [&a, &b] {
+        world.commit(package, &shared).await;
     }
+    world.commit(&a, &own).await;
+    let image = manifest("m", &[(own.digest, Reference::Blob)], &["t"]);
+    world.put(&a, &image).await.unwrap();
+    world.put(&b, &manifest("n", &[], &["t"])).await.unwrap();
+    assert_eq!(world.size().await, 6 + 3 + 1 + 1);
+    let delete = || world.store.delete_package(&a, ann(), at(40));
+    assert_eq!(delete().await.unwrap(), Ok(true));
+    assert_eq!(delete().await.unwrap(), Ok(false));
+    assert_eq!(world.size().await, 6 + 1);
+    assert_eq!(world.store.tagged(&a, &tag("t")).await.unwrap(), None);
+    assert_eq!(world.store.blob(&a, &shared.digest).await.unwrap(), None);
+    assert!(world.store.blob(&b, &shared.digest).await.unwrap().is_some());
+    assert!(world.store.tagged(&b, &tag("t")).await.unwrap().is_some());
+    let last = world.store.events(0, 99).await.unwrap().pop().unwrap();
+    assert_eq!((last.kind, last.package), (EventKind::PackageDeleted, Some(a)));
+}
+
+pub(crate) async fn an_immutable_tag_keeps_its_package(world: MetadataWorld) {
+    let patterns = ImmutableTags::Matching(vec!["v*".to_owned()]);
+    let world = world.with(patterns, None).await;
+    let a = package("a");
+    for (content, name) in [("1", "latest"), ("2", "v1")] {
+        world.put(&a, &manifest(content, &[], &[name])).await.unwrap();
+    }
+    let delete = || world.store.delete_package(&a, ann(), at(40));
+    let refusal = PutRefusal::TagImmutable { tag: tag("v1") };
+    assert_eq!(delete().await.unwrap(), Err(refusal));
+    assert!(world.store.tagged(&a, &tag("latest")).await.unwrap().is_some());
+    let mutable = repository("r");
     world
         .store
-        .put_manifest(&a, &manifest("22", &[], &[]), ann(), at(70))
+        .update_repository(&mutable, ann())
         .await
         .unwrap()
         .unwrap();
-    let all = world.store.versions(&a, None, 9).await.unwrap();
-    assert!(all.windows(2).all(|pair| pair[0].digest < pair[1].digest));
-    let of = |content: &str| {
-        let digest = manifest(content, &[], &[]).digest;
-        let found = all.iter().find(|version| version.digest == digest).unwrap();
-        (found.tags.clone(), found.size_bytes, found.created, found.updated)
-    };
-    assert_eq!(of("1"), (vec![tag("b")], 8, at(20), at(20)));
-    assert_eq!(of("22"), (vec![], 9, at(20), at(70)));
-    assert_eq!(of("3"), (vec![tag("x")], 8, at(20), at(20)));
-    assert_eq!(
-        world.store.versions(&a, Some(&all[0].digest), 1).await.unwrap(),
-        all[1..2]
-    );
+    assert_eq!(delete().await.unwrap(), Ok(true));
 }
 
 pub(crate) async fn parents_are_indexes_and_referrers(world: MetadataWorld) {
@@ -374,6 +392,39 @@ pub(crate) async fn parents_are_indexes_and_referrers(world: MetadataWorld) {
     assert_eq!(parents(9).await.unwrap(), [referrer.digest]);
 }
 
+pub(crate) async fn what_is_held_is_removed_only_by_who_says_so(world: MetadataWorld) {
+    let world = world.plain().await;
+    let (a, image) = (package("a"), manifest("image", &[], &["t", "s"]));
+    world.put(&a, &image).await.unwrap();
+    let index = manifest("index", &[(image.digest, Reference::Child)], &[]);
+    let mut referrer = manifest("referrer", &[], &[]);
+    referrer.subject = Some(image.digest);
+    for parent in [&index, &referrer] {
+        world.put(&a, parent).await.unwrap();
+    }
+    let remove = async |digest: Digest| {
+        let removed = world.store.delete_unheld_manifest(&a, &digest, ann(), at(30));
+        removed.await.unwrap()
+    };
+    for name in ["s", "t"] {
+        assert_eq!(remove(image.digest).await, Removal::Tagged(tag(name)));
+        let untagged = world.store.delete_tag(&a, &tag(name), ann(), at(30)).await;
+        assert_eq!(untagged.unwrap(), Ok(true));
+    }
+    assert_eq!(remove(image.digest).await, Removal::ChildOf(index.digest));
+    assert_eq!(remove(index.digest).await, Removal::Removed);
+    assert_eq!(remove(image.digest).await, Removal::SubjectOf(referrer.digest));
+    assert_eq!(remove(referrer.digest).await, Removal::Removed);
+    assert!(world.store.manifest(&a, &image.digest).await.unwrap().is_some());
+    assert_eq!(remove(image.digest).await, Removal::Removed);
+    assert_eq!(remove(image.digest).await, Removal::Unknown);
+    let (b, digest) = (package("b"), image.digest);
+    let elsewhere = world.store.delete_unheld_manifest(&b, &digest, ann(), at(30));
+    assert_eq!(elsewhere.await.unwrap(), Removal::Unknown);
+    let events = world.store.events(0, 99).await.unwrap();
+    assert_eq!(events.last().unwrap().kind, EventKind::ManifestDeleted { digest });
+}
+
 pub(crate) async fn many_writes_at_once_are_all_answered_and_one_failure_is_its_own(world: MetadataWorld) {
     let world = world.plain().await;
     let mut calls = tokio::task::JoinSet::new();
@@ -390,10 +441,12 @@ pub(crate) async fn many_writes_at_once_are_all_answered_and_one_failure_is_its_
     }
     let answers = calls.join_all().await;
     assert_eq!(answers.iter().filter(|stored| **stored).count(), 200);
-    let versions = world.store.versions(&package("a"), None, 999).await.unwrap();
+    let query = VersionQuery {
+        limit: 999,
+        ..VersionQuery::default()
+    };
+    let versions = world.store.versions(&package("a"), &query).await.unwrap().items;
     assert_eq!(versions.len(), 200);
-    assert_eq!(
-        versions.iter().filter(|version| !version.tags.is_empty()).count(),
-        1
-    );
+    let tagged = versions.iter().filter(|version| !version.tags.is_empty());
+    assert_eq!(tagged.count(), 1);
 }

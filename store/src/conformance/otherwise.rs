@@ -50,8 +50,8 @@ impl BlobStore for Otherwise {
         Ok(BlobContent::Stream(Box::pin(std::io::Cursor::new(bytes))))
     }
 
-    async fn seal(&self, upload: &UploadKey, key: &StorageKey) -> Result<(), StoreError> {
-        self.below.seal(upload, key).await
+    async fn seal(&self, upload: &UploadKey, key: &StorageKey, size: u64) -> Result<(), StoreError> {
+        self.below.seal(upload, key, size).await
     }
 
     async fn abort(&self, upload: &UploadKey) -> Result<bool, StoreError> {

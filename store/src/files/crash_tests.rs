@@ -32,10 +32,11 @@ impl World {
             at = append.finish().await? as usize;
         }
         let key = StorageKey::new(&Digest::sha256_of(&content), &self.entropy);
-        let sealed = store.seal(&upload, &key).await;
+        let size = content.len() as u64;
+        let sealed = store.seal(&upload, &key, size).await;
         // A client tries again, and is told that all is well only if it is.
         let sealed = match sealed {
-            Err(error) if dice.below(2) == 0 => store.seal(&upload, &key).await.map_err(|_| error),
+            Err(error) if dice.below(2) == 0 => store.seal(&upload, &key, size).await.map_err(|_| error),
             sealed => sealed,
         };
         sealed?;

@@ -23,7 +23,7 @@ async fn an_objects_age_counts_from_its_seal_and_not_from_its_last_byte() {
     store.begin(&upload).await.unwrap();
     disk.advance(Duration::from_secs(7200));
     let key = StorageKey::new(&Digest::sha256_of(b""), &entropy);
-    store.seal(&upload, &key).await.unwrap();
+    store.seal(&upload, &key, 0).await.unwrap();
     assert_eq!(store.objects(None, 9).await.unwrap()[0].idle, Duration::ZERO);
     disk.advance(Duration::from_secs(5));
     assert_eq!(
@@ -47,7 +47,7 @@ async fn the_age_of_a_sealed_file_is_that_of_this_machines_disk_too() {
     let hour = Duration::from_secs(3600);
     assert_eq!(store.idle_uploads(hour, 9).await.unwrap().len(), 1);
     let key = StorageKey::new(&Digest::sha256_of(b""), &entropy);
-    store.seal(&upload, &key).await.unwrap();
+    store.seal(&upload, &key, 0).await.unwrap();
     assert!(store.objects(None, 9).await.unwrap()[0].idle < hour);
 }
 
@@ -73,9 +73,13 @@ async fn a_write_that_outlives_its_append_keeps_others_away_until_it_is_done() {
         Some(StoreError::Busy)
     ));
     let key = StorageKey::new(&Digest::sha256_of(b""), &entropy);
-    assert!(matches!(store.seal(&upload, &key).await, Err(StoreError::Busy)));
+    let size = 300_000;
+    assert!(matches!(
+        store.seal(&upload, &key, size).await,
+        Err(StoreError::Busy)
+    ));
     drop(held);
-    while let Err(StoreError::Busy) = store.seal(&upload, &key).await {
+    while let Err(StoreError::Busy) = store.seal(&upload, &key, size).await {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(store.objects(None, 9).await.unwrap()[0].size, 300_000);

@@ -36,8 +36,8 @@ async fn world() -> World {
         let digest = Digest::of(algorithm, &content);
         let upload = store.upload(&content).await;
         let key = crate::StorageKey::new(&digest, &store.entropy);
-        data.blobs().seal(&upload, &key).await.unwrap();
         let size = content.len() as u64;
+        data.blobs().seal(&upload, &key, size).await.unwrap();
         let blob = Blob {
             digest,
             size,

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use oci::Digest;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failed;
 use super::values::{
     forget_if_empty, from_size, from_time, limit as column_limit, package_id, package_id_or_new, parsed,
     size, time,
 };
 use super::walk::Part;
+use super::{failed, quota};
 use crate::{Blob, Committed, PackagePath, Page, StoreError};
 
 pub(super) fn blob(
@@ -101,7 +101,7 @@ pub(super) fn commit(
     package: &PackagePath,
     blob: &Blob,
 ) -> Result<Committed, StoreError> {
-    let Some(id) = package_id_or_new(connection, package)? else {
+    let Some(id) = package_id_or_new(connection, package, blob.last_seen)? else {
         return Ok(Committed::RepositoryUnknown);
     };
     if let Some(quota_bytes) = exceeded_quota(connection, id, &blob.digest, blob.size)? {
@@ -138,7 +138,7 @@ pub(super) fn mount(
     if !is_linked(connection, from, digest)? {
         return Ok(false);
     }
-    let Some(id) = package_id_or_new(connection, package)? else {
+    let Some(id) = package_id_or_new(connection, package, now)? else {
         return Ok(false);
     };
     let bytes: i64 = connection
@@ -236,27 +236,15 @@ fn see(connection: &Connection, digest: &Digest, now: Timestamp) -> Result<(), S
         .map_err(failed("note that a blob was seen"))
 }
 
-/// The quota of the package's repository, if one more blob of that size would exceed it.
+/// The quota that one more blob of that size would exceed. One that the repository has already costs nothing.
 fn exceeded_quota(
     connection: &Connection,
     package: i64,
     digest: &Digest,
     bytes: u64,
 ) -> Result<Option<u64>, StoreError> {
-    let (quota, used): (Option<i64>, i64) = connection
-        .prepare_cached(
-            "SELECT quota_bytes, linked_bytes FROM repository
-             WHERE id = (SELECT repository FROM package WHERE id = ?1)",
-        )
-        .and_then(|mut statement| statement.query_row([package], |row| Ok((row.get(0)?, row.get(1)?))))
-        .map_err(failed("look up a quota"))?;
-    match quota {
-        Some(quota)
-            if used.saturating_add(size(bytes)) > quota
-                && !linked_in_repository(connection, package, digest)? =>
-        {
-            Ok(Some(from_size(quota)?))
-        }
+    match quota::exceeded(connection, package, bytes)? {
+        Some(quota) if !linked_in_repository(connection, package, digest)? => Ok(Some(quota)),
         _ => Ok(None),
     }
 }
@@ -272,15 +260,11 @@ fn linked_in_repository(connection: &Connection, package: i64, digest: &Digest) 
         .map_err(failed("look up a link"))
 }
 
-/// Adds a blob's size to what its repository links, or takes it away.
+/// Adds a blob's size to what its repository holds, or takes it away.
 fn count(connection: &Connection, package: i64, digest: &Digest, sign: i64) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "UPDATE repository
-             SET linked_bytes = linked_bytes + ?3 * (SELECT size FROM blob WHERE digest = ?2)
-             WHERE id = (SELECT repository FROM package WHERE id = ?1)",
-        )
-        .and_then(|mut statement| statement.execute(params![package, digest.to_string(), sign]))
-        .map(drop)
-        .map_err(failed("count a repository's bytes"))
+    let bytes: i64 = connection
+        .prepare_cached("SELECT size FROM blob WHERE digest = ?1")
+        .and_then(|mut statement| statement.query_row([digest.to_string()], |row| row.get(0)))
+        .map_err(failed("look up a blob"))?;
+    quota::add(connection, package, sign.saturating_mul(bytes))
 }

@@ -9,7 +9,7 @@ use super::manifests::{self, Place};
 use super::values::{forget_if_empty, from_size, from_time, package_id, parsed, time};
 use super::walk::{Part, part};
 use super::{SqliteMetadata, blobs, failed};
-use crate::{Actor, Blob, Collection, EventKind, InPackage, PackagePath, Page, StorageKey, StoreError, Walk};
+use crate::{Actor, Blob, Collection, InPackage, PackagePath, Page, StorageKey, StoreError, Walk};
 
 /// A manifest that the policy for untagged ones may remove; `?1` is the time before which it was left.
 const UNTAGGED: &str = "manifest.updated < ?1
@@ -258,8 +258,7 @@ fn remove_if_untagged(
     let Some(row) = row else {
         return Ok(false);
     };
-    manifests::remove_row(connection, row)?;
-    place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
+    manifests::remove_row(connection, place, (row, digest))?;
     Ok(true)
 }
 

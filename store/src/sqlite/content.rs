@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use oci::{Digest, RepositoryName, Tag};
+use rusqlite::Connection;
 
+use super::listing::package_names;
 use super::manifests::Place;
-use super::repositories::{Names, package_names};
 use super::values::{package_id, repository_id};
-use super::{SqliteMetadata, blobs, manifests, tags};
+use super::{SqliteMetadata, blobs, manifests, packages, tags};
 use crate::{
-    Actor, Blob, Committed, Content, NewManifest, PackagePath, PutRefusal, ReferrerQuery, RepositoryPath,
-    StoreError, StoredManifest, TagMove, Version,
+    Actor, Blob, Committed, Content, NewManifest, PackagePath, PutRefusal, ReferrerQuery, Removal,
+    RepositoryPath, StoreError, StoredManifest, TagMove,
 };
 
 #[async_trait]
@@ -101,19 +102,13 @@ impl Content for SqliteMetadata {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<(), PutRefusal>, StoreError> {
-        let (package, tag_move, actor) = (package.clone(), tag_move.clone(), actor.clone());
-        self.write(move |connection| {
-            let Some(id) = package_id(connection, &package)? else {
-                return Ok(Err(PutRefusal::ManifestUnknown { digest: tag_move.to }));
-            };
-            let place = Place {
-                id,
-                package: &package,
-                actor: &actor,
-                now,
-            };
-            tags::move_to(connection, &place, &tag_move)
-        })
+        let tag_move = tag_move.clone();
+        self.write_in(
+            package,
+            (actor, now),
+            Err(PutRefusal::ManifestUnknown { digest: tag_move.to }),
+            move |connection, place| tags::move_to(connection, place, &tag_move),
+        )
         .await
     }
 
@@ -124,18 +119,9 @@ impl Content for SqliteMetadata {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<bool, PutRefusal>, StoreError> {
-        let (package, tag, actor) = (package.clone(), tag.clone(), actor.clone());
-        self.write(move |connection| {
-            let Some(id) = package_id(connection, &package)? else {
-                return Ok(Ok(false));
-            };
-            let place = Place {
-                id,
-                package: &package,
-                actor: &actor,
-                now,
-            };
-            tags::delete(connection, &place, &tag)
+        let tag = tag.clone();
+        self.write_in(package, (actor, now), Ok(false), move |connection, place| {
+            tags::delete(connection, place, &tag)
         })
         .await
     }
@@ -147,20 +133,35 @@ impl Content for SqliteMetadata {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<bool, PutRefusal>, StoreError> {
-        let (package, digest, actor) = (package.clone(), *digest, actor.clone());
-        self.write(move |connection| {
-            let Some(id) = package_id(connection, &package)? else {
-                return Ok(Ok(false));
-            };
-            let place = Place {
-                id,
-                package: &package,
-                actor: &actor,
-                now,
-            };
-            manifests::delete(connection, &place, &digest)
+        let digest = *digest;
+        self.write_in(package, (actor, now), Ok(false), move |connection, place| {
+            manifests::delete(connection, place, &digest)
         })
         .await
+    }
+
+    async fn delete_unheld_manifest(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Removal, StoreError> {
+        let digest = *digest;
+        let work = move |connection: &Connection, place: &Place<'_>| {
+            manifests::delete_unheld(connection, place, &digest)
+        };
+        self.write_in(package, (actor, now), Removal::Unknown, work).await
+    }
+
+    async fn delete_package(
+        &self,
+        package: &PackagePath,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, PutRefusal>, StoreError> {
+        self.write_in(package, (actor, now), Ok(false), packages::delete)
+            .await
     }
 
     async fn tags(
@@ -193,17 +194,6 @@ impl Content for SqliteMetadata {
         .await
     }
 
-    async fn versions(
-        &self,
-        package: &PackagePath,
-        after: Option<&Digest>,
-        limit: usize,
-    ) -> Result<Vec<Version>, StoreError> {
-        let (package, after) = (package.clone(), after.copied());
-        self.read(move |connection| manifests::versions(connection, &package, after.as_ref(), limit))
-            .await
-    }
-
     async fn parents(
         &self,
         package: &PackagePath,
@@ -228,13 +218,34 @@ impl Content for SqliteMetadata {
             let Some(id) = repository_id(connection, &repository)? else {
                 return Ok(Vec::new());
             };
-            package_names(
+            package_names(connection, id, below.as_deref(), (&after, limit))
+        })
+        .await
+    }
+}
+
+impl SqliteMetadata {
+    /// Writes in a package that is there; where it is not, the answer is `absent`.
+    async fn write_in<T: Send + 'static>(
+        &self,
+        package: &PackagePath,
+        (actor, now): (&Actor, Timestamp),
+        absent: T,
+        work: impl FnOnce(&Connection, &Place<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (package, actor) = (package.clone(), actor.clone());
+        self.write(move |connection| {
+            let Some(id) = package_id(connection, &package)? else {
+                return Ok(absent);
+            };
+            let (package, actor) = (&package, &actor);
+            work(
                 connection,
-                &Names {
-                    repository: id,
-                    after,
-                    below,
-                    limit,
+                &Place {
+                    id,
+                    package,
+                    actor,
+                    now,
                 },
             )
         })

@@ -61,6 +61,8 @@ fn details(kind: &EventKind) -> (&'static str, Details<'_>) {
         EventKind::RepositoryCreated => ("repository-created", none),
         EventKind::RepositoryUpdated => ("repository-updated", none),
         EventKind::RepositoryDeleted => ("repository-deleted", none),
+        EventKind::ProjectUpdated => ("project-updated", none),
+        EventKind::PackageDeleted => ("package-deleted", none),
         EventKind::ManifestPut { digest } => (
             "manifest-put",
             Details {
@@ -244,6 +246,8 @@ fn kind_of(columns: Columns) -> Result<EventKind, StoreError> {
             ("repository-created", ..) => EventKind::RepositoryCreated,
             ("repository-updated", ..) => EventKind::RepositoryUpdated,
             ("repository-deleted", ..) => EventKind::RepositoryDeleted,
+            ("project-updated", ..) => EventKind::ProjectUpdated,
+            ("package-deleted", ..) => EventKind::PackageDeleted,
             ("manifest-put", _, _, Some(digest), ..) => EventKind::ManifestPut { digest },
             ("manifest-deleted", _, Some(digest), ..) => EventKind::ManifestDeleted { digest },
             ("tag-set", Some(tag), from, Some(to), ..) => EventKind::TagSet { tag, from, to },

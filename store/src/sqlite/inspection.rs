@@ -6,7 +6,7 @@ use oci::Digest;
 use rusqlite::{Connection, params};
 
 use super::values::parsed;
-use super::walk::part;
+use super::walk::{Part, part};
 use super::{SqliteMetadata, blobs, failed};
 use crate::{Blob, Inspection, ManifestState, PackagePath, Page, StoreError, Walk};
 
@@ -17,12 +17,7 @@ const MESSAGES_MAX: usize = 100;
 impl Inspection for SqliteMetadata {
     async fn all_blobs(&self, walk: Walk<'_>) -> Result<Page<Blob>, StoreError> {
         let part = part(walk)?;
-        self.read(move |connection| {
-            let sql = "SELECT digest, storage_key, size, last_seen, 1
-                       FROM blob WHERE digest > ?1 ORDER BY digest LIMIT ?2";
-            blobs::page(connection, sql, params![part.digest, part.limit], &part)
-        })
-        .await
+        self.read(move |connection| all_blobs(connection, &part)).await
     }
 
     async fn all_manifests(&self, walk: Walk<'_>) -> Result<Page<ManifestState>, StoreError> {
@@ -75,6 +70,12 @@ impl Inspection for SqliteMetadata {
         })
         .await
     }
+}
+
+pub(super) fn all_blobs(connection: &Connection, part: &Part) -> Result<Page<Blob>, StoreError> {
+    let sql =
+        "SELECT digest, storage_key, size, last_seen, 1 FROM blob WHERE digest > ?1 ORDER BY digest LIMIT ?2";
+    blobs::page(connection, sql, params![part.digest, part.limit], part)
 }
 
 struct ManifestColumns {

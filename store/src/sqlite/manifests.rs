@@ -8,13 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::events::{self, Told};
 use super::tags;
 use super::values::{
-    forget_if_empty, from_size, from_time, limit as column_limit, media_type, package_id, package_id_or_new,
-    parsed, size, time,
+    forget_if_empty, limit as column_limit, media_type, package_id, package_id_or_new, parsed, size, time,
 };
-use super::{blobs, failed};
+use super::{blobs, failed, quota};
 use crate::{
-    Actor, EventKind, NewManifest, PackagePath, PutRefusal, Reference, ReferrerQuery, StoreError,
-    StoredManifest, Version,
+    Actor, EventKind, NewManifest, PackagePath, PutRefusal, Reference, ReferrerQuery, Removal, StoreError,
+    StoredManifest,
 };
 
 /// The package that a write is about, and its row.
@@ -33,6 +32,27 @@ impl Place<'_> {
             kind,
         )
     }
+
+    /// Notes that the package has changed, and one manifest of it.
+    pub(super) fn renew(&self, connection: &Connection, manifest: Option<i64>) -> Result<(), StoreError> {
+        let update = |sql, row: i64| {
+            connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute(params![row, time(self.now)]))
+                .map(drop)
+                .map_err(failed("note a change"))
+        };
+        if let Some(row) = manifest {
+            update(
+                "UPDATE manifest SET updated = max(updated, ?2) WHERE id = ?1",
+                row,
+            )?;
+        }
+        update(
+            "UPDATE package SET updated = max(updated, ?2) WHERE id = ?1",
+            self.id,
+        )
+    }
 }
 
 /// Everything is looked at before anything is written.
@@ -42,7 +62,7 @@ pub(super) fn put(
     manifest: &NewManifest,
     (actor, now): (&Actor, Timestamp),
 ) -> Result<Result<(), PutRefusal>, StoreError> {
-    let Some(id) = package_id_or_new(connection, package)? else {
+    let Some(id) = package_id_or_new(connection, package, now)? else {
         return Ok(Err(PutRefusal::RepositoryUnknown));
     };
     let place = Place {
@@ -59,10 +79,7 @@ pub(super) fn put(
         Some(row) => row,
         None => insert(connection, &place, manifest)?,
     };
-    connection
-        .prepare_cached("UPDATE manifest SET updated = max(updated, ?2) WHERE id = ?1")
-        .and_then(|mut statement| statement.execute(params![row, time(now)]))
-        .map_err(failed("store a manifest"))?;
+    place.renew(connection, Some(row))?;
     for tag in &manifest.tags {
         tags::set(connection, &place, tag, (row, &manifest.digest))?;
     }
@@ -93,7 +110,11 @@ fn refusal(
             return Ok(Some(PutRefusal::TagImmutable { tag: tag.clone() }));
         }
     }
-    Ok(None)
+    if row_of(connection, package, &manifest.digest)?.is_some() {
+        return Ok(None);
+    }
+    let over = quota::exceeded(connection, package, manifest.bytes.len() as u64)?;
+    Ok(over.map(|quota_bytes| PutRefusal::OverQuota { quota_bytes }))
 }
 
 fn insert(connection: &Connection, place: &Place<'_>, manifest: &NewManifest) -> Result<i64, StoreError> {
@@ -133,6 +154,7 @@ fn insert(connection: &Connection, place: &Place<'_>, manifest: &NewManifest) ->
             })
             .map_err(failed("store what a manifest names"))?;
     }
+    quota::add(connection, place.id, size(manifest.bytes.len() as u64))?;
     let digest = manifest.digest;
     place.tell(connection, &EventKind::ManifestPut { digest })?;
     Ok(row)
@@ -171,18 +193,64 @@ pub(super) fn delete(
     for tag in named {
         place.tell(connection, &EventKind::TagDeleted { tag, from: *digest })?;
     }
-    remove_row(connection, row)?;
-    place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })?;
+    remove_row(connection, place, (row, digest))?;
     Ok(Ok(true))
 }
 
+/// Removes a manifest that nothing holds.
+pub(super) fn delete_unheld(
+    connection: &Connection,
+    place: &Place<'_>,
+    digest: &Digest,
+) -> Result<Removal, StoreError> {
+    let Some(row) = row_of(connection, place.id, digest)? else {
+        return Ok(Removal::Unknown);
+    };
+    if let Some(tag) = tags::of_manifest(connection, row)?.into_iter().next() {
+        return Ok(Removal::Tagged(tag));
+    }
+    let holder: Option<(String, bool)> = connection
+        .prepare_cached(
+            "SELECT manifest.digest, 0 FROM reference JOIN manifest ON manifest.id = reference.manifest
+             WHERE reference.digest = ?2 AND reference.package = ?1 AND reference.kind = 'child'
+             UNION ALL SELECT digest, 1 FROM manifest WHERE package = ?1 AND subject = ?2
+             ORDER BY 2, 1 LIMIT 1",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![place.id, digest.to_string()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()
+        })
+        .map_err(failed("look up what holds a manifest"))?;
+    match holder {
+        Some((referrer, true)) => Ok(Removal::SubjectOf(parsed("a digest", &referrer)?)),
+        Some((index, false)) => Ok(Removal::ChildOf(parsed("a digest", &index)?)),
+        None => {
+            remove_row(connection, place, (row, digest))?;
+            Ok(Removal::Removed)
+        }
+    }
+}
+
 /// References and tags go with it.
-pub(super) fn remove_row(connection: &Connection, row: i64) -> Result<(), StoreError> {
+pub(super) fn remove_row(
+    connection: &Connection,
+    place: &Place<'_>,
+    (row, digest): (i64, &Digest),
+) -> Result<(), StoreError> {
+    let bytes: i64 = connection
+        .prepare_cached("SELECT length(bytes) FROM manifest WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([row], |row| row.get(0)))
+        .map_err(failed("look up a manifest"))?;
     connection
         .prepare_cached("DELETE FROM manifest WHERE id = ?1")
         .and_then(|mut statement| statement.execute([row]))
-        .map(drop)
-        .map_err(failed("delete a manifest"))
+        .map_err(failed("delete a manifest"))?;
+    quota::add(connection, place.id, -bytes)?;
+    place.renew(connection, None)?;
+    place.tell(connection, &EventKind::ManifestDeleted { digest: *digest })
 }
 
 const STORED: &str = "manifest.digest, manifest.media_type, manifest.artifact_type, manifest.bytes";
@@ -290,41 +358,6 @@ pub(super) fn parents(
     rows.iter().map(|digest| parsed("a digest", digest)).collect()
 }
 
-pub(super) fn versions(
-    connection: &Connection,
-    package: &PackagePath,
-    after: Option<&Digest>,
-    limit: usize,
-) -> Result<Vec<Version>, StoreError> {
-    let Some(id) = package_id(connection, package)? else {
-        return Ok(Vec::new());
-    };
-    let after = after.map(ToString::to_string).unwrap_or_default();
-    let rows = connection
-        .prepare_cached(
-            "SELECT id, digest, media_type, artifact_type, size_bytes + length(bytes), created, updated
-             FROM manifest WHERE package = ?1 AND digest > ?2 ORDER BY digest LIMIT ?3",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_map(params![id, after, column_limit(limit)], version_columns)?
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(failed("list versions"))?;
-    let version = |columns: VersionColumns| {
-        Ok(Version {
-            digest: parsed("a digest", &columns.digest)?,
-            media_type: media_type(&columns.media_type)?,
-            artifact_type: columns.artifact_type,
-            size_bytes: from_size(columns.size_bytes)?,
-            created: from_time(columns.created)?,
-            updated: from_time(columns.updated)?,
-            tags: tags::of_manifest(connection, columns.id)?,
-        })
-    };
-    rows.into_iter().map(version).collect()
-}
-
 type StoredColumns = (String, String, Option<String>, Vec<u8>);
 
 fn stored_columns(row: &Row<'_>) -> rusqlite::Result<StoredColumns> {
@@ -339,27 +372,5 @@ fn from_stored_columns(
         bytes: Bytes::from(bytes),
         media_type: media_type(&kind)?,
         artifact_type,
-    })
-}
-
-struct VersionColumns {
-    id: i64,
-    digest: String,
-    media_type: String,
-    artifact_type: Option<String>,
-    size_bytes: i64,
-    created: i64,
-    updated: i64,
-}
-
-fn version_columns(row: &Row<'_>) -> rusqlite::Result<VersionColumns> {
-    Ok(VersionColumns {
-        id: row.get(0)?,
-        digest: row.get(1)?,
-        media_type: row.get(2)?,
-        artifact_type: row.get(3)?,
-        size_bytes: row.get(4)?,
-        created: row.get(5)?,
-        updated: row.get(6)?,
     })
 }

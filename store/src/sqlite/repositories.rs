@@ -1,26 +1,26 @@
-//! Repositories, and the names of packages in them.
+//! Repositories and their settings.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use oci::RepositoryName;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::{self, Told};
-use super::policies;
 use super::values::{
     from_immutable_tags, from_size, from_time, immutable_tags, limit as column_limit, parsed, repository_id,
     size, time,
 };
-use super::{SqliteMetadata, failed};
+use super::{SqliteMetadata, cleanup, failed, policies, quota};
+use crate::settings;
 use crate::{
     Actor, EventKind, Format, Mode, ProjectId, Repositories, Repository, RepositoryPath, RepositoryRefusal,
     Resource, StoreError,
 };
 
 const COLUMNS: &str =
-    "path, format, mode, description, labels, immutable_tags, quota_bytes, created, updated";
+    "path, format, mode, description, labels, immutable_tags, quota_bytes, created, updated,
+    linked_bytes, cleanup, cleanup_dry_run";
 
 #[async_trait]
 impl Repositories for SqliteMetadata {
@@ -92,12 +92,18 @@ impl Repositories for SqliteMetadata {
     ) -> Result<Result<(), RepositoryRefusal>, StoreError> {
         let (path, actor) = (path.clone(), actor.clone());
         self.write(move |connection| {
-            let deleted = connection
-                .execute("DELETE FROM repository WHERE path = ?1", [path.to_string()])
+            let bytes: Option<i64> = connection
+                .query_row(
+                    "DELETE FROM repository WHERE path = ?1 RETURNING linked_bytes",
+                    [path.to_string()],
+                    |row| row.get(0),
+                )
+                .optional()
                 .map_err(failed("delete a repository"))?;
-            if deleted == 0 {
+            let Some(bytes) = bytes else {
                 return Ok(Err(RepositoryRefusal::Unknown { path }));
-            }
+            };
+            quota::repository_deleted(connection, path.project(), bytes)?;
             // One of the same name begins with nobody's rights.
             policies::forget(connection, &Resource::Repository(path.clone()))?;
             events::tell(
@@ -109,69 +115,6 @@ impl Repositories for SqliteMetadata {
         })
         .await
     }
-
-    async fn packages(
-        &self,
-        repository: &RepositoryPath,
-        after: Option<&RepositoryName>,
-        limit: usize,
-    ) -> Result<Vec<RepositoryName>, StoreError> {
-        let repository = repository.clone();
-        let after = after.map(ToString::to_string).unwrap_or_default();
-        self.read(move |connection| {
-            let Some(id) = repository_id(connection, &repository)? else {
-                return Ok(Vec::new());
-            };
-            package_names(
-                connection,
-                &Names {
-                    repository: id,
-                    after,
-                    below: None,
-                    limit,
-                },
-            )
-        })
-        .await
-    }
-}
-
-/// Which names of packages are asked for.
-pub(super) struct Names {
-    pub(super) repository: i64,
-    pub(super) after: String,
-    /// Only those below this name.
-    pub(super) below: Option<String>,
-    pub(super) limit: usize,
-}
-
-pub(super) fn package_names(
-    connection: &Connection,
-    names: &Names,
-) -> Result<Vec<RepositoryName>, StoreError> {
-    // `0` follows `/`, so that everything below a name lies between the two.
-    let (from, to) = match &names.below {
-        Some(below) => (format!("{below}/"), format!("{below}0")),
-        None => (String::new(), "~".to_owned()),
-    };
-    let rows: Vec<String> = connection
-        .prepare_cached(
-            "SELECT name FROM package WHERE repository = ?1 AND name > ?2 AND name >= ?3 AND name < ?4
-               AND EXISTS (SELECT 1 FROM manifest WHERE manifest.package = package.id)
-             ORDER BY name LIMIT ?5",
-        )
-        .and_then(|mut statement| {
-            let limit = column_limit(names.limit);
-            statement
-                .query_map(params![names.repository, names.after, from, to, limit], |row| {
-                    row.get(0)
-                })?
-                .collect()
-        })
-        .map_err(failed("list packages"))?;
-    rows.iter()
-        .map(|name| parsed("the name of a package", name))
-        .collect()
 }
 
 fn create(
@@ -183,11 +126,17 @@ fn create(
     if repository_id(connection, path)?.is_some() {
         return Ok(Err(RepositoryRefusal::Exists { path: path.clone() }));
     }
+    if let Err(error) = settings::check(repository) {
+        let path = path.clone();
+        return Ok(Err(RepositoryRefusal::Settings { path, error }));
+    }
+    quota::repository_created(connection, path.project())?;
     connection
         .execute(
             "INSERT INTO repository
-             (path, project, format, mode, description, labels, immutable_tags, quota_bytes, created, updated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             (path, project, format, mode, description, labels, immutable_tags, quota_bytes, cleanup, cleanup_dry_run,
+              created, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 path.to_string(),
                 path.project().as_str(),
@@ -197,6 +146,8 @@ fn create(
                 labels(&repository.labels),
                 immutable_tags(&repository.immutable_tags),
                 repository.quota_bytes.map(size),
+                cleanup::column(&repository.cleanup),
+                repository.cleanup_dry_run,
                 time(repository.created),
                 time(repository.updated),
             ],
@@ -213,9 +164,14 @@ fn update(
     actor: &Actor,
 ) -> Result<Result<(), RepositoryRefusal>, StoreError> {
     let path = &repository.path;
+    if let Err(error) = settings::check(repository) {
+        let path = path.clone();
+        return Ok(Err(RepositoryRefusal::Settings { path, error }));
+    }
     let changed = connection
         .execute(
-            "UPDATE repository SET description = ?2, labels = ?3, immutable_tags = ?4, quota_bytes = ?5, updated = ?6
+            "UPDATE repository SET description = ?2, labels = ?3, immutable_tags = ?4, quota_bytes = ?5, updated = ?6,
+               cleanup = ?7, cleanup_dry_run = ?8
              WHERE path = ?1",
             params![
                 path.to_string(),
@@ -224,6 +180,8 @@ fn update(
                 immutable_tags(&repository.immutable_tags),
                 repository.quota_bytes.map(size),
                 time(repository.updated),
+                cleanup::column(&repository.cleanup),
+                repository.cleanup_dry_run,
             ],
         )
         .map_err(failed("update a repository"))?;
@@ -246,6 +204,9 @@ struct Columns {
     quota_bytes: Option<i64>,
     created: i64,
     updated: i64,
+    linked_bytes: i64,
+    cleanup: String,
+    cleanup_dry_run: bool,
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -259,6 +220,9 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         quota_bytes: row.get(6)?,
         created: row.get(7)?,
         updated: row.get(8)?,
+        linked_bytes: row.get(9)?,
+        cleanup: row.get(10)?,
+        cleanup_dry_run: row.get(11)?,
     })
 }
 
@@ -281,6 +245,9 @@ fn from_columns(columns: Columns) -> Result<Repository, StoreError> {
         quota_bytes: columns.quota_bytes.map(from_size).transpose()?,
         created: from_time(columns.created)?,
         updated: from_time(columns.updated)?,
+        size_bytes: from_size(columns.linked_bytes)?,
+        cleanup: cleanup::from_column(&columns.cleanup)?,
+        cleanup_dry_run: columns.cleanup_dry_run,
         description: columns.description,
     })
 }

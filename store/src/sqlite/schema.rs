@@ -9,7 +9,7 @@ use super::failed;
 use crate::StoreError;
 
 /// The format that this program writes, kept in the file's `user_version`. Step N brings format N to N + 1.
-const STEPS: [&str; 2] = [FIRST, SECOND];
+const STEPS: [&str; 3] = [FIRST, SECOND, THIRD];
 
 const FIRST: &str = "
 CREATE TABLE repository (
@@ -162,6 +162,34 @@ ALTER TABLE event ADD COLUMN account TEXT;
 ALTER TABLE event ADD COLUMN key TEXT;
 ";
 
+const THIRD: &str = "
+ALTER TABLE repository ADD COLUMN cleanup TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE repository ADD COLUMN cleanup_dry_run INTEGER NOT NULL DEFAULT 0;
+
+-- From now on manifests count as well.
+UPDATE repository SET linked_bytes = linked_bytes + (
+    SELECT ifnull(sum(length(manifest.bytes)), 0) FROM package JOIN manifest ON manifest.package = package.id
+    WHERE package.repository = repository.id);
+
+-- What the repositories of a project hold together, kept with every change.
+CREATE TABLE project (
+    name TEXT PRIMARY KEY,
+    quota_bytes INTEGER,
+    linked_bytes INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+INSERT INTO project (name, linked_bytes) SELECT project, sum(linked_bytes) FROM repository GROUP BY project;
+
+ALTER TABLE package ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE package ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
+UPDATE package SET
+    created = ifnull((SELECT min(manifest.created) FROM manifest WHERE manifest.package = package.id),
+                     (SELECT repository.created FROM repository WHERE repository.id = package.repository)),
+    updated = ifnull((SELECT max(manifest.updated) FROM manifest WHERE manifest.package = package.id),
+                     (SELECT repository.created FROM repository WHERE repository.id = package.repository));
+
+CREATE INDEX manifest_by_created ON manifest (package, created, digest);
+";
+
 /// Makes the tables, or the steps that an older file lacks, in one transaction.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let error = failed("bring the database up to date");
@@ -180,6 +208,18 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
         .pragma_update(None, "user_version", known)
         .map_err(&error)?;
     transaction.commit().map_err(&error)
+}
+
+/// Fails for a file of a newer format.
+pub(super) fn check_format(connection: &Connection) -> Result<(), StoreError> {
+    let found: u32 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(failed("read the format of the database"))?;
+    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -212,5 +252,31 @@ mod tests {
                 .unwrap();
             assert_eq!((version, kept), (newest, 1));
         }
+    }
+
+    #[test]
+    fn what_an_older_file_holds_is_counted() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(FIRST).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO repository (id, path, project, format, mode, description, labels, immutable_tags,
+                     linked_bytes, created, updated)
+                 VALUES (1, 'one', 'p', 'docker', 'standard', '', '{}', '[]', 100, 5, 5),
+                        (2, 'two', 'p', 'docker', 'standard', '', '{}', '[]', 20, 6, 6);
+                 INSERT INTO package (id, repository, name) VALUES (1, 1, 'a'), (2, 1, 'empty');
+                 INSERT INTO manifest (package, digest, media_type, size_bytes, created, updated, bytes)
+                 VALUES (1, 'd', 'm', 100, 8, 9, x'0102'), (1, 'e', 'm', 100, 7, 8, x'03');
+                 PRAGMA user_version = 1;",
+            )
+            .unwrap();
+        bring_up_to_date(&mut connection).unwrap();
+        let number = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(number("SELECT linked_bytes FROM repository WHERE id = 1"), 103);
+        assert_eq!(number("SELECT linked_bytes FROM repository WHERE id = 2"), 20);
+        assert_eq!(number("SELECT linked_bytes FROM project WHERE name = 'p'"), 123);
+        assert_eq!(number("SELECT created FROM package WHERE id = 1"), 7);
+        assert_eq!(number("SELECT updated FROM package WHERE id = 1"), 9);
+        assert_eq!(number("SELECT updated FROM package WHERE id = 2"), 5);
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::failed;
 use super::manifests::{Place, row_of};
 use super::values::{from_immutable_tags, limit as column_limit, package_id, parsed, time};
-use crate::{EventKind, PackagePath, PutRefusal, StoreError, TagMove};
+use crate::{EventKind, ImmutableTags, PackagePath, PutRefusal, StoreError, TagMove};
 
 /// Whether a tag is set, immutable, and names something else than `to`.
 pub(super) fn is_fixed(
@@ -18,13 +18,39 @@ pub(super) fn is_fixed(
     if named(connection, place.id, tag)?.is_none_or(|now| Some(&now) == to) {
         return Ok(false);
     }
+    Ok(immutable(connection, place.id)?.contains(tag.as_str()))
+}
+
+/// Which tags are immutable in a package.
+pub(super) fn immutable(connection: &Connection, package: i64) -> Result<ImmutableTags, StoreError> {
     let patterns: String = connection
-        .prepare_cached("SELECT immutable_tags FROM repository WHERE path = ?1")
-        .and_then(|mut statement| {
-            statement.query_row([place.package.repository.to_string()], |row| row.get(0))
-        })
+        .prepare_cached(
+            "SELECT immutable_tags FROM repository WHERE id = (SELECT repository FROM package WHERE id = ?1)",
+        )
+        .and_then(|mut statement| statement.query_row([package], |row| row.get(0)))
         .map_err(failed("look up immutable tags"))?;
-    Ok(from_immutable_tags(&patterns)?.contains(tag.as_str()))
+    from_immutable_tags(&patterns)
+}
+
+/// A tag of a package that is immutable, if it has one.
+pub(super) fn fixed_of_package(connection: &Connection, package: i64) -> Result<Option<Tag>, StoreError> {
+    let immutable = immutable(connection, package)?;
+    if immutable == ImmutableTags::None {
+        return Ok(None);
+    }
+    let mut statement = connection
+        .prepare_cached("SELECT name FROM tag WHERE package = ?1 ORDER BY name")
+        .map_err(failed("list tags"))?;
+    let names = statement
+        .query_map([package], |row| row.get::<_, String>(0))
+        .map_err(failed("list tags"))?;
+    for name in names {
+        let name = name.map_err(failed("list tags"))?;
+        if immutable.contains(&name) {
+            return parsed("a tag", &name).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// Sets a tag on the manifest in row `to.0`; an event is written only when that changes something.
@@ -63,10 +89,7 @@ pub(super) fn move_to(
         return Ok(Err(PutRefusal::TagImmutable { tag: tag.clone() }));
     }
     set(connection, place, tag, (row, to))?;
-    connection
-        .prepare_cached("UPDATE manifest SET updated = max(updated, ?2) WHERE id = ?1")
-        .and_then(|mut statement| statement.execute(params![row, time(place.now)]))
-        .map_err(failed("set a tag"))?;
+    place.renew(connection, Some(row))?;
     Ok(Ok(()))
 }
 
@@ -86,6 +109,7 @@ pub(super) fn delete(
         .prepare_cached("DELETE FROM tag WHERE package = ?1 AND name = ?2")
         .and_then(|mut statement| statement.execute(params![place.id, tag.as_str()]))
         .map_err(failed("delete a tag"))?;
+    place.renew(connection, None)?;
     place.tell(
         connection,
         &EventKind::TagDeleted {

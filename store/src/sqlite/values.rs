@@ -101,6 +101,7 @@ pub(super) fn package_id(connection: &Connection, package: &PackagePath) -> Resu
 pub(super) fn package_id_or_new(
     connection: &Connection,
     package: &PackagePath,
+    now: Timestamp,
 ) -> Result<Option<i64>, StoreError> {
     if let Some(id) = package_id(connection, package)? {
         return Ok(Some(id));
@@ -109,9 +110,11 @@ pub(super) fn package_id_or_new(
         return Ok(None);
     };
     connection
-        .prepare_cached("INSERT INTO package (repository, name) VALUES (?1, ?2) RETURNING id")
+        .prepare_cached(
+            "INSERT INTO package (repository, name, created, updated) VALUES (?1, ?2, ?3, ?3) RETURNING id",
+        )
         .and_then(|mut statement| {
-            statement.query_row(params![repository, package.name.as_str()], |row| {
+            statement.query_row(params![repository, package.name.as_str(), time(now)], |row| {
                 row.get(0).map(Some)
             })
         })

@@ -1,6 +1,6 @@
 //! Walks over whole tables, part by part.
 
-use super::values::{limit, parsed};
+use super::values::limit;
 use crate::{Cursor, StoreError, Walk};
 
 /// A part: rows after a row's number and a digest, as far as the table's order has them.
@@ -13,13 +13,16 @@ pub(super) struct Part {
 /// The part that is asked for.
 pub(super) fn part(walk: Walk<'_>) -> Result<Part, StoreError> {
     let limit = limit(walk.limit.max(1));
-    let Some(Cursor(text)) = walk.from else {
+    let Some(cursor) = walk.from else {
         let (row, digest) = (-1, String::new());
         return Ok(Part { row, digest, limit });
     };
-    let (row, digest) = text.split_once(' ').unwrap_or((text, ""));
+    let (row, digest) = cursor
+        .0
+        .split_once(' ')
+        .ok_or_else(|| StoreError::cursor(cursor))?;
     Ok(Part {
-        row: parsed("a place in a walk", row)?,
+        row: row.parse().map_err(|_| StoreError::cursor(cursor))?,
         digest: digest.to_owned(),
         limit,
     })

@@ -90,9 +90,7 @@ fn work_off(connection: &Connection, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             // The connection is in no transaction, so the work of this call fails by itself, and is told so.
-            let reason = error.to_string();
-            let action = "begin a transaction";
-            first(connection)(Err(StoreError::Database { action, reason }));
+            first(connection)(Err(failed("begin a transaction")(error)));
             continue;
         }
         let mut answers = vec![first(connection)];

@@ -12,9 +12,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use oci::{Digest, MediaType};
 use store::{
-    Actor, Blob, BlobStore, CollectionOptions, Committed, Content, DataDirectory, Entropy, Format,
-    ImmutableTags, ManifestReference, Mode, NewManifest, PackagePath, Reference, Repositories, Repository,
-    StorageKey, UploadKey, collect,
+    Actor, Blob, BlobStore, CollectionOptions, Committed, Content, DataDirectory, Entropy, ManifestReference,
+    NewManifest, PackagePath, Reference, Repositories, Repository, StorageKey, UploadKey, collect,
 };
 
 const PLACE: &str = "LIGHTSHIP_TEST_STORE_PLACE";
@@ -146,17 +145,7 @@ async fn live(place: &Path, life: u64) {
 }
 
 fn repository() -> Repository {
-    Repository {
-        path: package().repository.clone(),
-        format: Format::Docker,
-        mode: Mode::Standard,
-        description: String::new(),
-        labels: [].into(),
-        immutable_tags: ImmutableTags::None,
-        quota_bytes: None,
-        created: at(1),
-        updated: at(1),
-    }
+    Repository::new(package().repository.clone(), at(1))
 }
 
 /// One line, whole.
@@ -204,10 +193,11 @@ async fn push_blob(data: &DataDirectory, keys: &Keys, bytes: &[u8]) {
     append.finish().await.unwrap();
     let digest = Digest::sha256_of(bytes);
     let key = StorageKey::new(&digest, keys);
-    data.blobs().seal(&upload, &key).await.unwrap();
+    let size = bytes.len() as u64;
+    data.blobs().seal(&upload, &key, size).await.unwrap();
     let blob = Blob {
         digest,
-        size: bytes.len() as u64,
+        size,
         key: key.clone(),
         last_seen: at(10),
     };

@@ -243,3 +243,14 @@ async fn a_server_without_tls_is_recognised_at_once() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn where_nobody_listens_is_asked_only_once_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    match transport().exchange(request(Method::Get, &url)).await {
+        Err(FetchError::NoAnswer { attempts: 2, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}

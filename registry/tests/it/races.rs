@@ -1,0 +1,82 @@
+//! Clients that do two things at once, or go away in the middle of one.
+
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use oci::Digest;
+use tokio::net::TcpStream;
+
+use crate::server::{Server, image_of};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_come_while_an_upload_ends_are_never_under_its_digest() {
+    let server = Server::start().await;
+    for round in 0..150_u32 {
+        let name = format!("of/{round}");
+        let content = round.to_be_bytes().repeat(40_000);
+        let digest = Digest::sha256_of(&content);
+        let begun = server
+            .ask("POST", &format!("/v2/{name}/blobs/uploads/"), &[], b"")
+            .await;
+        let location = begun.header("location").to_owned();
+        server.ask("PATCH", &location, &[], &content).await;
+        let end = format!("{location}?digest={digest}");
+        let (ended, _, _) = tokio::join!(
+            server.ask("PUT", &end, &[], b""),
+            server.ask("PATCH", &location, &[], b"more"),
+            server.ask("PATCH", &location, &[], b"and more"),
+        );
+        let read = server.get(&format!("/v2/{name}/blobs/{digest}")).await;
+        match ended.status.as_u16() {
+            201 => assert!(read.body == content, "round {round}: {}", read.status),
+            // The bytes that came are of the upload, and so its digest is another.
+            400 | 409 | 416 => assert_eq!(read.status.as_u16(), 404),
+            other => panic!("round {round}: {other}"),
+        }
+    }
+}
+
+/// The store writes although its client is gone, so what is kept in memory must not be of before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_while_it_moves_a_tag_leaves_nothing_old_behind() {
+    let files = tempfile::tempdir().unwrap();
+    let data = files.path().join("data");
+    let server = Server::amid_trouble(&data, |blobs| blobs).await;
+    server.push_image("a", "latest", b"old").await;
+    server.push_blob("a", b"new").await;
+    assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 200);
+    let new = image_of(Digest::sha256_of(b"{}"), Digest::sha256_of(b"new"), 3);
+
+    let held_up = rusqlite::Connection::open(data.join("metadata.sqlite")).unwrap();
+    held_up.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::put("/v2/a/manifests/latest")
+        .header("host", server.address.to_string())
+        .body(Full::new(bytes::Bytes::from(new.clone())))
+        .unwrap();
+    let patience = Duration::from_millis(300);
+    let answer = tokio::time::timeout(patience, sender.send_request(request)).await;
+    assert!(answer.is_err(), "the store is held up");
+    connection.abort();
+    drop(sender);
+    tokio::time::sleep(patience).await;
+    held_up.execute_batch("ROLLBACK").unwrap();
+    // Writes are done in their order, so the one before this is done.
+    server.push_image("b", "latest", b"other").await;
+
+    let mut served = String::new();
+    for _ in 0..200 {
+        served = server.get("/v2/a/manifests/latest").await.text().to_owned();
+        if served == new {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("still served: {served}");
+}
