@@ -91,7 +91,7 @@ podman_pushes() {
     check "podman pushes when it is logged in" '' engine push -q --tls-verify=false --authfile "$auth" \
         localhost/app:v1 "$registry/logins/podman:v1"
     check "podman logs out" '' engine logout --authfile "$auth" "$registry"
-    refuse "podman does not push then" 'unauthorized|authentication required' engine push -q --tls-verify=false \
+    refuse "podman does not push then" 'unauthorized|authentication required|denied' engine push -q --tls-verify=false \
         --authfile "$auth" localhost/app:v1 "$registry/logins/podman:v2"
 }
 
