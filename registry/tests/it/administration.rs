@@ -5,15 +5,20 @@ use serde_json::{Value, json};
 use crate::accounts::of;
 use crate::server::Server;
 
-const R: &str = "/v1/projects/d/locations/l/repositories/r";
-const LOCATION: &str = "/v1/projects/p/locations/us/repositories";
+pub(crate) const R: &str = "/v1/projects/d/locations/l/repositories/r";
+pub(crate) const LOCATION: &str = "/v1/projects/p/locations/us/repositories";
 
 /// A request with a document, by nobody where there are no accounts.
-async fn send(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn send(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
     send_as(server, "", (method, path), body).await
 }
 
-async fn send_as(server: &Server, who: &str, (method, path): (&str, &str), body: &Value) -> (u16, Value) {
+pub(crate) async fn send_as(
+    server: &Server,
+    who: &str,
+    (method, path): (&str, &str),
+    body: &Value,
+) -> (u16, Value) {
     let shown = of(who);
     let headers: &[(&str, &str)] = match who {
         "" => &[],
@@ -28,20 +33,20 @@ async fn send_as(server: &Server, who: &str, (method, path): (&str, &str), body:
     (reply.status.as_u16(), document)
 }
 
-async fn get(server: &Server, path: &str) -> Value {
+pub(crate) async fn get(server: &Server, path: &str) -> Value {
     let (status, document) = send(server, "GET", path, &Value::Null).await;
     assert_eq!(status, 200, "{path}: {document}");
     document
 }
 
 /// Status and Google's word for a refusal.
-async fn refused(server: &Server, method: &str, path: &str, body: &Value) -> (u16, String) {
+pub(crate) async fn refused(server: &Server, method: &str, path: &str, body: &Value) -> (u16, String) {
     let (status, document) = send(server, method, path, body).await;
     assert_eq!(document["error"]["code"], json!(status), "{document}");
     (status, document["error"]["status"].as_str().unwrap().to_owned())
 }
 
-fn names(document: &Value, field: &str) -> Vec<String> {
+pub(crate) fn names(document: &Value, field: &str) -> Vec<String> {
     let entries = document[field].as_array().unwrap().iter();
     entries
         .map(|entry| {
@@ -120,7 +125,7 @@ async fn what_cannot_be_asked_of_repositories_is_refused_in_googles_words() {
     let server = Server::start().await;
     let body = json!({"format": "DOCKER"});
     send(&server, "POST", &format!("{LOCATION}?repositoryId=a"), &body).await;
-    let one = format!("{LOCATION}/a");
+    let (one, bad) = (format!("{LOCATION}/a"), (400, "INVALID_ARGUMENT"));
     let asked = [
         (
             "POST",
@@ -128,45 +133,25 @@ async fn what_cannot_be_asked_of_repositories_is_refused_in_googles_words() {
             json!({"format": "DOCKER"}),
             (409, "ALREADY_EXISTS"),
         ),
-        (
-            "POST",
-            format!("{LOCATION}?repositoryId=d"),
-            json!({}),
-            (400, "INVALID_ARGUMENT"),
-        ),
+        ("POST", format!("{LOCATION}?repositoryId=d"), json!({}), bad),
         (
             "POST",
             format!("{LOCATION}?repositoryId=d"),
             json!({"format": "MAVEN"}),
-            (400, "INVALID_ARGUMENT"),
+            bad,
         ),
         (
             "POST",
             format!("{LOCATION}?repositoryId=D"),
             json!({"format": 1}),
-            (400, "INVALID_ARGUMENT"),
+            bad,
         ),
-        (
-            "PATCH",
-            format!("{one}?updateMask=kms_key_name"),
-            json!({}),
-            (400, "INVALID_ARGUMENT"),
-        ),
-        ("PATCH", one.clone(), json!([]), (400, "INVALID_ARGUMENT")),
+        ("PATCH", format!("{one}?updateMask=kms_key_name"), json!({}), bad),
+        ("PATCH", one.clone(), json!([]), bad),
         ("PUT", one.clone(), json!({}), (405, "UNIMPLEMENTED")),
         ("GET", format!("{LOCATION}/none"), json!({}), (404, "NOT_FOUND")),
-        (
-            "GET",
-            format!("{LOCATION}?pageToken=x"),
-            json!({}),
-            (400, "INVALID_ARGUMENT"),
-        ),
-        (
-            "GET",
-            format!("{LOCATION}?pageSize=-1"),
-            json!({}),
-            (400, "INVALID_ARGUMENT"),
-        ),
+        ("GET", format!("{LOCATION}?pageToken=x"), json!({}), bad),
+        ("GET", format!("{LOCATION}?pageSize=-1"), json!({}), bad),
         ("GET", "/v1/nothing".to_owned(), json!({}), (404, "NOT_FOUND")),
     ];
     for (method, path, body, (status, word)) in asked {
@@ -350,212 +335,4 @@ async fn versions_and_packages_go_with_what_names_them() {
         200
     );
     assert_eq!(server.get("/v2/z/manifests/latest").await.status.as_u16(), 404);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn policies_are_set_by_those_who_may_and_by_one_at_a_time() {
-    let server = Server::start().await;
-    assert_eq!(
-        refused(&server, "GET", "/lightship/v1/accounts", &Value::Null)
-            .await
-            .1,
-        "PERMISSION_DENIED"
-    );
-    server.push_as_registry("a", "latest").await;
-    server.create_account("user:root", &[]).await;
-    server.create_account("user:ann", &["group:dev"]).await;
-    server
-        .bind("registry", &[(access::Role::Administrator, "user:root")])
-        .await;
-    let reply = server.ask("GET", R, &[], b"").await;
-    assert_eq!(reply.status.as_u16(), 401);
-    assert!(
-        reply.header("www-authenticate").contains("auth/cloud-platform"),
-        "{}",
-        reply.header("www-authenticate")
-    );
-    let as_root =
-        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
-    let as_ann =
-        async |method: &str, path: &str, body: Value| send_as(&server, "ann", (method, path), &body).await.0;
-    for (method, path) in [
-        ("GET", R.to_owned()),
-        ("DELETE", R.to_owned()),
-        ("GET", format!("{R}:getIamPolicy")),
-    ] {
-        assert_eq!(as_ann(method, &path, Value::Null).await, 403, "{method} {path}");
-    }
-    let (_, policy) = as_root("GET", &format!("{R}:getIamPolicy"), Value::Null).await;
-    let bindings = json!([{"role": "roles/artifactregistry.reader", "members": ["group:dev"]}]);
-    let body = json!({"policy": {"etag": policy["etag"], "bindings": bindings}});
-    let (status, set) = as_root("POST", &format!("{R}:setIamPolicy"), body.clone()).await;
-    assert_eq!((status, &set["bindings"]), (200, &bindings));
-    let (status, conflict) = as_root("POST", &format!("{R}:setIamPolicy"), body).await;
-    assert_eq!((status, &conflict["error"]["status"]), (409, &json!("ABORTED")));
-    assert_eq!(as_ann("GET", R, Value::Null).await, 200);
-    assert_eq!(as_ann("DELETE", R, Value::Null).await, 403);
-    let ask =
-        json!({"permissions": ["artifactregistry.repositories.get", "artifactregistry.repositories.delete"]});
-    let (_, may) = send_as(&server, "ann", ("POST", &format!("{R}:testIamPermissions")), &ask).await;
-    assert_eq!(may["permissions"], json!(["artifactregistry.repositories.get"]));
-    let bad = json!({"policy": {"bindings": [{"role": "roles/owner", "members": ["user:a"]}]}});
-    assert_eq!(as_root("POST", &format!("{R}:setIamPolicy"), bad).await.0, 400);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_check_names_the_binding_or_what_is_held_instead() {
-    let server = Server::start().await;
-    server.push_as_registry("a", "latest").await;
-    server.create_account("user:root", &[]).await;
-    server.create_account("user:ann", &["group:dev"]).await;
-    server
-        .bind("registry", &[(access::Role::Administrator, "user:root")])
-        .await;
-    server
-        .bind(
-            "projects/d/locations/l/repositories/r",
-            &[(access::Role::Reader, "group:dev")],
-        )
-        .await;
-    let as_root =
-        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
-    let as_ann =
-        async |method: &str, path: &str, body: Value| send_as(&server, "ann", (method, path), &body).await.0;
-    let check = |action: &str| {
-        json!({"principal": "user:ann", "permission": format!("artifactregistry.repositories.{action}"),
-        "resource": "projects/d/locations/l/repositories/r"})
-    };
-    let (_, yes) = as_root("POST", "/lightship/v1/iam:check", check("downloadArtifacts")).await;
-    assert_eq!(
-        (&yes["allowed"], &yes["reason"]["member"]),
-        (&json!(true), &json!("group:dev"))
-    );
-    let (_, no) = as_root("POST", "/lightship/v1/iam:check", check("uploadArtifacts")).await;
-    assert_eq!(
-        (&no["allowed"], &no["held"][0]["role"]),
-        (&json!(false), &json!("roles/artifactregistry.reader"))
-    );
-    assert_eq!(as_ann("POST", "/lightship/v1/iam:check", check("get")).await, 403);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn accounts_and_keys_are_looked_after_by_administrators_alone() {
-    let server = Server::start().await;
-    server.create_account("user:root", &[]).await;
-    server.create_account("user:ann", &[]).await;
-    server
-        .bind("registry", &[(access::Role::Administrator, "user:root")])
-        .await;
-    let accounts = "/lightship/v1/accounts";
-    let as_root =
-        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
-    let body = json!({"member": "serviceAccount:ci@x", "password": "first one", "groups": ["group:g"]});
-    assert_eq!(send_as(&server, "ann", ("POST", accounts), &body).await.0, 403);
-    let (status, made) = as_root("POST", accounts, body.clone()).await;
-    assert_eq!(
-        (status, &made["hasPassword"], made.get("password")),
-        (200, &json!(true), None)
-    );
-    assert_eq!(as_root("POST", accounts, body).await.0, 409);
-    let (_, all) = as_root("GET", accounts, Value::Null).await;
-    assert_eq!(names(&all, "accounts"), ["ann", "ci@x", "root"]);
-    let log_in = async |password: &str| {
-        let shown = crate::accounts::basic("ci@x", password);
-        server
-            .ask("GET", "/v2/", &[("authorization", &shown)], b"")
-            .await
-            .status
-            .as_u16()
-    };
-    let one = format!("{accounts}/ci%40x");
-    assert_eq!(
-        (log_in("first one").await, log_in("second one").await),
-        (200, 401)
-    );
-    assert_eq!(
-        as_root(
-            "POST",
-            &format!("{one}:setPassword"),
-            json!({"password": "second one"})
-        )
-        .await
-        .0,
-        200
-    );
-    assert_eq!(log_in("second one").await, 200);
-    assert_eq!(as_root("PATCH", &one, json!({"disabled": true})).await.0, 200);
-    assert_eq!(log_in("second one").await, 401);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_come_without_their_private_halves() {
-    let server = Server::start().await;
-    server.create_account("user:root", &[]).await;
-    server.create_account("serviceAccount:ci@x", &[]).await;
-    server
-        .bind("registry", &[(access::Role::Administrator, "user:root")])
-        .await;
-    let one = "/lightship/v1/accounts/ci%40x";
-    let as_root =
-        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
-    let file = access::new_key_file("ci@x", "k1", &[7; access::KEY_SEED_BYTES]).unwrap();
-    let keys = format!("{one}/keys");
-    assert_eq!(
-        as_root("POST", &keys, json!({"publicKey": file.json})).await.0,
-        400
-    );
-    let public = json!({"id": "k1", "publicKey": file.public_key.to_pem().unwrap()});
-    assert_eq!(as_root("POST", &keys, public.clone()).await.0, 200);
-    assert_eq!(as_root("POST", &keys, public).await.0, 409);
-    assert_eq!(names(&as_root("GET", &keys, Value::Null).await.1, "keys"), ["k1"]);
-    assert_eq!(as_root("DELETE", &format!("{keys}/k1"), Value::Null).await.0, 200);
-    assert_eq!(as_root("DELETE", &format!("{keys}/k1"), Value::Null).await.0, 404);
-    for (member, status) in [
-        ("group:g", 400),
-        ("user:_json_key", 400),
-        ("user:a:b", 400),
-        ("ann", 400),
-    ] {
-        assert_eq!(
-            as_root("POST", "/lightship/v1/accounts", json!({"member": member}))
-                .await
-                .0,
-            status,
-            "{member}"
-        );
-    }
-    assert_eq!(as_root("DELETE", one, Value::Null).await.0, 200);
-    assert_eq!(as_root("GET", one, Value::Null).await.0, 404);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_run_beside_and_say_what_they_did() {
-    let server = Server::start().await;
-    server.push_image("a", "latest", b"layer").await;
-    for (body, field) in [
-        (json!({"kind": "SCRUB"}), "blobs"),
-        (json!({"kind": "COLLECTION", "dryRun": true}), "bytes_freed"),
-    ] {
-        let (status, mut job) = send(&server, "POST", "/lightship/v1/jobs", &body).await;
-        assert_eq!(status, 200, "{job}");
-        let path = format!("/lightship/v1/{}", job["name"].as_str().unwrap());
-        // It ends by itself; the test's own limit of time is that of its runner.
-        while job["state"] == "RUNNING" {
-            tokio::task::yield_now().await;
-            job = get(&server, &path).await;
-        }
-        assert_eq!(job["state"], "DONE", "{job}");
-        assert!(job["report"][field].is_u64(), "{job}");
-    }
-    assert_eq!(
-        refused(&server, "POST", "/lightship/v1/jobs", &json!({"kind": "NAP"}))
-            .await
-            .0,
-        400
-    );
-    let elsewhere = [("host", "registry.example")];
-    let reply = server
-        .ask("POST", "/lightship/v1/jobs", &elsewhere, b"{\"kind\":\"SCRUB\"}")
-        .await;
-    assert_eq!(reply.status.as_u16(), 403);
 }

@@ -2,12 +2,14 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stderr,
     reason = "a test that cannot go on has failed"
 )]
 
 mod accounts;
 mod administration;
+mod administration_of_access;
 mod authorisation;
 mod blobs;
 mod challenges;
