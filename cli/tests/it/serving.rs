@@ -199,7 +199,7 @@ fn sighup_takes_what_can_be_taken_and_nothing_of_a_file_with_a_fault() {
     let said = serving.says("configuration read again");
     assert_eq!(
         said,
-        "configuration read again; changed: routes, repositories of pushes, log.level; only after a restart: server.external_url"
+        "configuration read again; changed: routes, repositories of pushes, server.external_url, log.level"
     );
     assert!(serving.ask(push).starts_with("HTTP/1.1 404"));
     let said = serving.says("POST");

@@ -31,6 +31,17 @@ fn the_help_lists_every_command_and_every_exit_status() {
                    against an image; exit 1 when a test fails
       copy         Copy an image from one place to another, byte for byte
       serve        Serve a registry from a data directory
+      account      Make and look after accounts: who may log in to a registry
+      repo         Look after the repositories of a running registry
+      iam          Say who may do what on a running registry
+      key          Make and look after the keys of accounts on a running registry
+      gc           Free what nobody needs: blobs, dead uploads, and untagged
+                   manifests where that is asked for
+      scrub        Hash every blob again and look whether everything that is
+                   referred to is there; exit status 1 when not
+      backup       Copy a data directory that no server uses into a backup
+      restore      Make a data directory of a backup, and check every byte on the
+                   way
       login        Keep a user name and password for a registry, where docker keeps
                    them
       logout       Forget the user name and password for a registry
