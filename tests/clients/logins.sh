@@ -26,12 +26,33 @@ try_logins() {
     login_all admin "$password" "a password"
     login_all _token "$token" "a token"
     login_all oauth2accesstoken "$token" "a token as gcloud gives it"
+    try_key_file "$password"
     ! command -v skopeo >/dev/null || skopeo_pushes admin "$password"
     ! command -v podman >/dev/null || podman_pushes admin "$password"
     ! command -v crane >/dev/null || crane_pushes admin "$password"
     ! command -v oras >/dev/null || oras_pushes admin "$password"
     lightship_pushes admin "$password"
     registry=$open
+}
+
+# try_key_file PASSWORD: a service account proves who it is by a key file, until its key is gone.
+try_key_file() {
+    local DOCKER_CONFIG=$directory/administrator key=$directory/ci.json
+    export DOCKER_CONFIG
+    mkdir -p "$DOCKER_CONFIG"
+    rm -f "$key"
+    "$lightship" login -q -u admin --password-stdin "$registry" <<<"$1"
+    check "an account for a program is made" '' "$lightship" account create ci --service-account --registry "$registry"
+    check "it gets a key, whose private half stays here" '' "$lightship" key create ci -o "$key" --registry "$registry"
+    check "and the right to push" '' "$lightship" iam grant serviceAccount:ci writer registry --registry "$registry"
+    login_all _json_key "$(cat "$key")" "a key file"
+    check "skopeo pushes with the key file" '' skopeo copy -q --dest-tls-verify=false \
+        --dest-creds "_json_key:$(cat "$key")" "oci:$directory/layout:v1" "docker://$registry/logins/key:v1"
+    refuse "a writer deletes nothing" 'denied' skopeo delete --tls-verify=false --creds "_json_key:$(cat "$key")" \
+        "docker://$registry/logins/key:v1"
+    check "the key is taken back" '' "$lightship" key delete ci "$(jq -r .private_key_id "$key")" --registry "$registry"
+    refuse "and counts no longer" '401|unauthorized|authentication' skopeo inspect --tls-verify=false \
+        --creds "_json_key:$(cat "$key")" "docker://$registry/logins/key:v1"
 }
 
 challenge() {

@@ -4,7 +4,7 @@
 #   tests/clients/run.sh LIGHTSHIP [-d DIRECTORY] [-c CLIENT]...
 #
 # LIGHTSHIP is the program. -d keeps everything in DIRECTORY, and uses the Go programs that are in its bin already. -c
-# limits the clients: podman buildah skopeo docker crane oras regctl gcrane logins mixed (each gets what each other pushed)
+# limits the clients: podman buildah skopeo docker crane oras regctl gcrane logins encrypted mixed (each gets what each other pushed)
 # killed (the server is, while crane pushes).
 #
 # podman with runc, buildah and skopeo are Debian's; docker's command line is used where it is, without an engine.
@@ -39,7 +39,7 @@ while getopts d:c: option; do
         *) usage ;;
     esac
 done
-[ ${#clients[@]} -gt 0 ] || clients=(podman buildah skopeo docker crane oras regctl gcrane logins mixed killed)
+[ ${#clients[@]} -gt 0 ] || clients=(podman buildah skopeo docker crane oras regctl gcrane logins encrypted mixed killed)
 here=$(cd "$(dirname "$0")" && pwd)
 keep=yes processes=()
 [ -n "$directory" ] || { directory=$(mktemp -d) keep=no; }
@@ -71,6 +71,8 @@ failures=0 checks=0 skipped=0
 . "$here/google.sh"
 # shellcheck source=logins.sh
 . "$here/logins.sh"
+# shellcheck source=encrypted.sh
+. "$here/encrypted.sh"
 
 # serve NAME OPTION...: starts a server with a data directory of its own; its address is in `registry` then.
 serve() {
@@ -139,7 +141,7 @@ for client in "${clients[@]}"; do
     case $client in
         mixed) tool=skopeo ;;
         killed) tool=crane ;;
-        logins) tool=skopeo ;;
+        logins | encrypted) tool=skopeo ;;
         *) tool=$client ;;
     esac
     if command -v "$tool" >/dev/null; then
