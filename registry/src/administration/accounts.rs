@@ -21,6 +21,8 @@ const DESCRIPTION_BYTES_MAX: usize = 1024;
 const GROUPS_MAX: usize = 100;
 /// Longest password; longer ones are refused by the hash as well.
 const PASSWORD_BYTES_MAX: usize = access::PASSWORD_BYTES_MAX;
+/// Attempts at a change while others change the same account.
+const UPDATES_MAX: usize = 8;
 
 /// What can be changed of an account.
 const SETTABLE: [&str; 3] = ["description", "groups", "disabled"];
@@ -148,9 +150,7 @@ async fn create(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusa
 async fn patch(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> Result<Answer, Refusal> {
     let given = asked.document(body).await?;
     let mask = UpdateMask::of(&asked.call.query, &given, &SETTABLE)?;
-    let mut account = existing(asked, name).await?;
-    change(&mut account, &given, &mask)?;
-    update(asked, account).await
+    update(asked, name, |account| change(account, &given, &mask)).await
 }
 
 /// Gives a password, or takes it away where none is given.
@@ -166,17 +166,37 @@ pub(crate) async fn set_password(
         .authorise(Permission::ManageAccounts, &Resource::Registry)
         .await?;
     let given = asked.document(body).await?;
-    let mut account = existing(asked, name).await?;
-    account.password_hash = password_hash(asked, &given).await?;
-    update(asked, account).await
+    existing(asked, name).await?;
+    let hash = password_hash(asked, &given).await?;
+    update(asked, name, |account| {
+        account.password_hash.clone_from(&hash);
+        Ok(())
+    })
+    .await
 }
 
-async fn update(asked: &Asked<'_>, mut account: Account) -> Result<Answer, Refusal> {
-    account.updated = asked.registry.now();
+/// Changes an account as it is now: what somebody else changed of it at the same moment stays changed.
+async fn update(
+    asked: &Asked<'_>,
+    name: &str,
+    change: impl Fn(&mut Account) -> Result<(), Refusal>,
+) -> Result<Answer, Refusal> {
     let metadata = asked.registry.metadata();
-    metadata.update_account(&account, &asked.actor()).await??;
-    asked.registry.forget_access();
-    Ok(ok(&document(&account)))
+    for _ in 0..UPDATES_MAX {
+        let mut account = existing(asked, name).await?;
+        change(&mut account)?;
+        account.updated = asked.registry.now();
+        match metadata.update_account(&account, &asked.actor()).await? {
+            Err(AccountRefusal::Changed { .. }) => continue,
+            updated => updated?,
+        }
+        asked.registry.forget_access();
+        return Ok(ok(&document(&account)));
+    }
+    Err(AccountRefusal::Changed {
+        name: name.to_owned(),
+    }
+    .into())
 }
 
 fn change(account: &mut Account, given: &Value, mask: &UpdateMask) -> Result<(), Refusal> {
@@ -224,6 +244,10 @@ impl From<AccountRefusal> for Refusal {
             .into(),
             AccountRefusal::KeyExists { name, id } => Unfit::Exists {
                 resource: format!("key {id} of account {name}"),
+            }
+            .into(),
+            refusal @ AccountRefusal::Changed { .. } => Unfit::Aborted {
+                reason: format!("{refusal}; repeat the change"),
             }
             .into(),
             AccountRefusal::Unknown { name } => Unfit::not_found(format!("account {name}")),

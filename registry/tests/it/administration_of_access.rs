@@ -212,3 +212,29 @@ async fn jobs_run_beside_and_say_what_they_did() {
         .await;
     assert_eq!(reply.status.as_u16(), 403);
 }
+
+/// A password is hashed for a while, in which somebody else may shut the account.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_does_not_open_an_account_that_was_shut_at_the_same_moment() {
+    let server = Server::start().await;
+    server.create_account("user:root", &[]).await;
+    server.create_account("user:ann", &[]).await;
+    server
+        .bind("registry", &[(access::Role::Administrator, "user:root")])
+        .await;
+    let as_root =
+        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
+    let path = "/lightship/v1/accounts/ann";
+    for _ in 0..4 {
+        let open = json!({"disabled": false});
+        assert_eq!(as_root("PATCH", path, open).await.0, 200);
+        let password = format!("{path}:setPassword");
+        let (set, shut) = tokio::join!(
+            as_root("POST", &password, json!({"password": "another one"})),
+            as_root("PATCH", path, json!({"disabled": true})),
+        );
+        assert_eq!((set.0, shut.0), (200, 200));
+        let (_, account) = as_root("GET", path, Value::Null).await;
+        assert_eq!(account["disabled"], json!(true));
+    }
+}
