@@ -143,7 +143,27 @@ impl Registry {
         permission: Permission,
         on: impl Into<On<'o>>,
     ) -> Result<(), Refusal> {
-        let (caller, on) = (&call.caller, on.into());
+        self.authorise_caller(&call.caller, permission, on.into()).await
+    }
+
+    /// Once more, as things are now: to be asked before a write whose body took its time. Who was refused meanwhile
+    /// must not go on with what they began before.
+    pub(crate) async fn authorise_again<'o>(
+        &self,
+        call: &Call<'_>,
+        permission: Permission,
+        on: impl Into<On<'o>>,
+    ) -> Result<(), Refusal> {
+        let caller = self.caller(call.peer, call.authority, call.headers).await?;
+        self.authorise_caller(&caller, permission, on.into()).await
+    }
+
+    async fn authorise_caller(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        on: On<'_>,
+    ) -> Result<(), Refusal> {
         if caller.memory.is_none() || caller.is_registry() {
             return self.authorise_open(caller, permission);
         }
