@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::{
-    Fingerprint, ISSUER_KEYS_BYTES_MAX, Identified, IdentityError, IssuerKeys, IssuerRules, claimed_issuer,
-    identify,
+    Fingerprint, ISSUER_KEYS_BYTES_MAX, Identified, IdentityError, IssuerKeys, IssuerRules, Principal,
+    claimed_issuer, identify,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -371,21 +371,29 @@ impl Registry {
         } else {
             self.opaque_token(token, attempt, now).await?
         };
-        for member in identified.principal.sets() {
-            let name = super::account_name(member);
-            let account = match name {
-                "" => None,
-                name => attempt.memory.account(self.metadata(), name).await?,
-            };
-            // An account that was shut is shut for those whom an issuer takes for it, too.
-            if account.is_some_and(|account| account.disabled) {
-                return Err(Refusal::AccountChanged);
-            }
-        }
+        self.refuse_shut(&identified.principal, attempt).await?;
         Ok(Known {
             expires: Some(identified.expires),
             ..Known::whole(identified.principal)
         })
+    }
+
+    /// An account that was shut is shut for those whom an issuer takes for it, too.
+    pub(super) async fn refuse_shut(
+        &self,
+        principal: &Principal,
+        attempt: &Attempt<'_>,
+    ) -> Result<(), Refusal> {
+        for member in principal.sets() {
+            let account = match super::account_name(member) {
+                "" => None,
+                name => attempt.memory.account(self.metadata(), name).await?,
+            };
+            if account.is_some_and(|account| account.disabled) {
+                return Err(Refusal::AccountChanged);
+            }
+        }
+        Ok(())
     }
 
     /// Guesses at opaque tokens are slowed down, for the issuer's sake; signatures of the others cannot be guessed.

@@ -333,10 +333,14 @@ async fn tokeninfo_says_it_too_and_names_accounts_where_it_may() {
     // An account of that name here that is shut stays shut.
     server.create_account("user:ann@example.com", &[]).await;
     assert_eq!(server.ask("GET", path, &shown, b"").await.status.as_u16(), 200);
+    let ours = server.token(shown[0].1, "repository:a:pull").await.bearer();
+    let ours = [("authorization", &*ours)];
+    assert_eq!(server.ask("GET", path, &ours, b"").await.status.as_u16(), 200);
     server
         .change_account("ann@example.com", |account| account.disabled = true)
         .await;
     assert_eq!(server.ask("GET", path, &shown, b"").await.status.as_u16(), 401);
+    assert_eq!(server.ask("GET", path, &ours, b"").await.status.as_u16(), 401);
     elsewhere.answers("/tokeninfo", 400, &json!({"error": "invalid_token"}));
     for number in 0..5 {
         let guess = [("authorization", &*basic("_token", &format!("opq_{number}")))];
