@@ -423,6 +423,22 @@ async fn writes_refusals_and_failed_logins_are_accounted_for_and_nothing_secret_
     assert_eq!(lines.len(), 3, "{lines:?}");
 }
 
+/// Else whoever has no account could drive everything out of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_of_the_audit_log_is_as_long_as_a_request() {
+    let server = closed().await;
+    let name = "\u{e9}".repeat(8000);
+    assert_eq!(status(&server, "GET", "/v2/", &basic(&name, "x")).await, 401);
+    let path = format!("/lightship/v1/{}", "a".repeat(16_000));
+    assert_eq!(status(&server, "GET", &path, "Bearer x").await, 401);
+    let lines = server.audited();
+    assert!(
+        lines.iter().any(|line| line.contains("login \u{e9}\u{e9}")),
+        "{lines:?}"
+    );
+    assert!(lines.iter().all(|line| line.len() < 2500), "{lines:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_limited_by_principal_and_else_by_address() {
     let mut options = crate::server::options();
