@@ -47,7 +47,7 @@ impl Registry {
             && account.generation == verified.generation
             && name == verified.account
         {
-            return Ok(known(account));
+            return Ok(known(account, verified.expires));
         }
         let waits = || self.may_try(&fingerprint, name, attempt);
         waits()?;
@@ -69,7 +69,7 @@ impl Registry {
                     expires,
                 };
                 authentication.remembered.keep(fingerprint, verified, now);
-                Ok(known(&account))
+                Ok(known(&account, expires))
             }
             _ => {
                 authentication.remembered.forget(&fingerprint);
@@ -133,9 +133,11 @@ impl Registry {
     }
 }
 
-fn known(account: &Account) -> Arc<Known> {
+/// Somebody of an account here. What they are given ends with the key that they showed, if that does.
+fn known(account: &Account, expires: Option<i64>) -> Arc<Known> {
     Arc::new(Known {
         generation: Some(account.generation),
+        expires,
         ..Known::whole(principal_of(account))
     })
 }

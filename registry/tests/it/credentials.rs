@@ -285,8 +285,17 @@ async fn a_key_file_goes_on_working_after_its_public_half_was_imported() {
     // Believed for a minute, but not beyond the key.
     server.clock.forward(590);
     assert_eq!(status(&server, "GET", path, &shown[0]).await, 200);
+    // Nor does anything outlive the key that it was given for.
+    let token = server.token(&shown[0], "repository:a:pull").await;
+    assert_eq!(token.json()["expires_in"], 10);
+    let encoded: String = file.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let form = format!("grant_type=password&username=_json_key&password={encoded}&access_type=offline");
+    let offline = server.ask("POST", "/v2/token", &[], form.as_bytes()).await;
+    assert_eq!(offline.json()["expires_in"], 10);
+    assert!(offline.json().get("refresh_token").is_none());
     server.clock.forward(10);
     assert_eq!(status(&server, "GET", path, &shown[0]).await, 401);
+    assert_eq!(status(&server, "GET", path, &token.bearer()).await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
