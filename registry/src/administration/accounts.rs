@@ -55,6 +55,7 @@ pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> R
     match *asked.method() {
         Method::PATCH => patch(asked, name, body).await,
         Method::DELETE => {
+            refuse_last(asked, name).await?;
             let (actor, now) = (asked.actor(), asked.registry.now());
             let metadata = asked.registry.metadata();
             metadata.delete_account(name, &actor, now).await??;
@@ -62,6 +63,19 @@ pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> R
             Ok(nothing())
         }
         _ => Ok(ok(&document(&existing(asked, name).await?))),
+    }
+}
+
+/// Without accounts and issuers a registry is open: what was for some would be for everybody.
+async fn refuse_last(asked: &Asked<'_>, name: &str) -> Result<(), Refusal> {
+    let accounts = asked.registry.metadata().accounts(None, 2).await?;
+    match accounts.as_slice() {
+        [last] if name_of(&last.member) == name && asked.registry.options().access.issuers.is_empty() => {
+            Err(Unfit::precondition(format!(
+                "{name} is the last account: without any, everybody may read everything; disable it instead"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -238,3 +238,21 @@ async fn a_new_password_does_not_open_an_account_that_was_shut_at_the_same_momen
         assert_eq!(account["disabled"], json!(true));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_account_cannot_be_removed_since_the_registry_would_be_open() {
+    let server = Server::start().await;
+    server.push_as_registry("a", "latest").await;
+    server.create_account("user:root", &[]).await;
+    server.create_account("user:ann", &[]).await;
+    server
+        .bind("registry", &[(access::Role::Administrator, "user:root")])
+        .await;
+    let delete = async |name: &str| {
+        let path = format!("/lightship/v1/accounts/{name}");
+        send_as(&server, "root", ("DELETE", &path), &Value::Null).await.0
+    };
+    assert_eq!(delete("ann").await, 200);
+    assert_eq!(delete("root").await, 400);
+    assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 401);
+}
