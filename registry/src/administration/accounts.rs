@@ -128,14 +128,15 @@ async fn create(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusa
     if name_of(&member).is_empty() {
         return Err(Invalid::new("member", "an account is a user: or a serviceAccount:").into());
     }
-    // Helpers of Container Registry have user names of their own, and a colon ends a user name.
+    // Helpers of Container Registry have user names of their own, a colon ends a user name, and the rest would not be
+    // found, or be taken for another, where the name stands in a path.
     if name_of(&member).starts_with('_')
-        || name_of(&member).contains([':', '/'])
-        || name_of(&member) == "oauth2accesstoken"
+        || name_of(&member).contains([':', '/', '%'])
+        || matches!(name_of(&member), "oauth2accesstoken" | "." | "..")
     {
         return Err(Invalid::new(
             "member",
-            "the name begins with _, has a colon or slash, or means a token",
+            "the name begins with _, has a colon, slash or %, means a token, or is dots",
         )
         .into());
     }

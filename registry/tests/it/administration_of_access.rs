@@ -167,6 +167,9 @@ async fn keys_come_without_their_private_halves() {
         ("group:g", 400),
         ("user:_json_key", 400),
         ("user:a:b", 400),
+        // In a path this would be andrew.
+        ("user:a%6Edrew", 400),
+        ("user:..", 400),
         ("ann", 400),
     ] {
         assert_eq!(
