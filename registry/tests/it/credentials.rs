@@ -432,6 +432,33 @@ async fn writes_refusals_and_failed_logins_are_accounted_for_and_nothing_secret_
     assert_eq!(lines.len(), 3, "{lines:?}");
 }
 
+/// Else guessing, and the work that it makes, would cost nothing to those who do not wait for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_away_while_a_password_is_verified_has_failed_too() {
+    let server = closed().await;
+    let (peer, shown) = ("127.0.0.1:9".parse().unwrap(), basic("ann", "wrong"));
+    let mut answered = 0;
+    for _ in 0..200 {
+        let request = hyper::Request::get("/v2/")
+            .header("host", server.address.to_string())
+            .header("authorization", &shown)
+            .body(http_body_util::Full::new(bytes::Bytes::new()))
+            .unwrap();
+        // Less than a hash takes, more than it takes to begin one.
+        let patience = std::time::Duration::from_millis(10);
+        match tokio::time::timeout(patience, server.registry.ask(peer, request)).await {
+            Ok(Ok(answer)) if answer.status() == 429 => return,
+            Ok(_) => answered += 1,
+            Err(_) => {}
+        }
+        if answered == 5 {
+            // This machine was too slow to go away in time.
+            return;
+        }
+    }
+    panic!("nobody has to wait");
+}
+
 /// Else whoever has no account could drive everything out of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_line_of_the_audit_log_is_as_long_as_a_request() {
