@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use access::{Actions, Identity, Level, Permission, Principal, Role, decide};
 use hyper::HeaderMap;
-use hyper::header::ORIGIN;
+use hyper::header::{HOST, ORIGIN};
 use store::{Actor, PackagePath, ProjectId, RepositoryPath, Resource};
 
 use crate::access_memory::Generation;
@@ -143,7 +143,27 @@ impl Registry {
         permission: Permission,
         on: impl Into<On<'o>>,
     ) -> Result<(), Refusal> {
-        let (caller, on) = (&call.caller, on.into());
+        self.authorise_caller(&call.caller, permission, on.into()).await
+    }
+
+    /// Once more, as things are now: to be asked before a write whose body took its time. Who was refused meanwhile
+    /// must not go on with what they began before.
+    pub(crate) async fn authorise_again<'o>(
+        &self,
+        call: &Call<'_>,
+        permission: Permission,
+        on: impl Into<On<'o>>,
+    ) -> Result<(), Refusal> {
+        let caller = self.caller(call.peer, call.authority, call.headers).await?;
+        self.authorise_caller(&caller, permission, on.into()).await
+    }
+
+    async fn authorise_caller(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        on: On<'_>,
+    ) -> Result<(), Refusal> {
         if caller.memory.is_none() || caller.is_registry() {
             return self.authorise_open(caller, permission);
         }
@@ -301,13 +321,32 @@ impl std::fmt::Display for On<'_> {
 pub(crate) fn is_local(peer: SocketAddr, authority: &str, headers: &HeaderMap) -> bool {
     let forwarded = headers.keys().any(|name| {
         let name = name.as_str();
-        name == "forwarded" || name == "via" || name == "x-real-ip" || name.starts_with("x-forwarded-")
+        BEHALF.contains(&name) || name.starts_with("x-forwarded-")
+    });
+    // A request may name its host in two places. Which of them counts is another question; here both do.
+    let mut hosts = headers.get_all(HOST).iter();
+    let is_named_so = hosts.all(|host| {
+        host.to_str()
+            .is_ok_and(|host| is_loopback_name(without_port(host)))
     });
     peer.ip().to_canonical().is_loopback()
         && is_loopback_name(without_port(authority))
+        && is_named_so
         && !forwarded
         && !headers.contains_key(ORIGIN)
 }
+
+/// Headers of proxies beside `x-forwarded-…`, and one of web browsers: whose request it is is somewhere else.
+const BEHALF: [&str; 8] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "sec-fetch-site",
+];
 
 fn is_loopback_name(host: &str) -> bool {
     let address = host
@@ -346,6 +385,10 @@ mod tests {
             ("127.0.0.1:9", "localhost", Some("x-forwarded-for")),
             ("127.0.0.1:9", "localhost", Some("forwarded")),
             ("127.0.0.1:9", "localhost", Some("origin")),
+            ("127.0.0.1:9", "localhost", Some("sec-fetch-site")),
+            ("127.0.0.1:9", "localhost", Some("true-client-ip")),
+            // Of the name `x`, while the request's address says another.
+            ("127.0.0.1:9", "localhost", Some("host")),
         ] {
             assert!(!local(peer, host, header), "{peer} {host} {header:?}");
         }

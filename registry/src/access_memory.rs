@@ -21,6 +21,9 @@ const POLICIES_MAX: usize = 10_000;
 const ACCOUNTS_MAX: usize = 10_000;
 /// Verified tokens kept at a time.
 const TOKENS_MAX: usize = 4096;
+/// Longest token that is kept: longer ones are verified each time. Where everybody may pull, everybody is given tokens,
+/// and what they fill this with is bounded by it.
+const TOKEN_KEPT_BYTES_MAX: usize = 4096;
 /// How long a generation is believed to be the current one.
 const CHECKED_MILLISECONDS: i64 = 1000;
 
@@ -157,7 +160,9 @@ impl Generation {
     }
 
     pub(crate) fn keep_token(&self, text: &str, known: &Arc<Known>) {
-        self.tokens.put(text.to_owned(), Arc::clone(known));
+        if text.len() <= TOKEN_KEPT_BYTES_MAX {
+            self.tokens.put(text.to_owned(), Arc::clone(known));
+        }
     }
 }
 

@@ -31,6 +31,8 @@ mod repository_document;
 mod tags;
 mod versions;
 
+use std::sync::{Mutex, PoisonError};
+
 use access::Permission;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
@@ -54,6 +56,8 @@ const BODY_BYTES_MAX: usize = 2 << 20;
 pub(crate) struct Asked<'a> {
     registry: &'a Registry,
     call: &'a Call<'a>,
+    /// What was allowed last, to be asked again once the body has come.
+    allowed: Mutex<Option<(Permission, Resource)>>,
 }
 
 /// Answers a request of administration.
@@ -63,7 +67,11 @@ pub(crate) async fn answer(
     mut body: Arriving,
 ) -> Result<Answer, Refusal> {
     let target = routes::target(call.path).ok_or(Refusal::PathUnknown)?;
-    let asked = Asked { registry, call };
+    let asked = Asked {
+        registry,
+        call,
+        allowed: Mutex::default(),
+    };
     match &target {
         Target::ProjectSettings(project) => locations::settings(&asked, project).await,
         Target::Occurrences(project) => locations::occurrences(&asked, project).await,
@@ -119,6 +127,7 @@ impl Asked<'_> {
                 Refusal::ManifestTooLarge { limit_bytes } => Unfit::BodyTooLarge { limit_bytes }.into(),
                 other => other,
             })?;
+        self.authorise_again().await?;
         if bytes.is_empty() {
             return Ok(Value::Object(serde_json::Map::new()));
         }
@@ -139,7 +148,26 @@ impl Asked<'_> {
     /// # Errors
     /// When the caller has not got the permission on the resource.
     async fn authorise(&self, permission: Permission, resource: &Resource) -> Result<(), Refusal> {
-        self.registry.authorise(self.call, permission, resource).await
+        self.registry.authorise(self.call, permission, resource).await?;
+        *self.allowed.lock().unwrap_or_else(PoisonError::into_inner) = Some((permission, resource.clone()));
+        Ok(())
+    }
+
+    /// What was allowed when the request began may be so no longer when its body has come.
+    async fn authorise_again(&self) -> Result<(), Refusal> {
+        let allowed = self
+            .allowed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match &allowed {
+            Some((permission, resource)) => {
+                self.registry
+                    .authorise_again(self.call, *permission, resource)
+                    .await
+            }
+            None => Ok(()),
+        }
     }
 
     fn actor(&self) -> Actor {

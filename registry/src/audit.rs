@@ -49,11 +49,19 @@ impl Registry {
             principal: &call.caller.principal().to_string(),
             peer: Some(call.peer),
             action: &action,
-            resource: &resource,
+            resource: shortened(&resource),
             outcome,
-            detail: &detail,
+            detail: shortened(&detail),
         });
     }
+}
+
+/// Paths, and the names of accounts that nobody has, may be as long as a request; lines of the log must not be, else a few
+/// of them would drive everything older out of it.
+fn shortened(text: &str) -> &str {
+    let mut ends = (0..=text.len().min(TEXT_BYTES_MAX)).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
 }
 
 fn is_login(refusal: &Refusal) -> bool {
@@ -120,6 +128,8 @@ fn detail(operation: &Operation, answer: &Answer) -> String {
     }
 }
 
+/// Longest text of a line; a package with its repository, and a tag with a digest, are shorter.
+const TEXT_BYTES_MAX: usize = 1024;
 const DONE: &str = "done";
 const DENIED: &str = "denied";
 const FAILED: &str = "failed";

@@ -290,7 +290,11 @@ impl Registry {
         }
         let principal = match (claims.subject, claims.generation) {
             (None, _) => Principal::anonymous(),
-            (Some(member), None) => Principal::member(member, claims.sets),
+            (Some(member), None) => {
+                let principal = Principal::member(member, claims.sets);
+                self.refuse_shut(&principal, attempt).await?;
+                principal
+            }
             (Some(member), Some(generation)) => {
                 let name = account_name(&member);
                 let account = attempt.memory.account(self.metadata(), name).await?;

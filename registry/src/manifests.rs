@@ -43,6 +43,9 @@ pub(crate) async fn manifest(
                 .authorise(call, Permission::UploadArtifacts, &package)
                 .await?;
             let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
+            registry
+                .authorise_again(call, Permission::UploadArtifacts, &package)
+                .await?;
             let repository = registry.ensure_repository(call, &package).await?;
             let place = (name, &package, reference);
             put(registry, call, place, bytes, &repository.immutable_tags).await

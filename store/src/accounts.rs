@@ -70,6 +70,12 @@ pub enum AccountRefusal {
         /// Which.
         name: String,
     },
+    /// It is not any more as it was when it was read.
+    #[error("account {name} was changed meanwhile")]
+    Changed {
+        /// Which.
+        name: String,
+    },
     /// The account has a key of that name.
     #[error("account {name} has a key {id} already")]
     KeyExists {
@@ -104,7 +110,8 @@ pub trait Accounts: Send + Sync {
     /// Accounts in the order of their names, after `after`, at most `limit`.
     async fn accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<Account>, StoreError>;
 
-    /// Replaces description, password hash, groups and whether it is disabled; its generation grows.
+    /// Replaces description, password hash, groups and whether it is disabled; its generation grows. Only of an account
+    /// that is still of the generation given: who changes one thing of it does not take back what somebody else changed.
     async fn update_account(
         &self,
         account: &Account,

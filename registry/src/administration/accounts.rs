@@ -21,6 +21,8 @@ const DESCRIPTION_BYTES_MAX: usize = 1024;
 const GROUPS_MAX: usize = 100;
 /// Longest password; longer ones are refused by the hash as well.
 const PASSWORD_BYTES_MAX: usize = access::PASSWORD_BYTES_MAX;
+/// Attempts at a change while others change the same account.
+const UPDATES_MAX: usize = 8;
 
 /// What can be changed of an account.
 const SETTABLE: [&str; 3] = ["description", "groups", "disabled"];
@@ -53,6 +55,7 @@ pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> R
     match *asked.method() {
         Method::PATCH => patch(asked, name, body).await,
         Method::DELETE => {
+            refuse_last(asked, name).await?;
             let (actor, now) = (asked.actor(), asked.registry.now());
             let metadata = asked.registry.metadata();
             metadata.delete_account(name, &actor, now).await??;
@@ -60,6 +63,19 @@ pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> R
             Ok(nothing())
         }
         _ => Ok(ok(&document(&existing(asked, name).await?))),
+    }
+}
+
+/// Without accounts and issuers a registry is open: what was for some would be for everybody.
+async fn refuse_last(asked: &Asked<'_>, name: &str) -> Result<(), Refusal> {
+    let accounts = asked.registry.metadata().accounts(None, 2).await?;
+    match accounts.as_slice() {
+        [last] if name_of(&last.member) == name && asked.registry.options().access.issuers.is_empty() => {
+            Err(Unfit::precondition(format!(
+                "{name} is the last account: without any, everybody may read everything; disable it instead"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -112,14 +128,15 @@ async fn create(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusa
     if name_of(&member).is_empty() {
         return Err(Invalid::new("member", "an account is a user: or a serviceAccount:").into());
     }
-    // Helpers of Container Registry have user names of their own, and a colon ends a user name.
+    // Helpers of Container Registry have user names of their own, a colon ends a user name, and the rest would not be
+    // found, or be taken for another, where the name stands in a path.
     if name_of(&member).starts_with('_')
-        || name_of(&member).contains([':', '/'])
-        || name_of(&member) == "oauth2accesstoken"
+        || name_of(&member).contains([':', '/', '%'])
+        || matches!(name_of(&member), "oauth2accesstoken" | "." | "..")
     {
         return Err(Invalid::new(
             "member",
-            "the name begins with _, has a colon or slash, or means a token",
+            "the name begins with _, has a colon, slash or %, means a token, or is dots",
         )
         .into());
     }
@@ -148,9 +165,7 @@ async fn create(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusa
 async fn patch(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> Result<Answer, Refusal> {
     let given = asked.document(body).await?;
     let mask = UpdateMask::of(&asked.call.query, &given, &SETTABLE)?;
-    let mut account = existing(asked, name).await?;
-    change(&mut account, &given, &mask)?;
-    update(asked, account).await
+    update(asked, name, |account| change(account, &given, &mask)).await
 }
 
 /// Gives a password, or takes it away where none is given.
@@ -166,17 +181,37 @@ pub(crate) async fn set_password(
         .authorise(Permission::ManageAccounts, &Resource::Registry)
         .await?;
     let given = asked.document(body).await?;
-    let mut account = existing(asked, name).await?;
-    account.password_hash = password_hash(asked, &given).await?;
-    update(asked, account).await
+    existing(asked, name).await?;
+    let hash = password_hash(asked, &given).await?;
+    update(asked, name, |account| {
+        account.password_hash.clone_from(&hash);
+        Ok(())
+    })
+    .await
 }
 
-async fn update(asked: &Asked<'_>, mut account: Account) -> Result<Answer, Refusal> {
-    account.updated = asked.registry.now();
+/// Changes an account as it is now: what somebody else changed of it at the same moment stays changed.
+async fn update(
+    asked: &Asked<'_>,
+    name: &str,
+    change: impl Fn(&mut Account) -> Result<(), Refusal>,
+) -> Result<Answer, Refusal> {
     let metadata = asked.registry.metadata();
-    metadata.update_account(&account, &asked.actor()).await??;
-    asked.registry.forget_access();
-    Ok(ok(&document(&account)))
+    for _ in 0..UPDATES_MAX {
+        let mut account = existing(asked, name).await?;
+        change(&mut account)?;
+        account.updated = asked.registry.now();
+        match metadata.update_account(&account, &asked.actor()).await? {
+            Err(AccountRefusal::Changed { .. }) => continue,
+            updated => updated?,
+        }
+        asked.registry.forget_access();
+        return Ok(ok(&document(&account)));
+    }
+    Err(AccountRefusal::Changed {
+        name: name.to_owned(),
+    }
+    .into())
 }
 
 fn change(account: &mut Account, given: &Value, mask: &UpdateMask) -> Result<(), Refusal> {
@@ -224,6 +259,10 @@ impl From<AccountRefusal> for Refusal {
             .into(),
             AccountRefusal::KeyExists { name, id } => Unfit::Exists {
                 resource: format!("key {id} of account {name}"),
+            }
+            .into(),
+            refusal @ AccountRefusal::Changed { .. } => Unfit::Aborted {
+                reason: format!("{refusal}; repeat the change"),
             }
             .into(),
             AccountRefusal::Unknown { name } => Unfit::not_found(format!("account {name}")),

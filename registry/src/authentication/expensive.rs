@@ -1,5 +1,6 @@
 //! Work that is expensive on purpose: few at a time, and a bounded number that waits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
@@ -12,15 +13,15 @@ const AT_ONCE: usize = 2;
 const WAITING_MAX: usize = 64;
 
 pub(super) struct Gate {
-    turns: Semaphore,
-    waiting: AtomicUsize,
+    turns: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Default for Gate {
     fn default() -> Gate {
         Gate {
-            turns: Semaphore::new(AT_ONCE),
-            waiting: AtomicUsize::new(0),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Arc::default(),
         }
     }
 }
@@ -36,19 +37,29 @@ impl Gate {
         still: impl FnOnce() -> Result<(), Refusal>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let _place = Place::take(&self.waiting)?;
-        let _turn = self.turns.acquire().await.map_err(|_| Refusal::Busy)?;
+        let place = Place::take(&self.waiting)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| Refusal::Busy)?;
         still()?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Busy)
+        // The turn is the work's own: it goes on to its end also where the client goes away, who could else have any
+        // number of them run.
+        let taken = move || {
+            let done = work();
+            drop((turn, place));
+            done
+        };
+        tokio::task::spawn_blocking(taken)
+            .await
+            .map_err(|_| Refusal::Busy)
     }
 }
 
 /// A place among those who wait or work.
-struct Place<'w>(&'w AtomicUsize);
+struct Place(Arc<AtomicUsize>);
 
-impl Place<'_> {
-    fn take(waiting: &AtomicUsize) -> Result<Place<'_>, Refusal> {
-        let place = Place(waiting);
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>) -> Result<Place, Refusal> {
+        let place = Place(Arc::clone(waiting));
         if waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX + AT_ONCE {
             return Ok(place);
         }
@@ -56,7 +67,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -106,5 +117,26 @@ mod tests {
         letting.await.unwrap();
         assert!(most <= AT_ONCE, "{most}");
         assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
+    }
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_goes_away_gives_their_turn_to_nobody_before_their_work_has_ended() {
+        let gate = Gate::default();
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let work = move || {
+            let _ = begin.send(());
+            let _ = held.recv();
+        };
+        tokio::select! {
+            biased;
+            _ = gate.run(|| Ok(()), work) => panic!("it is held"),
+            _ = begun => {}
+        }
+        assert_eq!(gate.turns.available_permits(), AT_ONCE - 1);
+        assert_eq!(gate.waiting.load(Ordering::Relaxed), 1);
+        drop(let_go);
+        while gate.turns.available_permits() < AT_ONCE {
+            tokio::task::yield_now().await;
+        }
     }
 }

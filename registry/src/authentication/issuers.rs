@@ -4,12 +4,12 @@
 //! than some minutes. Where an issuer cannot be asked, nobody is let in on what it might have said.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use access::{
-    Fingerprint, ISSUER_KEYS_BYTES_MAX, Identified, IdentityError, IssuerKeys, IssuerRules, claimed_issuer,
-    identify,
+    Fingerprint, ISSUER_KEYS_BYTES_MAX, Identified, IdentityError, IssuerKeys, IssuerRules, Principal,
+    claimed_issuer, identify,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -97,17 +97,53 @@ pub enum Introspection {
 }
 
 pub(crate) struct Issuers {
-    issuers: Vec<(Issuer, AsyncMutex<Keys>)>,
+    issuers: Vec<(Issuer, KeyRing)>,
     transport: Option<Transport>,
     opaque: Mutex<HashMap<Fingerprint, Opaque>>,
 }
 
-/// The keys of one issuer.
+/// The keys of one issuer. Those that are there are used while others are fetched: anybody can show a token under a key
+/// that nobody has, and the issuer may take its time to answer.
 #[derive(Default)]
+struct KeyRing {
+    kept: Mutex<Keys>,
+    /// Whose turn it is to fetch, so that many tokens at once fetch keys once.
+    fetching: AsyncMutex<()>,
+}
+
+#[derive(Default, Clone)]
 struct Keys {
     keys: Option<Arc<IssuerKeys>>,
     fetched: i64,
     tried: i64,
+}
+
+impl KeyRing {
+    fn kept(&self) -> MutexGuard<'_, Keys> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keys {
+    /// Those that can be used without looking for newer ones.
+    fn fresh(&self, lacks_one: bool, now: i64) -> Option<Arc<IssuerKeys>> {
+        let is_fresh = (0..KEYS_FRESH_SECONDS).contains(&(now - self.fetched)) && !lacks_one;
+        match is_fresh || self.tried_just_now(now) {
+            true => self.usable(now),
+            false => None,
+        }
+    }
+
+    /// Those that can be used where there are no newer ones.
+    fn usable(&self, now: i64) -> Option<Arc<IssuerKeys>> {
+        self.keys
+            .clone()
+            .filter(|_| now - self.fetched < KEYS_USED_SECONDS)
+    }
+
+    fn tried_just_now(&self, now: i64) -> bool {
+        (0..KEYS_AGAIN_SECONDS).contains(&(now - self.tried))
+    }
 }
 
 /// What an issuer said of an opaque token: who it is of, if it is valid.
@@ -121,7 +157,7 @@ impl Issuers {
     pub(super) fn new(options: &AccessOptions) -> Issuers {
         let issuers = options.issuers.iter().cloned();
         Issuers {
-            issuers: issuers.map(|issuer| (issuer, AsyncMutex::default())).collect(),
+            issuers: issuers.map(|issuer| (issuer, KeyRing::default())).collect(),
             transport: options.transport.clone(),
             opaque: Mutex::default(),
         }
@@ -157,36 +193,38 @@ impl Issuers {
     async fn keys(
         &self,
         issuer: &Issuer,
-        keys: &AsyncMutex<Keys>,
+        ring: &KeyRing,
         lacks_one: bool,
         now: i64,
     ) -> Result<Arc<IssuerKeys>, Refusal> {
-        // Held while they are fetched, so that many tokens at once fetch them once.
-        let mut keys = keys.lock().await;
-        let age = now - keys.fetched;
-        let is_fresh = (0..KEYS_FRESH_SECONDS).contains(&age) && !lacks_one;
-        let tried_just_now = (0..KEYS_AGAIN_SECONDS).contains(&(now - keys.tried));
-        if let Some(known) = &keys.keys
-            && (is_fresh || tried_just_now && age < KEYS_USED_SECONDS)
-        {
-            return Ok(Arc::clone(known));
+        if let Some(known) = ring.kept().fresh(lacks_one, now) {
+            return Ok(known);
         }
-        if tried_just_now && keys.keys.is_none() {
+        let turn = ring.fetching.try_lock().ok();
+        if let (None, false, Some(known)) = (&turn, lacks_one, ring.kept().usable(now)) {
+            return Ok(known);
+        }
+        let _turn = match turn {
+            Some(turn) => turn,
+            None => ring.fetching.lock().await,
+        };
+        let kept = ring.kept().clone();
+        if let Some(known) = kept.fresh(lacks_one, now) {
+            return Ok(known);
+        }
+        if kept.tried_just_now(now) && kept.keys.is_none() {
             return Err(Broken::new("its keys could not be fetched a moment ago").told(issuer));
         }
-        keys.tried = now;
+        ring.kept().tried = now;
         match self.fetch_keys(issuer).await {
             Ok(fetched) => {
                 let fetched = Arc::new(fetched);
-                keys.keys = Some(Arc::clone(&fetched));
-                keys.fetched = now;
+                let mut kept = ring.kept();
+                kept.keys = Some(Arc::clone(&fetched));
+                kept.fetched = now;
                 Ok(fetched)
             }
-            Err(broken) => keys
-                .keys
-                .clone()
-                .filter(|_| age < KEYS_USED_SECONDS)
-                .ok_or_else(|| broken.told(issuer)),
+            Err(broken) => kept.usable(now).ok_or_else(|| broken.told(issuer)),
         }
     }
 
@@ -371,21 +409,29 @@ impl Registry {
         } else {
             self.opaque_token(token, attempt, now).await?
         };
-        for member in identified.principal.sets() {
-            let name = super::account_name(member);
-            let account = match name {
-                "" => None,
-                name => attempt.memory.account(self.metadata(), name).await?,
-            };
-            // An account that was shut is shut for those whom an issuer takes for it, too.
-            if account.is_some_and(|account| account.disabled) {
-                return Err(Refusal::AccountChanged);
-            }
-        }
+        self.refuse_shut(&identified.principal, attempt).await?;
         Ok(Known {
             expires: Some(identified.expires),
             ..Known::whole(identified.principal)
         })
+    }
+
+    /// An account that was shut is shut for those whom an issuer takes for it, too.
+    pub(super) async fn refuse_shut(
+        &self,
+        principal: &Principal,
+        attempt: &Attempt<'_>,
+    ) -> Result<(), Refusal> {
+        for member in principal.sets() {
+            let account = match super::account_name(member) {
+                "" => None,
+                name => attempt.memory.account(self.metadata(), name).await?,
+            };
+            if account.is_some_and(|account| account.disabled) {
+                return Err(Refusal::AccountChanged);
+            }
+        }
+        Ok(())
     }
 
     /// Guesses at opaque tokens are slowed down, for the issuer's sake; signatures of the others cannot be guessed.

@@ -1,6 +1,8 @@
 //! Passwords and key files of accounts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::{Fingerprint, KeyFile, NONCE_BYTES, PublicKey, verify_password};
 use store::Account;
@@ -21,6 +23,24 @@ impl Claim<'_> {
         match self {
             Self::Password { name, .. } => name,
             Self::KeyFile { file, .. } => &file.account,
+        }
+    }
+}
+
+/// An attempt that is being verified. Whoever goes away meanwhile has failed: else attempts would cost nothing to those who
+/// do not wait for the answer.
+struct Tried<'t> {
+    of: &'t Registry,
+    at: (&'t str, IpAddr),
+    is_open: AtomicBool,
+}
+
+impl Drop for Tried<'_> {
+    fn drop(&mut self) {
+        if self.is_open.load(Ordering::Relaxed) {
+            let (name, address) = self.at;
+            let now = self.of.now().as_second();
+            self.of.authentication().slow_down.failed(name, address, now);
         }
     }
 }
@@ -47,10 +67,19 @@ impl Registry {
             && account.generation == verified.generation
             && name == verified.account
         {
-            return Ok(known(account));
+            return Ok(known(account, verified.expires));
         }
-        let waits = || self.may_try(&fingerprint, name, attempt);
-        waits()?;
+        self.may_try(&fingerprint, name, attempt)?;
+        let tried = Tried {
+            of: self,
+            at: (name, attempt.address),
+            is_open: AtomicBool::new(false),
+        };
+        let waits = || {
+            self.may_try(&fingerprint, name, attempt)?;
+            tried.is_open.store(true, Ordering::Relaxed);
+            Ok(())
+        };
         let verified = match claim {
             Claim::Password { password, .. } => {
                 let hash = account.as_ref().and_then(|account| account.password_hash.clone());
@@ -60,6 +89,7 @@ impl Registry {
             }
             Claim::KeyFile { file, .. } => self.prove(file, account.is_some(), waits).await?,
         };
+        tried.is_open.store(false, Ordering::Relaxed);
         match (account, verified) {
             (Some(account), Some(expires)) => {
                 authentication.slow_down.succeeded(name, attempt.address);
@@ -69,7 +99,7 @@ impl Registry {
                     expires,
                 };
                 authentication.remembered.keep(fingerprint, verified, now);
-                Ok(known(&account))
+                Ok(known(&account, expires))
             }
             _ => {
                 authentication.remembered.forget(&fingerprint);
@@ -133,9 +163,11 @@ impl Registry {
     }
 }
 
-fn known(account: &Account) -> Arc<Known> {
+/// Somebody of an account here. What they are given ends with the key that they showed, if that does.
+fn known(account: &Account, expires: Option<i64>) -> Arc<Known> {
     Arc::new(Known {
         generation: Some(account.generation),
+        expires,
         ..Known::whole(principal_of(account))
     })
 }

@@ -167,6 +167,9 @@ async fn keys_come_without_their_private_halves() {
         ("group:g", 400),
         ("user:_json_key", 400),
         ("user:a:b", 400),
+        // In a path this would be andrew.
+        ("user:a%6Edrew", 400),
+        ("user:..", 400),
         ("ann", 400),
     ] {
         assert_eq!(
@@ -211,4 +214,48 @@ async fn jobs_run_beside_and_say_what_they_did() {
         .ask("POST", "/lightship/v1/jobs", &elsewhere, b"{\"kind\":\"SCRUB\"}")
         .await;
     assert_eq!(reply.status.as_u16(), 403);
+}
+
+/// A password is hashed for a while, in which somebody else may shut the account.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_does_not_open_an_account_that_was_shut_at_the_same_moment() {
+    let server = Server::start().await;
+    server.create_account("user:root", &[]).await;
+    server.create_account("user:ann", &[]).await;
+    server
+        .bind("registry", &[(access::Role::Administrator, "user:root")])
+        .await;
+    let as_root =
+        async |method: &str, path: &str, body: Value| send_as(&server, "root", (method, path), &body).await;
+    let path = "/lightship/v1/accounts/ann";
+    for _ in 0..4 {
+        let open = json!({"disabled": false});
+        assert_eq!(as_root("PATCH", path, open).await.0, 200);
+        let password = format!("{path}:setPassword");
+        let (set, shut) = tokio::join!(
+            as_root("POST", &password, json!({"password": "another one"})),
+            as_root("PATCH", path, json!({"disabled": true})),
+        );
+        assert_eq!((set.0, shut.0), (200, 200));
+        let (_, account) = as_root("GET", path, Value::Null).await;
+        assert_eq!(account["disabled"], json!(true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_account_cannot_be_removed_since_the_registry_would_be_open() {
+    let server = Server::start().await;
+    server.push_as_registry("a", "latest").await;
+    server.create_account("user:root", &[]).await;
+    server.create_account("user:ann", &[]).await;
+    server
+        .bind("registry", &[(access::Role::Administrator, "user:root")])
+        .await;
+    let delete = async |name: &str| {
+        let path = format!("/lightship/v1/accounts/{name}");
+        send_as(&server, "root", ("DELETE", &path), &Value::Null).await.0
+    };
+    assert_eq!(delete("ann").await, 200);
+    assert_eq!(delete("root").await, 400);
+    assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 401);
 }

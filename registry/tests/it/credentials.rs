@@ -285,8 +285,17 @@ async fn a_key_file_goes_on_working_after_its_public_half_was_imported() {
     // Believed for a minute, but not beyond the key.
     server.clock.forward(590);
     assert_eq!(status(&server, "GET", path, &shown[0]).await, 200);
+    // Nor does anything outlive the key that it was given for.
+    let token = server.token(&shown[0], "repository:a:pull").await;
+    assert_eq!(token.json()["expires_in"], 10);
+    let encoded: String = file.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let form = format!("grant_type=password&username=_json_key&password={encoded}&access_type=offline");
+    let offline = server.ask("POST", "/v2/token", &[], form.as_bytes()).await;
+    assert_eq!(offline.json()["expires_in"], 10);
+    assert!(offline.json().get("refresh_token").is_none());
     server.clock.forward(10);
     assert_eq!(status(&server, "GET", path, &shown[0]).await, 401);
+    assert_eq!(status(&server, "GET", path, &token.bearer()).await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -421,6 +430,49 @@ async fn writes_refusals_and_failed_logins_are_accounted_for_and_nothing_secret_
         "audit allUsers login ann denied user name or password is wrong"
     );
     assert_eq!(lines.len(), 3, "{lines:?}");
+}
+
+/// Else guessing, and the work that it makes, would cost nothing to those who do not wait for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_away_while_a_password_is_verified_has_failed_too() {
+    let server = closed().await;
+    let (peer, shown) = ("127.0.0.1:9".parse().unwrap(), basic("ann", "wrong"));
+    let mut answered = 0;
+    for _ in 0..200 {
+        let request = hyper::Request::get("/v2/")
+            .header("host", server.address.to_string())
+            .header("authorization", &shown)
+            .body(http_body_util::Full::new(bytes::Bytes::new()))
+            .unwrap();
+        // Less than a hash takes, more than it takes to begin one.
+        let patience = std::time::Duration::from_millis(10);
+        match tokio::time::timeout(patience, server.registry.ask(peer, request)).await {
+            Ok(Ok(answer)) if answer.status() == 429 => return,
+            Ok(_) => answered += 1,
+            Err(_) => {}
+        }
+        if answered == 5 {
+            // This machine was too slow to go away in time.
+            return;
+        }
+    }
+    panic!("nobody has to wait");
+}
+
+/// Else whoever has no account could drive everything out of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_of_the_audit_log_is_as_long_as_a_request() {
+    let server = closed().await;
+    let name = "\u{e9}".repeat(8000);
+    assert_eq!(status(&server, "GET", "/v2/", &basic(&name, "x")).await, 401);
+    let path = format!("/lightship/v1/{}", "a".repeat(16_000));
+    assert_eq!(status(&server, "GET", &path, "Bearer x").await, 401);
+    let lines = server.audited();
+    assert!(
+        lines.iter().any(|line| line.contains("login \u{e9}\u{e9}")),
+        "{lines:?}"
+    );
+    assert!(lines.iter().all(|line| line.len() < 2500), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

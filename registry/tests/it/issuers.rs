@@ -22,6 +22,9 @@ use crate::server::{Server, options};
 /// When the test's clock begins.
 const NOW: i64 = 1_800_000_000;
 
+/// The status of what is not answered at all.
+const NEVER: u16 = 0;
+
 /// An issuer on this machine: what it answers by path, and what it was asked.
 #[derive(Clone)]
 struct Elsewhere {
@@ -170,6 +173,9 @@ async fn answer(stream: TcpStream, state: Arc<Mutex<State>>) {
                 .push(format!("{path} {}\n{head}", String::from_utf8_lossy(&body)));
             state.answers.get(&path).cloned().unwrap_or((404, String::new()))
         };
+        if status == NEVER {
+            std::future::pending::<()>().await;
+        }
         let reply = format!(
             "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{document}",
             document.len()
@@ -244,6 +250,33 @@ async fn keys_are_fetched_again_when_one_is_new_and_used_for_a_day_when_they_can
     assert_eq!(elsewhere.asked("/keys"), 3);
     server.clock.forward(24 * 3600);
     assert_eq!(begins_upload(&server, &bearer("k2", NOW + 200_000)).await, 503);
+}
+
+/// Else anybody could keep everybody waiting, with a token that names a key that nobody has.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_known_are_used_while_an_issuer_lets_us_wait_for_others() {
+    let elsewhere = Elsewhere::start().await;
+    elsewhere.publish_key("k1");
+    let server = elsewhere.believed(None).await;
+    let bearer = |key: &str, end: i64| {
+        let token = elsewhere.token(key, |claims| claims["exp"] = end.into());
+        format!("Bearer {token}")
+    };
+    assert_eq!(begins_upload(&server, &bearer("k1", NOW + 5000)).await, 202);
+    elsewhere.answers("/keys", NEVER, &Value::Null);
+    server.clock.forward(30);
+    let (unknown, known) = (bearer("k9", NOW + 5000), bearer("k1", NOW + 6000));
+    let others = async {
+        while elsewhere.asked("/keys") < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        begins_upload(&server, &known).await
+    };
+    let patience = std::time::Duration::from_secs(20);
+    tokio::select! {
+        status = begins_upload(&server, &unknown) => panic!("answered {status} without the keys"),
+        status = tokio::time::timeout(patience, others) => assert_eq!(status, Ok(202)),
+    }
 }
 
 fn introspection(elsewhere: &Elsewhere) -> Introspection {
@@ -333,10 +366,14 @@ async fn tokeninfo_says_it_too_and_names_accounts_where_it_may() {
     // An account of that name here that is shut stays shut.
     server.create_account("user:ann@example.com", &[]).await;
     assert_eq!(server.ask("GET", path, &shown, b"").await.status.as_u16(), 200);
+    let ours = server.token(shown[0].1, "repository:a:pull").await.bearer();
+    let ours = [("authorization", &*ours)];
+    assert_eq!(server.ask("GET", path, &ours, b"").await.status.as_u16(), 200);
     server
         .change_account("ann@example.com", |account| account.disabled = true)
         .await;
     assert_eq!(server.ask("GET", path, &shown, b"").await.status.as_u16(), 401);
+    assert_eq!(server.ask("GET", path, &ours, b"").await.status.as_u16(), 401);
     elsewhere.answers("/tokeninfo", 400, &json!({"error": "invalid_token"}));
     for number in 0..5 {
         let guess = [("authorization", &*basic("_token", &format!("opq_{number}")))];

@@ -6,8 +6,10 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use oci::Digest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::accounts::{DEFAULT, of};
 use crate::server::{Server, image_of};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,4 +81,68 @@ async fn a_client_that_goes_away_while_it_moves_a_tag_leaves_nothing_old_behind(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("still served: {served}");
+}
+
+/// A request of `ann` whose head was taken, with its body still to come.
+struct Begun {
+    stream: TcpStream,
+    body: String,
+}
+
+impl Begun {
+    async fn of(server: &Server, (method, path): (&str, &str), body: String) -> Begun {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: {}\r\ncontent-length: {}\r\n\
+             content-type: application/vnd.oci.image.manifest.v1+json\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+            server.address,
+            of("ann"),
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It comes when the body is asked for: when it was seen that ann may.
+        let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut go_on).await.unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100"), "{}", go_on.escape_ascii());
+        Begun { stream, body }
+    }
+
+    /// The answer's first line.
+    async fn end(mut self) -> String {
+        self.stream.write_all(self.body.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        self.stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+/// A body may take as long as it likes, so long as something of it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_with_a_right_is_not_done_without_it() {
+    let server = Server::start().await;
+    server.push_as_registry("a", "latest").await;
+    server.create_account("user:ann", &[]).await;
+    let policy =
+        r#"{"policy":{"bindings":[{"role":"roles/artifactregistry.admin","members":["user:eve"]}]}}"#;
+    let manifest = image_of(Digest::sha256_of(b"{}"), Digest::sha256_of(b"layer"), 5);
+    let works = [
+        ("POST", "/lightship/v1/registry:setIamPolicy".to_owned(), policy),
+        ("POST", format!("/v1/{DEFAULT}:setIamPolicy"), policy),
+        (
+            "POST",
+            "/lightship/v1/accounts".to_owned(),
+            r#"{"member":"user:eve"}"#,
+        ),
+        ("PATCH", format!("/v1/{DEFAULT}"), r#"{"description":"mine"}"#),
+        ("PUT", "/v2/a/manifests/other".to_owned(), &manifest),
+    ];
+    for (method, path, body) in works {
+        server
+            .bind("registry", &[(access::Role::Administrator, "user:ann")])
+            .await;
+        let begun = Begun::of(&server, (method, &path), body.to_owned()).await;
+        server.bind("registry", &[]).await;
+        let answer = begun.end().await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{method} {path}: {answer}");
+    }
 }

@@ -72,6 +72,7 @@ pub(crate) async fn a_changed_account_is_of_a_newer_generation(world: MetadataWo
     let mut bob = account("user:bob");
     store.create_account(&bob, ann()).await.unwrap().unwrap();
     let first = generation(&world, "bob").await;
+    bob.generation = first;
     bob.password_hash = None;
     bob.groups.clear();
     bob.disabled = true;
@@ -80,7 +81,18 @@ pub(crate) async fn a_changed_account_is_of_a_newer_generation(world: MetadataWo
     let found = store.account("bob").await.unwrap().unwrap();
     assert!(found.generation > first);
     let generation = found.generation;
-    assert_eq!(found, Account { generation, ..bob });
+    assert_eq!(
+        found,
+        Account {
+            generation,
+            ..bob.clone()
+        }
+    );
+    // Who read it before does not take the change back.
+    bob.disabled = false;
+    let late = store.update_account(&bob, ann()).await.unwrap();
+    assert!(matches!(late, Err(AccountRefusal::Changed { .. })));
+    assert!(store.account("bob").await.unwrap().unwrap().disabled);
     // Neither an account that is not there nor one of another kind is made by a change.
     for other in ["user:eve", "serviceAccount:bob"] {
         let refused = store.update_account(&account(other), ann()).await.unwrap();
@@ -138,8 +150,12 @@ pub(crate) async fn the_first_secret_of_a_name_stays(world: MetadataWorld) {
 
 pub(crate) async fn events_of_accounts_tell_of_the_registry(world: MetadataWorld) {
     let store = &world.store;
-    let bob = account("user:bob");
-    store.create_account(&bob, ann()).await.unwrap().unwrap();
+    store
+        .create_account(&account("user:bob"), ann())
+        .await
+        .unwrap()
+        .unwrap();
+    let bob = store.account("bob").await.unwrap().unwrap();
     store.update_account(&bob, ann()).await.unwrap().unwrap();
     store.create_key(&key("bob", "k"), ann()).await.unwrap().unwrap();
     store.delete_key("bob", "k", ann(), at(8)).await.unwrap().unwrap();

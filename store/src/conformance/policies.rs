@@ -107,11 +107,8 @@ pub(crate) async fn the_access_generation_grows_with_every_change_of_rights(worl
         .unwrap()
         .unwrap();
     seen.push(store.access_generation().await.unwrap());
-    store
-        .update_account(&account("user:bob"), ann())
-        .await
-        .unwrap()
-        .unwrap();
+    let bob = store.account("bob").await.unwrap().unwrap();
+    store.update_account(&bob, ann()).await.unwrap().unwrap();
     seen.push(store.access_generation().await.unwrap());
     store.delete_account("bob", ann(), at(9)).await.unwrap().unwrap();
     seen.push(store.access_generation().await.unwrap());

@@ -192,6 +192,13 @@ fn is_known(connection: &Connection, name: &str) -> Result<bool, StoreError> {
         .map_err(failed("look up an account"))
 }
 
+fn is_account(connection: &Connection, name: &str, member: &Member) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM account WHERE name = ?1 AND member = ?2)")
+        .and_then(|mut statement| statement.query_row([name, &member.to_string()], |row| row.get(0)))
+        .map_err(failed("look up an account"))
+}
+
 fn create(
     connection: &Connection,
     account: &Account,
@@ -233,7 +240,7 @@ fn update(
     let changed = connection
         .execute(
             "UPDATE account SET description = ?2, password_hash = ?3, groups = ?4, disabled = ?5, updated = ?6
-             WHERE name = ?1 AND member = ?7",
+             WHERE name = ?1 AND member = ?7 AND generation = ?8",
             params![
                 name,
                 account.description,
@@ -242,11 +249,15 @@ fn update(
                 account.disabled,
                 time(account.updated),
                 account.member.to_string(),
+                i64::try_from(account.generation).unwrap_or(i64::MAX),
             ],
         )
         .map_err(failed("update an account"))?;
     if changed == 0 {
-        return Ok(Err(AccountRefusal::Unknown { name }));
+        return Ok(Err(match is_account(connection, &name, &account.member)? {
+            true => AccountRefusal::Changed { name },
+            false => AccountRefusal::Unknown { name },
+        }));
     }
     renew(connection, &name)?;
     let kind = EventKind::AccountUpdated { name };

@@ -101,9 +101,12 @@ pub(super) fn member(name: &str, is_service_account: bool) -> Result<Member, Fai
     })?;
     // Logging in with such a name means something else.
     let means_itself = matches!(Credential::of_user(name, ""), Ok(Credential::Password { .. }));
-    if name.contains(':') || !means_itself {
+    // And in a path, where administration has it, these would mean another.
+    let is_found = !name.contains([':', '/', '%']) && !matches!(name, "." | "..");
+    if !is_found || !means_itself {
         return Err(Failure::usage(format!(
-            "{name:?} cannot be the name of an account: no name has a colon, and some are those of kinds of tokens"
+            "{name:?} cannot be the name of an account: no name has a colon, slash or %, or is dots, and some are those of \
+             kinds of tokens"
         )));
     }
     Ok(member)
@@ -132,6 +135,9 @@ mod tests {
             "",
             "a b",
             "a:b",
+            "a/b",
+            "a%6Eb",
+            "..",
             "_json_key",
             "_json_key_base64",
             "_token",
