@@ -169,7 +169,7 @@ async fn a_body_has_as_many_bytes_as_it_may_and_no_more() {
     let body = json!({"format": "DOCKER"});
     send(&server, "POST", &format!("{LOCATION}?repositoryId=a"), &body).await;
     let one = format!("{LOCATION}/a");
-    let whole = format!("{:>1$}", "{}", 2 << 20).into_bytes();
+    let whole = format!("{{}}{}", " ".repeat((2 << 20) - 2)).into_bytes();
     assert_eq!(server.ask("PATCH", &one, &[], &whole).await.status.as_u16(), 200);
     let large = "x".repeat((2 << 20) + 1).into_bytes();
     assert_eq!(server.ask("PATCH", &one, &[], &large).await.status.as_u16(), 413);
