@@ -338,11 +338,36 @@ impl Registry {
         W: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
+        let package = package.clone();
+        self.write(work, move |cache| cache.forget(&package)).await
+    }
+
+    /// As [`change`](Registry::change), of any number of packages.
+    pub(crate) async fn change_many<T, W>(
+        &self,
+        work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.write(work, ManifestCache::forget_all).await
+    }
+
+    async fn write<T, W>(
+        &self,
+        work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
+        forget: impl FnOnce(&ManifestCache) + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, StoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
         let work = work(Arc::clone(&self.shared.services.metadata));
-        let (registry, package) = (self.clone(), package.clone());
+        let registry = self.clone();
         let done = tokio::spawn(async move {
             let result = work.await;
-            registry.manifest_cache().forget(&package);
+            forget(registry.manifest_cache());
             result
         });
         done.await

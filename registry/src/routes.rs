@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(route("/v2/a/manifests/.hidden"), Err(RouteError::Reference));
         for path in [
             "/",
-            "/v1/",
+            "/v3/",
             "/v2/a",
             "/v2/tags/list",
             "/v2/manifests/x",

@@ -79,14 +79,12 @@ fn document(repository: &RepositoryPath, package: &Package) -> Value {
 
 /// A package with an immutable tag stays as it is.
 async fn delete(asked: &Asked<'_>, package: &PackagePath) -> Result<Answer, Refusal> {
-    let now = asked.registry.now();
-    let deleted = asked
-        .registry
-        .metadata()
-        .delete_package(package, &asked.actor(), now)
-        .await;
-    asked.registry.manifest_cache().forget(package);
-    match deleted?? {
+    let (actor, now) = (asked.actor(), asked.registry.now());
+    let gone = package.clone();
+    let deleted = asked.registry.change(package, async move |metadata| {
+        metadata.delete_package(&gone, &actor, now).await
+    });
+    match deleted.await?? {
         true => Ok(operations::done(asked, &package.repository, Gave::Nothing)),
         false => Err(Unfit::not_found(package_name(package))),
     }

@@ -178,13 +178,11 @@ async fn patch(asked: &Asked<'_>, path: &RepositoryPath, body: &mut Arriving) ->
 
 async fn delete(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
     let (actor, now) = (asked.actor(), asked.registry.now());
+    let gone = path.clone();
     let deleted = asked
         .registry
-        .metadata()
-        .delete_repository(path, &actor, now)
-        .await;
-    asked.registry.manifest_cache().forget_all();
-    deleted??;
+        .change_many(async move |metadata| metadata.delete_repository(&gone, &actor, now).await);
+    deleted.await??;
     Ok(operations::done(asked, path, Gave::Nothing))
 }
 

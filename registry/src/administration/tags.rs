@@ -69,13 +69,11 @@ pub(crate) async fn one(
         Method::DELETE => {
             asked.authorise(Permission::DeleteTag, &resource).await?;
             let (actor, now) = (asked.actor(), asked.registry.now());
-            let deleted = asked
-                .registry
-                .metadata()
-                .delete_tag(package, tag, &actor, now)
-                .await;
-            asked.registry.manifest_cache().forget(package);
-            match deleted?? {
+            let (target, gone) = (package.clone(), tag.clone());
+            let deleted = asked.registry.change(package, async move |metadata| {
+                metadata.delete_tag(&target, &gone, &actor, now).await
+            });
+            match deleted.await?? {
                 true => Ok(nothing()),
                 false => Err(Unfit::not_found(tag_name(package, tag))),
             }
@@ -149,13 +147,11 @@ async fn set(
         tag: tag.clone(),
         to: digest,
     };
-    let moved = asked
-        .registry
-        .metadata()
-        .move_tag(package, &tag_move, &actor, now)
-        .await;
-    asked.registry.manifest_cache().forget(package);
-    match moved? {
+    let target = package.clone();
+    let moved = asked.registry.change(package, async move |metadata| {
+        metadata.move_tag(&target, &tag_move, &actor, now).await
+    });
+    match moved.await? {
         Ok(()) => Ok(ok(&document(package, tag, &digest))),
         Err(PutRefusal::ManifestUnknown { digest }) => Err(Unfit::not_found(version_name(package, &digest))),
         Err(PutRefusal::RepositoryUnknown) => Err(Unfit::not_found(&package.repository)),

@@ -203,9 +203,11 @@ async fn delete(
         }
     }
     let (actor, now) = (asked.actor(), asked.registry.now());
-    let deleted = metadata.delete_manifest(package, digest, &actor, now).await;
-    asked.registry.manifest_cache().forget(package);
-    match deleted?? {
+    let (target, gone) = (package.clone(), *digest);
+    let deleted = asked.registry.change(package, async move |metadata| {
+        metadata.delete_manifest(&target, &gone, &actor, now).await
+    });
+    match deleted.await?? {
         true => Ok(()),
         false => Err(Unfit::not_found(version_name(package, digest))),
     }

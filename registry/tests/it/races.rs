@@ -1,5 +1,6 @@
 //! Clients that do two things at once, or go away in the middle of one.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -10,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::accounts::{DEFAULT, of};
-use crate::server::{Server, image_of};
+use crate::server::{Reply, Server, image_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_come_while_an_upload_ends_are_never_under_its_digest() {
@@ -48,9 +49,34 @@ async fn a_client_that_goes_away_while_it_moves_a_tag_leaves_nothing_old_behind(
     let server = Server::amid_trouble(&data, |blobs| blobs).await;
     server.push_image("a", "latest", b"old").await;
     server.push_blob("a", b"new").await;
-    assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 200);
     let new = image_of(Digest::sha256_of(b"{}"), Digest::sha256_of(b"new"), 3);
+    abandon(&server, &data, ("PUT", "/v2/a/manifests/latest"), &new).await;
+    until(&server, |reply| reply.text() == new).await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_while_it_administers_leaves_nothing_old_behind() {
+    const LOCATION: &str = "/v1/projects/d/locations/l/repositories/r";
+    let old = image_of(Digest::sha256_of(b"{}"), Digest::sha256_of(b"old"), 3);
+    let digest = Digest::sha256_of(old.as_bytes());
+    for gone in [
+        "/packages/a/tags/latest",
+        &format!("/packages/a/versions/{digest}?force=true"),
+        "/packages/a",
+        "",
+    ] {
+        let files = tempfile::tempdir().unwrap();
+        let data = files.path().join("data");
+        let server = Server::amid_trouble(&data, |blobs| blobs).await;
+        assert_eq!(server.push_image("a", "latest", b"old").await, digest);
+        abandon(&server, &data, ("DELETE", &format!("{LOCATION}{gone}")), "").await;
+        until(&server, |reply| reply.status.as_u16() == 404).await;
+    }
+}
+
+/// Sends a request that writes, and goes away before the store has. The tag `latest` of `a` is in memory then.
+async fn abandon(server: &Server, data: &Path, (method, path): (&str, &str), body: &str) {
+    assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 200);
     let held_up = rusqlite::Connection::open(data.join("metadata.sqlite")).unwrap();
     held_up.execute_batch("BEGIN IMMEDIATE").unwrap();
     let stream = TcpStream::connect(server.address).await.unwrap();
@@ -58,9 +84,11 @@ async fn a_client_that_goes_away_while_it_moves_a_tag_leaves_nothing_old_behind(
         .await
         .unwrap();
     let connection = tokio::spawn(connection);
-    let request = Request::put("/v2/a/manifests/latest")
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header("host", server.address.to_string())
-        .body(Full::new(bytes::Bytes::from(new.clone())))
+        .body(Full::new(bytes::Bytes::from(body.to_owned())))
         .unwrap();
     let patience = Duration::from_millis(300);
     let answer = tokio::time::timeout(patience, sender.send_request(request)).await;
@@ -69,18 +97,17 @@ async fn a_client_that_goes_away_while_it_moves_a_tag_leaves_nothing_old_behind(
     drop(sender);
     tokio::time::sleep(patience).await;
     held_up.execute_batch("ROLLBACK").unwrap();
-    // Writes are done in their order, so the one before this is done.
-    server.push_image("b", "latest", b"other").await;
+}
 
-    let mut served = String::new();
+/// Asks for the tag until it is answered as it is to be once the store has written.
+async fn until(server: &Server, is_right: impl Fn(&Reply) -> bool) {
     for _ in 0..200 {
-        served = server.get("/v2/a/manifests/latest").await.text().to_owned();
-        if served == new {
+        if is_right(&server.get("/v2/a/manifests/latest").await) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("still served: {served}");
+    panic!("what was before is still served");
 }
 
 /// A request of `ann` whose head was taken, with its body still to come.
