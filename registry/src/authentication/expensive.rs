@@ -1,9 +1,10 @@
 //! Work that is expensive on purpose: few at a time, and a bounded number that waits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::refusal::Refusal;
 
@@ -12,17 +13,42 @@ const AT_ONCE: usize = 2;
 /// Attempts that may wait for their turn.
 const WAITING_MAX: usize = 64;
 
+type Work = Box<dyn FnOnce() + Send>;
+
 pub(super) struct Gate {
     turns: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    /// To the threads that do the work. They are always the same ones: what an allocator keeps of a hash's memory it
+    /// keeps for each thread, and among the many threads of the runtime that would soon be a gigabyte.
+    work: Sender<Work>,
 }
 
+/// The threads end when the last of the work is done after this is gone.
 impl Default for Gate {
     fn default() -> Gate {
+        let (work, queue) = channel::<Work>();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..AT_ONCE {
+            let queue = Arc::clone(&queue);
+            // Without a thread, whoever comes hears that it is busy.
+            let _ = std::thread::Builder::new()
+                .name("password".to_owned())
+                .spawn(move || work_off(&queue));
+        }
         Gate {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::default(),
+            work,
         }
+    }
+}
+
+fn work_off(queue: &Mutex<Receiver<Work>>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(work) = next else { return };
+        // What one attempt did wrong is no reason to verify nobody any more.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     }
 }
 
@@ -43,14 +69,14 @@ impl Gate {
         still()?;
         // The turn is the work's own: it goes on to its end also where the client goes away, who could else have any
         // number of them run.
+        let (told, answer) = oneshot::channel();
         let taken = move || {
             let done = work();
             drop((turn, place));
-            done
+            let _ = told.send(done);
         };
-        tokio::task::spawn_blocking(taken)
-            .await
-            .map_err(|_| Refusal::Busy)
+        self.work.send(Box::new(taken)).map_err(|_| Refusal::Busy)?;
+        answer.await.map_err(|_| Refusal::Busy)
     }
 }
 
