@@ -52,7 +52,8 @@ pub use key_proof::{KEY_FILE_BYTES_MAX, KEY_FILE_NAME_BYTES_MAX, KeyFile, KeyFil
 pub use member::{MEMBER_BYTES_MAX, Member, MemberError};
 pub use new_key::{KEY_SEED_BYTES, NewKeyFile, new_key_file};
 pub use password::{
-    MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX, PasswordError, SALT_BYTES, hash_password, verify_password,
+    HashingMemory, MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX, PasswordError, SALT_BYTES, hash_password,
+    verify_password,
 };
 pub use permission::{Permission, PermissionError};
 pub use policy::{BINDINGS_MAX, Binding, MEMBERS_MAX, POLICY_BYTES_MAX, Policy, PolicyError};

@@ -123,7 +123,7 @@ impl Authentication {
         salt: [u8; SALT_BYTES],
     ) -> Result<Result<String, PasswordError>, Refusal> {
         self.gate
-            .run(|| Ok(()), move || access::hash_password(&password, &salt))
+            .run(|| Ok(()), move |_| access::hash_password(&password, &salt))
             .await
     }
 

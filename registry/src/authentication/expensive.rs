@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use access::HashingMemory;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::refusal::Refusal;
@@ -13,13 +14,13 @@ const AT_ONCE: usize = 2;
 /// Attempts that may wait for their turn.
 const WAITING_MAX: usize = 64;
 
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&mut HashingMemory) + Send>;
 
 pub(super) struct Gate {
     turns: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
-    /// To the threads that do the work. They are always the same ones: what an allocator keeps of a hash's memory it
-    /// keeps for each thread, and among the many threads of the runtime that would soon be a gigabyte.
+    /// To the threads that do the work, each in memory of its own that it uses again and again: freed and taken anew for
+    /// each password, it would soon be a gigabyte.
     work: Sender<Work>,
 }
 
@@ -44,11 +45,12 @@ impl Default for Gate {
 }
 
 fn work_off(queue: &Mutex<Receiver<Work>>) {
+    let mut memory = HashingMemory::default();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(work) = next else { return };
         // What one attempt did wrong is no reason to verify nobody any more.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&mut memory)));
     }
 }
 
@@ -61,7 +63,7 @@ impl Gate {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         still: impl FnOnce() -> Result<(), Refusal>,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut HashingMemory) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let place = Place::take(&self.waiting)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await;
@@ -70,8 +72,8 @@ impl Gate {
         // The turn is the work's own: it goes on to its end also where the client goes away, who could else have any
         // number of them run.
         let (told, answer) = oneshot::channel();
-        let taken = move || {
-            let done = work();
+        let taken = move |memory: &mut HashingMemory| {
+            let done = work(memory);
             drop((turn, place));
             let _ = told.send(done);
         };
@@ -114,7 +116,7 @@ mod tests {
         for number in 0..AT_ONCE + WAITING_MAX {
             let (gate, working, hold) = (Arc::clone(&gate), Arc::clone(&working), Arc::clone(&hold));
             running.spawn(async move {
-                let work = move || {
+                let work = move |_: &mut HashingMemory| {
                     let now = working.fetch_add(1, Ordering::SeqCst) + 1;
                     if number < 1 {
                         hold.wait();
@@ -130,7 +132,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let places: Vec<_> = std::iter::from_fn(|| Place::take(&gate.waiting).ok()).collect();
-        assert!(matches!(gate.run(|| Ok(()), || ()).await, Err(Refusal::Busy)));
+        assert!(matches!(gate.run(|| Ok(()), |_| ()).await, Err(Refusal::Busy)));
         drop(places);
         let held = Arc::clone(&hold);
         let letting = tokio::task::spawn_blocking(move || held.wait());
@@ -149,7 +151,7 @@ mod tests {
         let gate = Gate::default();
         let (let_go, held) = std::sync::mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
-        let work = move || {
+        let work = move |_: &mut HashingMemory| {
             let _ = begin.send(());
             let _ = held.recv();
         };

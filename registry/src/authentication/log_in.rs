@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use access::{Fingerprint, KeyFile, NONCE_BYTES, PublicKey, verify_password};
+use access::{Fingerprint, HashingMemory, KeyFile, NONCE_BYTES, PublicKey, verify_password};
 use store::Account;
 
 use super::remembered::Verified;
@@ -84,7 +84,8 @@ impl Registry {
             Claim::Password { password, .. } => {
                 let hash = account.as_ref().and_then(|account| account.password_hash.clone());
                 let password = (*password).to_owned();
-                let work = move || verify_password(&password, hash.as_deref());
+                let work =
+                    move |memory: &mut HashingMemory| verify_password(&password, hash.as_deref(), memory);
                 authentication.gate.run(waits, work).await?.then_some(None)
             }
             Claim::KeyFile { file, .. } => self.prove(file, account.is_some(), waits).await?,
@@ -147,7 +148,7 @@ impl Registry {
             .as_ref()
             .map(|key| key.expires.map(|expires| expires.as_second()));
         let file = Arc::clone(file);
-        let work = move || {
+        let work = move |_: &mut HashingMemory| {
             let public = key.and_then(|key| PublicKey::from_pem(&key.public_key).ok());
             match public {
                 Some(public) => file.proves(&public, &nonce),
