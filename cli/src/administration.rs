@@ -131,7 +131,9 @@ impl Administered {
 
     /// The repository of names that no host of Google's has: where pushes to this registry go.
     pub(crate) async fn default_repository(&self) -> Result<String, Failure> {
-        let about = self.get("ask what it is", "/lightship/v1/registry").await?;
+        let about = self
+            .get("read the settings of the registry", "/lightship/v1/registry")
+            .await?;
         Ok(text(&about, "defaultRepository").to_owned())
     }
 

@@ -138,6 +138,13 @@ impl Failure {
                 "it does not speak TLS; if that is meant to be so, say --plain-http HOST".to_owned(),
             );
         }
+        if error.is_tls_only() {
+            return Some(
+                "loopback names and --plain-http are spoken to without TLS; if it takes only TLS, name the host \
+                 that its certificate is for"
+                    .to_owned(),
+            );
+        }
         let host = error.login_host().filter(|_| self.suggests_login)?;
         Some(format!("run `lightship login {host}`"))
     }

@@ -13,7 +13,7 @@ const PASSWORD_BYTES_MAX: u64 = 64 << 10;
 pub(crate) fn password(from_stdin: bool) -> Result<String, Failure> {
     if !from_stdin {
         let _unseen = Unseen::begin();
-        return ask("Password: ");
+        return ask("Password: ").map_err(|failure| failure.hint("a script gives it with --password-stdin"));
     }
     let mut text = String::new();
     let read = io::stdin()
@@ -65,6 +65,7 @@ fn stty(mode: &str) -> bool {
 
 /// A line of standard input.
 pub(crate) fn ask(prompt: &str) -> Result<String, Failure> {
+    let what = prompt.trim_end_matches([':', ' ']).to_lowercase();
     if !prompt.is_empty() && io::stdin().is_terminal() {
         output::talk(prompt);
     }
@@ -72,7 +73,7 @@ pub(crate) fn ask(prompt: &str) -> Result<String, Failure> {
     let read = io::stdin().lock().take(PASSWORD_BYTES_MAX).read_line(&mut line);
     read.map_err(|error| Failure::outside("cannot read standard input", error))?;
     match line.trim_end_matches(['\r', '\n']) {
-        "" => Err(Failure::usage("no user name or password was given")),
+        "" => Err(Failure::usage(format!("no {what} was given"))),
         text => Ok(text.to_owned()),
     }
 }

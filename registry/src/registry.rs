@@ -204,6 +204,8 @@ impl Registry {
         match refusal {
             Refusal::Store(error) => self.log().trouble(request_id, error),
             Refusal::Issuer(error) => self.log().trouble(request_id, error),
+            // Whoever pushes hears of it too; only the operator can make room.
+            Refusal::Full => self.log().trouble(request_id, refusal),
             _ => {}
         }
         let is_administration = administration::is_at(call.path);

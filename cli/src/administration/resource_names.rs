@@ -24,15 +24,24 @@ pub(crate) fn repository_name(text: &str) -> Result<String, Failure> {
             Some(of(project, host.trim_end_matches("-docker.pkg.dev"), id))
         }
         [host, project] => container_registry(host).map(|(id, location)| of(project, location, id)),
-        [project, location, id] => Some(of(project, location, id)),
+        [project, location, id] if !is_host(project) => Some(of(project, location, id)),
         _ => None,
     };
-    found.filter(|name| !name.contains("//")).ok_or_else(|| {
+    let is_possible =
+        |name: &String| !name.contains("//") && !name.contains(|c: char| c.is_ascii_uppercase());
+    found.filter(is_possible).ok_or_else(|| {
         Failure::usage(format!("`{text}` is no repository")).hint(
             "write PROJECT/LOCATION/REPOSITORY, LOCATION-docker.pkg.dev/PROJECT/REPOSITORY, gcr.io/PROJECT or \
-             projects/PROJECT/locations/LOCATION/repositories/REPOSITORY",
+             projects/PROJECT/locations/LOCATION/repositories/REPOSITORY, in small letters",
         )
     })
+}
+
+/// Whether a name's beginning is a registry's host, as docker tells it. Projects have no dots but in `DOMAIN:PROJECT`.
+fn is_host(text: &str) -> bool {
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    port.bytes().all(|byte| byte.is_ascii_digit())
+        && (name == "localhost" || name.contains('.') || !port.is_empty())
 }
 
 /// What a policy stands on: `registry`, `projects/P`, or a repository in any of its forms.
@@ -87,7 +96,17 @@ mod tests {
         ] {
             assert_eq!(repository_name(text).ok().as_deref(), Some(expected), "{text}");
         }
-        for text in ["", "r", "p/r", "p//r", "a/b/c/d"] {
+        assert!(repository_name("example.com:p/us/r").is_ok());
+        // Images, not repositories: their first part is a host.
+        for text in [
+            "127.0.0.1:5000/team/app",
+            "localhost/team/app",
+            "registry.example/team/app",
+            "gcr.io/p/app",
+        ] {
+            assert!(repository_name(text).is_err(), "{text}");
+        }
+        for text in ["", "r", "p/r", "p//r", "a/b/c/d", "P/us/r"] {
             assert!(repository_name(text).is_err(), "{text}");
         }
         assert_eq!(resource_name("projects/p").ok().as_deref(), Some("projects/p"));

@@ -122,7 +122,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
                     .hint("leave out --registry or --data"),
             );
         }
-        return offline::create(create, data, settings);
+        return offline::create(create, (data, arguments.format.format), settings);
     }
     let format = arguments.format.format;
     let server = arguments.registry.open(None, settings)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use store::{Backup as _, BackupError, BackupOptions, Copied, DataDirectory};
+use store::{Backup as _, BackupError, BackupOptions, Copied};
 
 use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Kind, Outcome};
@@ -54,14 +54,13 @@ struct Report {
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let data = settings.data_directory(arguments.data.as_deref())?;
-    // Opening would make one.
-    if !data.exists() {
+    let directory = server::open_existing(&data)?;
+    if is_within(&arguments.to, &data) {
         return Err(
-            Failure::usage(format!("there is no data directory {}", data.display()))
-                .hint("name one with --data DIR"),
+            Failure::usage(format!("{} is in the data directory", arguments.to.display()))
+                .hint("a backup goes to another place, best of all to another disk"),
         );
     }
-    let directory = DataDirectory::open(&data).map_err(|error| server::cannot_open(&data, error))?;
     let options = BackupOptions {
         to: arguments.to.clone(),
         earlier: arguments.earlier.clone(),
@@ -83,6 +82,15 @@ pub(crate) fn run_restore(arguments: &RestoreArguments, settings: &Settings) -> 
     let copied =
         restored.map_err(|error| failed(format!("cannot restore {}", arguments.from.display()), error))?;
     told("lightship/restore/v1", (&data, copied), arguments.format.format)
+}
+
+/// Whether a path that need not be there yet leads into a directory that is.
+fn is_within(path: &Path, directory: &Path) -> bool {
+    let (Ok(absolute), Ok(directory)) = (std::path::absolute(path), directory.canonicalize()) else {
+        return false;
+    };
+    let there = absolute.ancestors().find_map(|part| part.canonicalize().ok());
+    there.is_some_and(|there| there.starts_with(directory))
 }
 
 fn failed(attempt: String, error: BackupError) -> Failure {

@@ -7,7 +7,7 @@ use clap::Args;
 use registry::administration::reports;
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::{Actor, CollectionOptions, DataDirectory};
+use store::{Actor, CollectionOptions};
 
 use crate::administration::{Administered, RegistryOption, last, number, text};
 use crate::arguments::{Format, FormatOption};
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
                 dry_run: arguments.dry_run,
                 actor: Actor("operator".to_owned()),
             };
-            let directory = DataDirectory::open(data).map_err(|error| server::cannot_open(data, error))?;
+            let directory = server::open_existing(data)?;
             let collected = store::collect(directory.blobs(), directory.metadata(), &options, settings.now);
             let failed = |error| Failure::outside("cannot collect", error);
             reports::collection(&runtime::block_on(collected)?.map_err(failed)?, arguments.dry_run)
@@ -128,7 +128,7 @@ fn collected(report: &Value) -> String {
 pub(crate) fn run_scrub(arguments: &ScrubArguments, settings: &Settings) -> Result<Outcome, Failure> {
     let report = match &arguments.place.data {
         Some(data) => {
-            let directory = DataDirectory::open(data).map_err(|error| server::cannot_open(data, error))?;
+            let directory = server::open_existing(data)?;
             let scrubbed = runtime::block_on(store::scrub(directory.blobs(), directory.metadata()))?;
             reports::scrub(&scrubbed.map_err(|error| Failure::outside("cannot scrub", error))?)
         }

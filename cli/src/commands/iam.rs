@@ -177,9 +177,11 @@ async fn change(
     format: Format,
 ) -> Result<Outcome, Failure> {
     let resource = resource_name(resource)?;
-    let bad = |error: access::RoleError| Failure::new(Kind::Usage, "the role is not known", error);
+    let bad = |error: access::RoleError| Failure::new(Kind::Usage, format!("`{role}` is no role"), error);
     let role = role.parse::<Role>().map_err(bad)?.to_string();
-    let bad = |error: access::MemberError| Failure::new(Kind::Usage, "the principal is none", error);
+    let bad = |error: access::MemberError| {
+        Failure::new(Kind::Usage, format!("`{principal}` is no principal"), error)
+    };
     let member = principal.parse::<access::Member>().map_err(bad)?.to_string();
     if is_grant {
         let policy = bind(server, &resource, &role, &member).await?;

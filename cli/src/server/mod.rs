@@ -201,6 +201,17 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> Failure {
     }
 }
 
+/// Opens a data directory that is there; opening alone would make one, also where a name was mistyped.
+pub(crate) fn open_existing(path: &Path) -> Result<DataDirectory, Failure> {
+    if !path.exists() {
+        return Err(
+            Failure::usage(format!("there is no data directory {}", path.display()))
+                .hint("name one with --data DIR"),
+        );
+    }
+    DataDirectory::open(path).map_err(|error| cannot_open(path, error))
+}
+
 pub(crate) fn cannot_open(path: &Path, error: StoreError) -> Failure {
     let attempt = format!("cannot use the data directory {}", path.display());
     match error {

@@ -70,6 +70,10 @@ fn a_data_directory_is_collected_scrubbed_copied_and_made_again() {
             "there is no data directory",
         ),
         (["restore", "data", "--data", "third"], "not a whole backup"),
+        (
+            ["backup", "data/copy", "--data", "data"],
+            "is in the data directory",
+        ),
     ] {
         let ran = place.run(&arguments);
         assert_eq!(ran.status, Some(2), "{arguments:?}: {}", ran.stderr);
@@ -100,4 +104,41 @@ fn what_is_asked_for_wrongly_is_said_before_any_registry_is_asked() {
     let ran = place.run(&["repo", "list", "--registry", "127.0.0.1:1"]);
     assert_eq!(ran.status, Some(3), "{}", ran.stderr);
     assert!(ran.stderr.contains("--registry HOST"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_mistyped_data_directory_is_not_made() {
+    let place = Place::empty();
+    for arguments in [&["gc", "--data", "tyop"][..], &["scrub", "--data", "tyop"]] {
+        let ran = place.run(arguments);
+        assert_eq!(ran.status, Some(2), "{arguments:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("there is no data directory tyop"),
+            "{}",
+            ran.stderr
+        );
+        assert!(!place.path("tyop").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn accounts_that_nobody_administers_are_warned_of() {
+    let place = Place::empty();
+    let create = |name: &str, option: &[&str]| {
+        let all = [
+            &["account", "create", name, "--data", "data", "--password-stdin"],
+            option,
+        ]
+        .concat();
+        let ran = with_input(&place, &all, "correct horse\n");
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        ran
+    };
+    assert!(create("ann", &[]).stderr.contains("nobody administers it"));
+    assert!(!create("bob", &["--admin"]).stderr.contains("warning"));
+    let ran = create("eve", &["--format", "json"]);
+    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["schema"], "lightship/account/v1");
+    assert_eq!(document["account"]["member"], "user:eve");
 }

@@ -104,6 +104,12 @@ impl RegistryError {
         matches!(self, Self::Transport { source, .. } if source.is_not_tls())
     }
 
+    /// Whether the registry was spoken to without TLS and takes nothing else. Servers have no code for it, only words.
+    #[must_use]
+    pub fn is_tls_only(&self) -> bool {
+        matches!(self, Self::Refused { status: 400, details, .. } if details.is_empty())
+    }
+
     /// The HTTP status that the registry refused with.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

@@ -86,6 +86,9 @@ async fn an_upload_that_finds_the_disk_full_gives_back_what_it_took() {
         assert_eq!(server.ask("PATCH", &location, &[], &large).await.refusal(), full);
         assert_eq!(server.get(&location).await.status.as_u16(), 404);
     }
+    let told = server.told();
+    let is_of_room = |line: &&String| line.starts_with("trouble the registry has no room left");
+    assert_eq!(told.iter().filter(is_of_room).count(), 6, "the operator hears it");
     nothing_is_lost(&server, &data).await;
     assert_eq!(
         server.get(&format!("/v2/a/blobs/{digest}")).await.status.as_u16(),

@@ -110,6 +110,7 @@ impl Log for Listener {
         let text = error.to_string();
         let is_expected = self.expects_trouble || text.starts_with("the issuer");
         assert!(is_expected, "{request_id}: {error}");
+        self.lines.lock().unwrap().push(format!("trouble {error}"));
     }
 }
 

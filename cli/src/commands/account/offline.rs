@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use access::{Credential, Member, Policy, Role, SALT_BYTES, hash_password};
+use serde_json::json;
 use store::{
     Account, Accounts as _, Actor, DataDirectory, Entropy as _, Policies as _, Resource, StoreError,
 };
 
-use super::CreateArguments;
+use super::{CreateArguments, report};
+use crate::arguments::Format;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output;
 use crate::server::{self, SystemEntropy};
@@ -16,7 +18,7 @@ use crate::{prompt, runtime};
 
 pub(super) fn create(
     arguments: &CreateArguments,
-    data: &Path,
+    (data, format): (&Path, Format),
     settings: &Settings,
 ) -> Result<Outcome, Failure> {
     let member = member(&arguments.name, arguments.service_account)?;
@@ -43,15 +45,33 @@ pub(super) fn create(
         updated: now,
     };
     runtime::block_on(store_account(&directory, &account, arguments.admin))??;
+    let is_administered = arguments.admin || runtime::block_on(is_administered(&directory))??;
+    if !is_administered {
+        output::talk(
+            "warning: the registry asks everybody who they are now, and nobody administers it: make an \
+             administrator with --admin",
+        );
+    }
     if !settings.quiet {
         let role = if arguments.admin {
             ", who administers the registry"
         } else {
             ""
         };
-        output::talk(&format!("made {member}{role}"));
+        output::talk(&format!("made {member}{role} in {}", data.display()));
+    }
+    if format == Format::Json {
+        let account = json!({"member": member.to_string(), "description": account.description});
+        return report(format, json!({"account": account}), String::new);
     }
     Ok(Outcome::Done)
+}
+
+/// Whether anybody has the role on the whole registry.
+async fn is_administered(directory: &DataDirectory) -> Result<bool, Failure> {
+    let policy = directory.metadata().policy(&Resource::Registry).await;
+    let policy = policy.map_err(|error| Failure::outside("cannot read the registry's policy", error))?;
+    Ok(policy.pairs().any(|(role, _)| role == Role::Administrator))
 }
 
 async fn store_account(

@@ -23,8 +23,8 @@ pub(super) struct SettingsOptions {
     /// Which tags are immutable: a tag with * for any characters; replaces all patterns; may be given several times
     #[arg(long = "immutable-tag", value_name = "PATTERN")]
     patterns: Vec<String>,
-    /// Most bytes that it may hold; 0 is no limit
-    #[arg(long, value_name = "BYTES")]
+    /// Most bytes that it may hold, as 50000000000 or 50GB; 0 is no limit
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     quota: Option<u64>,
     /// Cleanup policies, in the JSON that `gcloud artifacts repositories set-cleanup-policies` takes; replaces all
     #[arg(long, value_name = "FILE")]
@@ -136,6 +136,23 @@ impl SettingsOptions {
     }
 }
 
+/// A number of bytes, also with a unit as reports show it.
+fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 5] = [
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("", 1),
+    ];
+    let of_unit = |(unit, factor): &(&str, u64)| {
+        let digits = text.strip_suffix(unit)?.trim_end();
+        digits.parse::<u64>().ok()?.checked_mul(*factor)
+    };
+    let wanted = "write a number of bytes, also with kB, MB, GB or TB, as 50GB";
+    UNITS.iter().find_map(of_unit).ok_or_else(|| wanted.to_owned())
+}
+
 /// `30d` as `2592000s`.
 pub(crate) fn seconds(text: &str) -> Option<String> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -148,4 +165,19 @@ pub(crate) fn seconds(text: &str) -> Option<String> {
     };
     let seconds = digits.parse::<u64>().ok()?.checked_mul(factor)?;
     Some(format!("{seconds}s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_numbers_with_or_without_a_unit() {
+        for (text, expected) in [("0", 0), ("1500", 1500), ("50GB", 50_000_000_000), ("2 kB", 2000)] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "GB", "-1", "5GiB", "99999999999TB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
 }
