@@ -22,10 +22,10 @@ const GRACE: Duration = Duration::from_secs(24 * 3600);
 /// Between two questions how far a job is.
 const POLL: Duration = Duration::from_millis(300);
 
-/// Remove what cleanup policies remove, then free what nobody needs: blobs, dead uploads, and untagged manifests where
-/// that is asked for
+/// Free what nobody needs: blobs, dead uploads, and untagged manifests where that is asked for
 ///
-/// What cleanup removed keeps its blobs for a day at least, so that a later run frees them. Works on a running registry, without holding up anybody, or on a data directory that no server uses.
+/// First removes what the cleanup policies of repositories remove; the blobs of that stay for a day at least, so that a
+/// later run frees them. Works on a running registry, without holding up anybody, or on a data directory that no server uses.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Only say what would be removed and freed
