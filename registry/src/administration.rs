@@ -6,6 +6,7 @@
 //!
 //! Every write is done when it is answered, so operations are answered done.
 
+mod actions;
 mod paging;
 mod routes;
 mod status;
@@ -42,6 +43,7 @@ use crate::answer::{self, Answer};
 use crate::call::{Arriving, Call};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
+pub(crate) use actions::{action, reads};
 pub(crate) use jobs::Jobs;
 pub(crate) use routes::is_at;
 use routes::{PolicyVerb, Target};

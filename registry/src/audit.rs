@@ -6,6 +6,7 @@
 use access::TokenError;
 use hyper::{Method, StatusCode};
 
+use crate::administration;
 use crate::answer::{Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::Call;
 use crate::log::AuditRecord;
@@ -24,7 +25,7 @@ impl Registry {
     ) {
         let (action, outcome, detail) = match result {
             Err(refusal) if is_login(refusal) => ("login".to_owned(), DENIED, refusal.to_string()),
-            _ if call.reads() || matches!(operation, Operation::Token) => return,
+            _ if reads(operation, call) || matches!(operation, Operation::Token) => return,
             Err(Refusal::Unauthenticated { .. }) => return,
             Ok(answer) if !is_done(operation, call, answer) => return,
             Ok(answer) => (action(operation, call), DONE, detail(operation, answer)),
@@ -77,6 +78,11 @@ fn is_login(refusal: &Refusal) -> bool {
     }
 }
 
+/// Administration also reads by POST.
+fn reads(operation: &Operation, call: &Call<'_>) -> bool {
+    call.reads() || (matches!(operation, Operation::Administration) && administration::reads(call.path))
+}
+
 /// Whether something is there, or gone, that was not before.
 fn is_done(operation: &Operation, call: &Call<'_>, answer: &Answer) -> bool {
     match operation {
@@ -99,6 +105,10 @@ fn action(operation: &Operation, call: &Call<'_>) -> String {
         ) => "tag.delete",
         (Operation::Manifest { .. }, true) => "manifest.delete",
         (Operation::Manifest { .. }, false) => "manifest.put",
+        (Operation::Administration, _) => match administration::action(call.path, call.method) {
+            Some(action) => return action,
+            None => return call.method.as_str().to_ascii_lowercase(),
+        },
         _ => return call.method.as_str().to_ascii_lowercase(),
     };
     known.to_owned()

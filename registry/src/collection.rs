@@ -1,8 +1,8 @@
-//! Freeing what nobody needs, while the registry serves.
+//! Removing what policies remove, and freeing what nobody needs, while the registry serves.
 
 use std::time::Instant;
 
-use store::{CollectionOptions, CollectionReport, StoreError};
+use store::{CleanupOptions, CleanupReport, CollectionOptions, CollectionReport, StoreError};
 
 use crate::Registry;
 
@@ -20,6 +20,20 @@ impl Registry {
             let report = result.as_ref().ok();
             self.metrics()
                 .collected(report, begun.elapsed(), self.now().as_second());
+        }
+        result
+    }
+
+    /// Removes what the cleanup policies of repositories remove. Pushes and pulls go on meanwhile; see
+    /// [`store::cleanup`].
+    ///
+    /// # Errors
+    /// When the metadata cannot be read or written.
+    pub async fn clean_up(&self, options: &CleanupOptions) -> Result<CleanupReport, StoreError> {
+        let result = store::cleanup(self.metadata(), options, self.now()).await;
+        if !options.dry_run {
+            // As above, also what failed half-way.
+            self.manifest_cache().forget_all();
         }
         result
     }

@@ -1,13 +1,13 @@
 //! `lightship gc` and `lightship scrub`: looking after a data directory or a running registry.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use registry::administration::reports;
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::{Actor, CollectionOptions};
+use store::{Actor, CleanupOptions, CollectionOptions};
 
 use crate::administration::{Administered, RegistryOption, last, number, text};
 use crate::arguments::{Format, FormatOption};
@@ -24,10 +24,11 @@ const POLL: Duration = Duration::from_millis(300);
 
 /// Free what nobody needs: blobs, dead uploads, and untagged manifests where that is asked for
 ///
-/// Works on a running registry, without holding up anybody, or on a data directory that no server uses.
+/// First removes what the cleanup policies of repositories remove; the blobs of that stay for a day at least, so that a
+/// later run frees them. Works on a running registry, without holding up anybody, or on a data directory that no server uses.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only say what would be freed
+    /// Only say what would be removed and freed
     #[arg(long)]
     dry_run: bool,
     /// Remove manifests that have been without a tag for so long: 30d, 12h
@@ -72,34 +73,94 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
             Failure::usage(format!("`{text}` is no time")).hint("write a number with s, m, h or d, as 30d")
         })?),
     };
-    let report = match &arguments.place.data {
+    let dry_run = arguments.dry_run;
+    let (cleanup, mut report) = match &arguments.place.data {
         Some(data) => {
             let age = untagged.and_then(|text| text.trim_end_matches('s').parse().ok());
-            let options = CollectionOptions {
-                grace: GRACE,
-                upload_idle: GRACE,
-                untagged_after: age.map(Duration::from_secs),
-                dry_run: arguments.dry_run,
-                actor: Actor("operator".to_owned()),
-            };
-            let directory = server::open_existing(data)?;
-            let collected = store::collect(directory.blobs(), directory.metadata(), &options, settings.now);
-            let failed = |error| Failure::outside("cannot collect", error);
-            reports::collection(&runtime::block_on(collected)?.map_err(failed)?, arguments.dry_run)
+            let age = age.map(Duration::from_secs);
+            runtime::block_on(collected_offline(data, dry_run, age, settings))??
         }
         None => {
-            let body = json!({"kind": "COLLECTION", "dryRun": arguments.dry_run, "untaggedAfter": untagged});
-            job(&arguments.place, &body, settings)?
+            let cleanup = json!({"kind": "CLEANUP", "dryRun": dry_run});
+            let body = json!({"kind": "COLLECTION", "dryRun": dry_run, "untaggedAfter": untagged});
+            let cleaned = job(&arguments.place, &cleanup, settings)?;
+            (cleaned, job(&arguments.place, &body, settings)?)
         }
     };
+    report["cleanup"] = cleanup;
     match arguments.place.format.format {
         Format::Json => output::json(&Report {
             schema: "lightship/gc/v1",
             content: report,
         })?,
-        Format::Text => output::data(collected(&report).as_bytes())?,
+        Format::Text => {
+            output::data(cleaned(&report["cleanup"]).as_bytes())?;
+            output::data(collected(&report).as_bytes())?;
+        }
     }
     Ok(Outcome::Done)
+}
+
+/// What a cleanup and then a collection of a data directory report.
+async fn collected_offline(
+    data: &Path,
+    dry_run: bool,
+    untagged_after: Option<Duration>,
+    settings: &Settings,
+) -> Result<(Value, Value), Failure> {
+    let directory = server::open_existing(data)?;
+    let (blobs, metadata) = (directory.blobs(), directory.metadata());
+    let actor = Actor("operator".to_owned());
+    let cleanup = CleanupOptions {
+        repository: None,
+        grace: GRACE,
+        dry_run,
+        actor: actor.clone(),
+    };
+    let cleaned = store::cleanup(metadata, &cleanup, settings.now).await;
+    let cleaned = cleaned.map_err(|error| Failure::outside("cannot clean up", error))?;
+    let options = CollectionOptions {
+        grace: GRACE,
+        upload_idle: GRACE,
+        untagged_after,
+        dry_run,
+        actor,
+    };
+    let collected = store::collect(blobs, metadata, &options, settings.now).await;
+    let collected = collected.map_err(|error| Failure::outside("cannot collect", error))?;
+    Ok((
+        reports::cleanup(&cleaned, dry_run),
+        reports::collection(&collected, dry_run),
+    ))
+}
+
+/// A line for each version, and one for all; nothing where no policy applies.
+fn cleaned(report: &Value) -> String {
+    let mut told = String::new();
+    for (field, verb) in [("removed", "removed"), ("would_remove", "would remove")] {
+        let part = &report[field];
+        let count = number(part, "versions");
+        if count == 0 {
+            continue;
+        }
+        for version in part["listed"].as_array().into_iter().flatten() {
+            let tags = version["tags"].as_array().into_iter().flatten();
+            let tags: Vec<&str> = tags.filter_map(Value::as_str).collect();
+            let line = format!(
+                "{verb} {}@{} [{}] by {}",
+                text(version, "package"),
+                text(version, "digest"),
+                tags.join(", "),
+                text(version, "policy")
+            );
+            told.push_str(&format!("{}\n", inspect::visible(&line)));
+        }
+        let (bytes, tags) = (output::bytes(number(part, "bytes")), number(part, "tags"));
+        told.push_str(&format!(
+            "cleanup policies {verb} {count} versions ({bytes}) with {tags} tags\n"
+        ));
+    }
+    told
 }
 
 fn collected(report: &Value) -> String {
@@ -186,5 +247,32 @@ async fn awaited(server: &Administered, body: &Value) -> Result<Value, Failure> 
             }
         }
         job = server.get(&format!("ask about a {kind}"), &path).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cleanup_removes_and_would_remove_is_told_apart() {
+        let version = |digest: &str| {
+            json!({"package": "projects/p/locations/l/repositories/r/packages/a",
+            "digest": digest, "tags": ["v1", "v2"], "bytes": 3, "policy": "aged"})
+        };
+        let report = json!({"dry_run": false, "repositories": 2,
+            "removed": {"versions": 1, "tags": 2, "bytes": 3, "listed": [version("sha256:aa")]},
+            "would_remove": {"versions": 9, "tags": 2, "bytes": 3, "listed": [version("sha256:bb")]}});
+        let of = "projects/p/locations/l/repositories/r/packages/a";
+        assert_eq!(
+            cleaned(&report),
+            format!(
+                "removed {of}@sha256:aa [v1, v2] by aged\n\
+                 cleanup policies removed 1 versions (3 B) with 2 tags\n\
+                 would remove {of}@sha256:bb [v1, v2] by aged\n\
+                 cleanup policies would remove 9 versions (3 B) with 2 tags\n"
+            )
+        );
+        assert_eq!(cleaned(&json!({"removed": {"versions": 0}})), "");
     }
 }

@@ -152,7 +152,8 @@ section! {
 }
 
 section! {
-    /// Freeing what nobody needs. Pushes and pulls go on meanwhile.
+    /// Removing what the cleanup policies of repositories remove, then freeing what nobody needs. Pushes and pulls go on
+    /// meanwhile.
     Collection {
         /// From the end of one to the beginning of the next; 0 for never.
         interval_seconds: Option<Whole<0, 315_360_000>> = "21600",

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use registry::{Clock, Listening, Registry, Services};
-use store::{CollectionReport, DataDirectory, Entropy, StoreError};
+use store::{Cleaned, CollectionReport, DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -149,14 +149,20 @@ async fn look_after(mut reload: Reload, mut hangup: Signal) {
     }
 }
 
-/// Frees what nobody needs, again and again.
+/// Removes what policies remove and frees what nobody needs, again and again.
 async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>) {
     let Some(interval) = collecting.interval else {
         return;
     };
-    let options = collecting.options();
+    let (cleanup, options) = (collecting.cleanup(), collecting.options());
     sleep(interval.min(FIRST_COLLECTION)).await;
     loop {
+        // First what then nobody needs any more.
+        match registry.clean_up(&cleanup).await {
+            Ok(report) if report.removed == Cleaned::default() => {}
+            Ok(report) => log.notice(&cleaned(report.removed)),
+            Err(error) => log.failed(&format!("the cleanup failed: {}", with_causes(&error))),
+        }
         match registry.collect(&options).await {
             Ok(report) => {
                 if report != CollectionReport::default() {
@@ -167,6 +173,15 @@ async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>
         }
         sleep(interval).await;
     }
+}
+
+fn cleaned(removed: Cleaned) -> String {
+    format!(
+        "cleanup policies removed {} versions ({}) with {} tags",
+        removed.versions,
+        output::bytes(removed.bytes),
+        removed.tags
+    )
 }
 
 fn freed(report: &CollectionReport) -> String {

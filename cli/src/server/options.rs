@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use registry::{HostRoutes, Limits, NewRepositories, Options, Writes};
-use store::{Actor, CollectionOptions, ImmutableTags};
+use store::{Actor, CleanupOptions, CollectionOptions, ImmutableTags};
 
 use super::audit_file::AuditFile;
 use super::certificate_files::CertificateFiles;
@@ -76,6 +76,15 @@ impl Collecting {
             untagged_after: self.untagged_after,
             dry_run: false,
             actor: Actor("collection".to_owned()),
+        }
+    }
+
+    pub(crate) fn cleanup(&self) -> CleanupOptions {
+        CleanupOptions {
+            repository: None,
+            grace: self.grace,
+            dry_run: false,
+            actor: Actor("cleanup".to_owned()),
         }
     }
 }

@@ -48,7 +48,11 @@ fn a_data_directory_is_collected_scrubbed_copied_and_made_again() {
         assert_eq!(document["schema"], format!("lightship/{}/v1", arguments[0]));
         document
     };
-    assert_eq!(document(&["gc", "--dry-run", "--data", "data"])["dry_run"], true);
+    let dry = document(&["gc", "--dry-run", "--data", "data"]);
+    assert_eq!(
+        (&dry["dry_run"], &dry["cleanup"]["dry_run"]),
+        (&true.into(), &true.into())
+    );
     assert_eq!(
         document(&["gc", "--untagged-after", "30d", "--data", "data"])["bytes_freed"],
         0

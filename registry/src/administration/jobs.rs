@@ -1,4 +1,4 @@
-//! Work that takes long: collection and scrub. It runs in the server and is asked about.
+//! Work that takes long: cleanup, collection and scrub. It runs in the server and is asked about.
 //!
 //! What is known of a job is in memory, and gone with the server; its effects are not.
 
@@ -10,7 +10,7 @@ use access::Permission;
 use hyper::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::{CollectionOptions, Resource};
+use store::{CleanupOptions, CollectionOptions, RepositoryPath, Resource};
 
 use super::{Asked, Unfit, documents, ok, reports};
 use crate::answer::Answer;
@@ -26,6 +26,9 @@ const UPLOAD_IDLE: Duration = Duration::from_secs(24 * 3600);
 
 /// Longest duration in a body.
 const DURATION_BYTES_MAX: usize = 32;
+
+/// Longest name of a repository in a body.
+const NAME_BYTES_MAX: usize = 1024;
 
 /// What is known of jobs.
 #[derive(Debug, Default)]
@@ -48,6 +51,10 @@ enum Work {
         untagged_after: Option<Duration>,
     },
     Scrub,
+    Cleanup {
+        dry_run: bool,
+        repository: Option<RepositoryPath>,
+    },
 }
 
 pub(crate) async fn collection(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusal> {
@@ -116,7 +123,7 @@ fn document(job: &Job) -> Value {
 }
 
 fn work(given: &Value) -> Result<Work, Refusal> {
-    let kinds = ["KIND_UNSPECIFIED", "COLLECTION", "SCRUB"];
+    let kinds = ["KIND_UNSPECIFIED", "COLLECTION", "SCRUB", "CLEANUP"];
     match documents::choice(given, "kind", &kinds)? {
         1 => Ok(Work::Collection {
             dry_run: documents::flag(given, "dryRun")?,
@@ -128,7 +135,17 @@ fn work(given: &Value) -> Result<Work, Refusal> {
             },
         }),
         2 => Ok(Work::Scrub),
-        _ => Err(super::Invalid::new("kind", "it is needed: COLLECTION or SCRUB").into()),
+        3 => Ok(Work::Cleanup {
+            dry_run: documents::flag(given, "dryRun")?,
+            repository: match documents::text(given, "repository", NAME_BYTES_MAX)? {
+                "" => None,
+                text => Some(
+                    text.parse()
+                        .map_err(|error| super::Invalid::new("repository", format!("{error}")))?,
+                ),
+            },
+        }),
+        _ => Err(super::Invalid::new("kind", "it is needed: COLLECTION, SCRUB or CLEANUP").into()),
     }
 }
 
@@ -137,6 +154,7 @@ impl Work {
         match self {
             Work::Collection { .. } => "COLLECTION",
             Work::Scrub => "SCRUB",
+            Work::Cleanup { .. } => "CLEANUP",
         }
     }
 
@@ -159,6 +177,16 @@ impl Work {
             Work::Scrub => {
                 let report = store::scrub(registry.blobs(), registry.metadata()).await?;
                 Ok(reports::scrub(&report))
+            }
+            Work::Cleanup { dry_run, repository } => {
+                let options = CleanupOptions {
+                    repository,
+                    grace: registry.options().grace,
+                    dry_run,
+                    actor,
+                };
+                let report = registry.clean_up(&options).await?;
+                Ok(reports::cleanup(&report, dry_run))
             }
         }
     }

@@ -1,7 +1,38 @@
-//! What collection and scrub report, as JSON: the same from a running registry and from a data directory.
+//! What cleanup, collection and scrub report, as JSON: the same from a running registry and from a data directory.
 
 use serde_json::{Value, json};
-use store::{CollectionReport, Freed, ScrubReport};
+use store::{Cleaned, CleanupReport, CollectionReport, Expired, Freed, ScrubReport};
+
+use super::routes::package_name;
+
+/// What a cleanup removed, and what it only counted: all in a dry run, else what is in repositories whose policies only
+/// report.
+#[must_use]
+pub fn cleanup(report: &CleanupReport, dry_run: bool) -> Value {
+    let version = |expired: &Expired| {
+        json!({
+            "package": package_name(&expired.version.package),
+            "digest": expired.version.digest.to_string(),
+            "tags": expired.tags.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "bytes": expired.size_bytes,
+            "policy": expired.policy,
+        })
+    };
+    let cleaned = |cleaned: Cleaned, listed: &[Expired]| {
+        json!({
+            "versions": cleaned.versions,
+            "tags": cleaned.tags,
+            "bytes": cleaned.bytes,
+            "listed": listed.iter().map(version).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "dry_run": dry_run,
+        "repositories": report.repositories,
+        "removed": cleaned(report.removed, &report.removed_versions),
+        "would_remove": cleaned(report.counted, &report.counted_versions),
+    })
+}
 
 /// What a collection freed, or would have.
 #[must_use]

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `registry`, `registry:getIamPolicy`, `policies`, `iam:check`, `names` | the registry itself |
 //! | `accounts`, `accounts/A`, `accounts/A:setPassword`, `accounts/A/keys/K` | who is known |
-//! | `jobs`, `jobs/J` | collection and scrub |
+//! | `jobs`, `jobs/J` | cleanup, collection and scrub |
 //! | `projects`, `projects/P` | what projects hold, and their quotas |
 //! | `projects/…/tags/T/history` | what a tag named |
 //!

@@ -191,17 +191,10 @@ async fn jobs_run_beside_and_say_what_they_did() {
     for (body, field) in [
         (json!({"kind": "SCRUB"}), "blobs"),
         (json!({"kind": "COLLECTION", "dryRun": true}), "bytes_freed"),
+        (json!({"kind": "CLEANUP"}), "repositories"),
     ] {
-        let (status, mut job) = send(&server, "POST", "/lightship/v1/jobs", &body).await;
-        assert_eq!(status, 200, "{job}");
-        let path = format!("/lightship/v1/{}", job["name"].as_str().unwrap());
-        // It ends by itself; the test's own limit of time is that of its runner.
-        while job["state"] == "RUNNING" {
-            tokio::task::yield_now().await;
-            job = get(&server, &path).await;
-        }
-        assert_eq!(job["state"], "DONE", "{job}");
-        assert!(job["report"][field].is_u64(), "{job}");
+        let report = report_of_job(&server, &body).await;
+        assert!(report[field].is_u64(), "{report}");
     }
     assert_eq!(
         refused(&server, "POST", "/lightship/v1/jobs", &json!({"kind": "NAP"}))
@@ -258,4 +251,74 @@ async fn the_last_account_cannot_be_removed_since_the_registry_would_be_open() {
     assert_eq!(delete("ann").await, 200);
     assert_eq!(delete("root").await, 400);
     assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 401);
+}
+
+/// Runs a job to its end.
+async fn report_of_job(server: &Server, body: &Value) -> Value {
+    let (status, mut job) = send(server, "POST", "/lightship/v1/jobs", body).await;
+    assert_eq!(status, 200, "{job}");
+    let path = format!("/lightship/v1/{}", job["name"].as_str().unwrap());
+    // It ends by itself; the test's own limit of time is that of its runner.
+    while job["state"] == "RUNNING" {
+        tokio::task::yield_now().await;
+        job = get(server, &path).await;
+    }
+    assert_eq!(job["state"], "DONE", "{job}");
+    job["report"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cleanup_says_what_it_would_remove_and_removes_it_when_it_is_to() {
+    const R: &str = "projects/d/locations/l/repositories/r";
+    let server = Server::start().await;
+    let digest = server.push_image("a", "old", b"1").await;
+    server.clock.forward(7200);
+    server.push_image("a", "new", b"22").await;
+    let status = |path: &'static str| async { server.get(path).await.status.as_u16() };
+    assert_eq!(status("/v2/a/manifests/old").await, 200);
+    let policies = json!({"cleanupPolicyDryRun": true, "cleanupPolicies": {"aged":
+        {"action": "DELETE", "condition": {"tagState": "ANY", "olderThan": "3600s"}}}});
+    assert_eq!(
+        send(&server, "PATCH", &format!("/v1/{R}"), &policies).await.0,
+        200
+    );
+
+    let expected = json!([{"package": format!("{R}/packages/a"), "digest": digest.to_string(), "tags": ["old"],
+        "bytes": server.get("/v2/a/manifests/old").await.body.len() + 3, "policy": "aged"}]);
+    let dry = json!({"kind": "CLEANUP", "dryRun": true, "repository": R});
+    let real = json!({"kind": "CLEANUP"});
+    // The repository's policies only report, whatever is asked for.
+    for body in [&dry, &real] {
+        let report = report_of_job(&server, body).await;
+        assert_eq!(report["would_remove"]["listed"], expected);
+        assert_eq!(report["removed"]["versions"], 0);
+    }
+    let armed = json!({"cleanupPolicyDryRun": false});
+    assert_eq!(
+        send(
+            &server,
+            "PATCH",
+            &format!("/v1/{R}?updateMask=cleanupPolicyDryRun"),
+            &armed
+        )
+        .await
+        .0,
+        200
+    );
+    assert_eq!(
+        report_of_job(&server, &dry).await["would_remove"]["listed"],
+        expected
+    );
+    assert_eq!(status("/v2/a/manifests/old").await, 200);
+    let elsewhere = json!({"kind": "CLEANUP", "repository": "projects/d/locations/l/repositories/other"});
+    assert_eq!(report_of_job(&server, &elsewhere).await["repositories"], 0);
+    let report = report_of_job(&server, &real).await;
+    assert_eq!(report["removed"]["listed"], expected);
+    assert_eq!(status("/v2/a/manifests/old").await, 404);
+    assert_eq!(status("/v2/a/manifests/new").await, 200);
+    let nowhere = json!({"kind": "CLEANUP", "repository": "r"});
+    assert_eq!(
+        refused(&server, "POST", "/lightship/v1/jobs", &nowhere).await.0,
+        400
+    );
 }

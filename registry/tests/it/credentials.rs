@@ -506,3 +506,18 @@ async fn requests_are_limited_by_principal_and_else_by_address() {
     server.clock.forward(30);
     assert_eq!(server.get("/v2/").await.status.as_u16(), 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administration_is_accounted_for_by_what_it_does_and_questions_are_not() {
+    let server = closed().await;
+    let begun = server.audited().len();
+    let at = format!("/v1/{DEFAULT}");
+    let tested = status(&server, "POST", &format!("{at}:testIamPermissions"), &of("ann")).await;
+    assert_ne!(tested, 404);
+    status(&server, "POST", "/lightship/v1/iam:check", &of("ann")).await;
+    assert_eq!(status(&server, "DELETE", &at, &of("ann")).await, 403);
+    let lines = server.audited().split_off(begun);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let expected = format!("audit user:ann repositories.delete {at} denied ");
+    assert!(lines[0].starts_with(&expected), "{lines:?}");
+}
