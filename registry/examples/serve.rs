@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use registry::{
     Clock, HostRoutes, Limits, Log, NewRepositories, Options, Record, Registry, Services, Writes,
 };
-use store::{Actor, CollectionOptions, DataDirectory, Entropy, ImmutableTags, collect};
+use store::{Actor, CollectionOptions, DataDirectory, Entropy, ImmutableTags};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -54,17 +54,19 @@ async fn main() {
     };
     let listener = TcpListener::bind(address).await.unwrap();
     let runtime = tokio::runtime::Handle::current();
+    let registry = Registry::new(services, options);
+    let collected = registry.clone();
     std::thread::spawn(move || {
         for _ in std::io::stdin().lines() {
-            runtime.block_on(collection(&data));
+            runtime.block_on(collection(&collected));
         }
     });
-    registry::serve(Registry::new(services, options), listener, std::future::pending())
+    registry::serve(registry, listener, std::future::pending())
         .await
         .unwrap();
 }
 
-async fn collection(data: &DataDirectory) {
+async fn collection(registry: &Registry) {
     let options = CollectionOptions {
         grace: HOUR,
         upload_idle: HOUR,
@@ -73,9 +75,7 @@ async fn collection(data: &DataDirectory) {
         actor: Actor("system".to_owned()),
     };
     let begun = Instant::now();
-    let report = collect(data.blobs(), data.metadata(), &options, Timestamp::now())
-        .await
-        .unwrap();
+    let report = registry.collect(&options).await.unwrap();
     println!(
         "{:.3} {} {}",
         begun.elapsed().as_secs_f64(),

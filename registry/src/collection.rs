@@ -7,13 +7,16 @@ use store::{CleanupOptions, CleanupReport, CollectionOptions, CollectionReport, 
 use crate::Registry;
 
 impl Registry {
-    /// Frees what nobody needs. Pushes and pulls go on meanwhile; see [`store::collect`].
+    /// Frees what nobody needs. Pushes and pulls go on meanwhile, and it goes slower while there are requests; see
+    /// [`store::collect_beside`].
     ///
     /// # Errors
     /// When the metadata cannot be read or written, or objects cannot be listed.
     pub async fn collect(&self, options: &CollectionOptions) -> Result<CollectionReport, StoreError> {
         let begun = Instant::now();
-        let result = store::collect(self.blobs(), self.metadata(), options, self.now()).await;
+        let requests = || self.metrics().answered_so_far();
+        let result =
+            store::collect_beside(self.blobs(), self.metadata(), options, self.now(), &requests).await;
         if !options.dry_run {
             // Also what failed half-way has removed manifests, which are to be had from memory no longer.
             self.manifest_cache().forget_all();

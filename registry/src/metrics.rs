@@ -129,6 +129,12 @@ impl Metrics {
             .map(|requests| Open::new(&requests.open))
     }
 
+    /// How many requests were answered so far.
+    pub(crate) fn answered_so_far(&self) -> u64 {
+        let answered = self.operations.iter().flat_map(|requests| &requests.by_status);
+        answered.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn answered(&self, kind: Kind, status: u16, took: Duration) {
         let Some(requests) = self.operations.get(kind.0) else {
             return;

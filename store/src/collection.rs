@@ -5,6 +5,7 @@
 //! has an object of its own, so whichever comes first, nothing is lost. Walks look for candidates and may be behind
 //! the truth; removals look again.
 
+mod pace;
 mod run;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use oci::Digest;
 
 use crate::{Actor, Blob, PackagePath, StorageKey, StoreError};
-pub use run::{CollectionOptions, CollectionReport, Freed, GRACE_MIN, collect};
+pub use run::{CollectionOptions, CollectionReport, Freed, GRACE_MIN, collect, collect_beside};
 
 /// Where a walk goes on. It means something to the store that gave it, and to no other.
 #[derive(Debug, Clone, PartialEq, Eq)]

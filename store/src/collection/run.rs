@@ -1,23 +1,17 @@
 //! One collection from beginning to end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use oci::Digest;
 
+use super::pace::Pace;
 use super::{Cursor, InPackage, Walk};
 use crate::{Actor, Blob, BlobStore, MetadataStore, ObjectAge, StorageKey, StoreError};
 
 /// The shortest sensible [`CollectionOptions::grace`]: between an object and its row lies an answer of the database, and
 /// between a client's question for a blob and the manifest that names it lies the push of the others.
 pub const GRACE_MIN: Duration = Duration::from_secs(3600);
-
-/// What is looked at, or removed, by one call of the store: a push that comes meanwhile waits for one of them.
-const PAGE: usize = 128;
-
-/// After each page it rests for as long as that took, and at most so long: whoever pushes or pulls finds the disk and the
-/// processor free half of the time.
-const REST_MAX: Duration = Duration::from_millis(100);
 
 /// Indexes within indexes: each pass frees what the last one's manifests held.
 const UNTAGGED_PASSES_MAX: usize = 16;
@@ -86,11 +80,37 @@ pub async fn collect(
     options: &CollectionOptions,
     now: Timestamp,
 ) -> Result<CollectionReport, StoreError> {
+    run(blobs, metadata, options, now, Pace::new(None)).await
+}
+
+/// The same beside those whose requests `requests` counts: while that grows, it works in small parts and rests between
+/// them.
+///
+/// # Errors
+/// As [`collect`].
+pub async fn collect_beside(
+    blobs: &dyn BlobStore,
+    metadata: &dyn MetadataStore,
+    options: &CollectionOptions,
+    now: Timestamp,
+    requests: &(dyn Fn() -> u64 + Sync),
+) -> Result<CollectionReport, StoreError> {
+    run(blobs, metadata, options, now, Pace::new(Some(requests))).await
+}
+
+async fn run(
+    blobs: &dyn BlobStore,
+    metadata: &dyn MetadataStore,
+    options: &CollectionOptions,
+    now: Timestamp,
+    pace: Pace<'_>,
+) -> Result<CollectionReport, StoreError> {
     let mut run = Run {
         blobs,
         metadata,
         options,
         now,
+        pace,
         report: CollectionReport::default(),
     };
     run.untagged().await?;
@@ -109,6 +129,7 @@ struct Run<'r> {
     metadata: &'r dyn MetadataStore,
     options: &'r CollectionOptions,
     now: Timestamp,
+    pace: Pace<'r>,
     report: CollectionReport,
 }
 
@@ -135,13 +156,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn untagged_pass(&self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn untagged_pass(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         let (mut removed, mut from) = (0, None);
         loop {
-            let begun = Instant::now();
+            let limit = self.pace.begin();
             let page = self
                 .metadata
-                .untagged_manifests(before, part(from.as_ref()))
+                .untagged_manifests(before, part(from.as_ref(), limit))
                 .await?;
             removed += self
                 .count_or(&page.items, async |manifests: &[InPackage]| {
@@ -153,7 +174,7 @@ impl Run<'_> {
             if from.is_none() {
                 return Ok(removed);
             }
-            rest_after(begun).await;
+            self.pace.rest().await;
         }
     }
 
@@ -161,8 +182,8 @@ impl Run<'_> {
         let before = self.before(self.options.grace);
         let mut from = None;
         loop {
-            let begun = Instant::now();
-            let page = self.metadata.idle_links(before, part(from.as_ref())).await?;
+            let limit = self.pace.begin();
+            let page = self.metadata.idle_links(before, part(from.as_ref(), limit)).await?;
             self.report.links += self
                 .count_or(&page.items, async |links: &[InPackage]| {
                     self.metadata.remove_idle_links(links, before).await
@@ -172,7 +193,7 @@ impl Run<'_> {
             if from.is_none() {
                 return Ok(());
             }
-            rest_after(begun).await;
+            self.pace.rest().await;
         }
     }
 
@@ -192,8 +213,8 @@ impl Run<'_> {
         let before = self.before(self.options.grace);
         let mut from = None;
         loop {
-            let begun = Instant::now();
-            let page = self.metadata.idle_blobs(before, part(from.as_ref())).await?;
+            let limit = self.pace.begin();
+            let page = self.metadata.idle_blobs(before, part(from.as_ref(), limit)).await?;
             let taken = self.taken(page.items, before).await?;
             for blob in taken {
                 if self.remove_object(&blob.key).await {
@@ -204,7 +225,7 @@ impl Run<'_> {
             if from.is_none() {
                 return Ok(());
             }
-            rest_after(begun).await;
+            self.pace.rest().await;
         }
     }
 
@@ -220,9 +241,9 @@ impl Run<'_> {
     async fn orphans(&mut self) -> Result<(), StoreError> {
         let mut after: Option<StorageKey> = None;
         loop {
-            let begun = Instant::now();
-            let objects = self.blobs.objects(after.as_ref(), PAGE).await?;
-            let is_last = objects.len() < PAGE;
+            let limit = self.pace.begin();
+            let objects = self.blobs.objects(after.as_ref(), limit).await?;
+            let is_last = objects.len() < limit;
             after = objects.last().map(|object| object.key.clone());
             let old: Vec<ObjectAge<StorageKey>> = objects
                 .into_iter()
@@ -242,14 +263,14 @@ impl Run<'_> {
             if is_last {
                 return Ok(());
             }
-            rest_after(begun).await;
+            self.pace.rest().await;
         }
     }
 
     async fn uploads(&mut self) -> Result<(), StoreError> {
         loop {
-            let begun = Instant::now();
-            let idle = self.blobs.idle_uploads(self.options.upload_idle, PAGE).await?;
+            let limit = self.pace.begin();
+            let idle = self.blobs.idle_uploads(self.options.upload_idle, limit).await?;
             let (found, mut removed) = (idle.len(), 0);
             for upload in idle {
                 let gone = self.options.dry_run || self.blobs.abort(&upload.key).await.is_ok();
@@ -261,10 +282,10 @@ impl Run<'_> {
                 }
             }
             // Where some resist, the next page would be the same again.
-            if found < PAGE || removed < found || self.options.dry_run {
+            if found < limit || removed < found || self.options.dry_run {
                 return Ok(());
             }
-            rest_after(begun).await;
+            self.pace.rest().await;
         }
     }
 
@@ -278,10 +299,6 @@ impl Run<'_> {
     }
 }
 
-async fn rest_after(begun: Instant) {
-    tokio::time::sleep(begun.elapsed().min(REST_MAX)).await;
-}
-
-fn part(from: Option<&Cursor>) -> Walk<'_> {
-    Walk { from, limit: PAGE }
+fn part(from: Option<&Cursor>, limit: usize) -> Walk<'_> {
+    Walk { from, limit }
 }
