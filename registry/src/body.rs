@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
@@ -13,8 +14,15 @@ use store::{BlobContent, ByteRange};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinHandle;
 
-/// Bytes that are read at a time.
+/// Bytes that are read at a time: at first, and between which bounds that follows the client. Large pieces cost less
+/// processor time each byte, small ones less memory while a slow client takes its time.
 const PIECE_BYTES: u64 = 256 << 10;
+const PIECE_BYTES_MIN: u64 = 64 << 10;
+const PIECE_BYTES_MAX: u64 = 1 << 20;
+
+/// A client that took a piece within the first gets larger ones, one that needed longer than the second smaller ones.
+const FAST: Duration = Duration::from_millis(10);
+const SLOW: Duration = Duration::from_millis(100);
 
 /// The body of an answer; what it holds is sent piece by piece, as fast as the client takes it.
 pub(crate) struct Body(Kind);
@@ -36,6 +44,48 @@ struct FilePieces {
     /// What was not given out yet.
     left: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    spare: Spare,
+    size: u64,
+    /// When the last piece was given out.
+    given: Option<Instant>,
+}
+
+/// Pieces that were sent, to be read into again: the allocator would give them back to the system each time, and the
+/// system would have to clear each page anew.
+#[derive(Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// A piece that goes back to the spare ones once it is sent.
+struct Piece {
+    bytes: Vec<u8>,
+    length: usize,
+    spare: Spare,
+}
+
+impl Spare {
+    fn piece(&self, length: usize) -> Piece {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Piece {
+            bytes: spare
+                .filter(|bytes| (length..=2 * length).contains(&bytes.len()))
+                .unwrap_or_else(|| vec![0; length]),
+            length,
+            spare: self.clone(),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let mut spare = self.spare.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.push(std::mem::take(&mut self.bytes));
+    }
 }
 
 impl Body {
@@ -55,6 +105,9 @@ impl Body {
                 rest: range,
                 left: range.length(),
                 reading: None,
+                spare: Spare::default(),
+                size: PIECE_BYTES,
+                given: None,
             }))),
             BlobContent::Stream(stream) => Ok(Body(Kind::Stream { stream, left: length })),
             BlobContent::Redirect(url) => Err(url),
@@ -64,16 +117,18 @@ impl Body {
 
 impl FilePieces {
     fn read_on(&mut self) {
-        let length = self.rest.length().min(PIECE_BYTES);
+        let length = self.rest.length().min(self.size);
         if length == 0 {
             return;
         }
         let (file, start) = (Arc::clone(&self.file), self.rest.start);
         self.rest.start += length;
+        let spare = self.spare.clone();
         self.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; usize::try_from(length).unwrap_or_default()];
-            file.read_exact_at(&mut piece, start)?;
-            Ok(Bytes::from(piece))
+            let mut piece = spare.piece(usize::try_from(length).unwrap_or_default());
+            let bytes = piece.bytes.get_mut(..piece.length).unwrap_or_default();
+            file.read_exact_at(bytes, start)?;
+            Ok(Bytes::from_owner(piece))
         }));
     }
 
@@ -89,9 +144,19 @@ impl FilePieces {
         self.reading = None;
         if let Ok(piece) = &piece {
             self.left -= piece.len() as u64;
+            self.size = next_size(self.size, self.given.replace(Instant::now()));
             self.read_on();
         }
         Poll::Ready(Some(piece))
+    }
+}
+
+/// How much to read at a time, after a piece of `size` bytes that was given out at a time.
+fn next_size(size: u64, given: Option<Instant>) -> u64 {
+    match given.map(|given| given.elapsed()) {
+        Some(took) if took < FAST => (size * 2).min(PIECE_BYTES_MAX),
+        Some(took) if took > SLOW => (size / 2).max(PIECE_BYTES_MIN),
+        _ => size,
     }
 }
 
@@ -145,4 +210,53 @@ fn poll_stream(
     piece.truncate(count);
     *left -= count as u64;
     Poll::Ready(Some(Ok(Bytes::from(piece))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    const LENGTH: usize = 5 << 20;
+
+    fn content() -> Vec<u8> {
+        (0..LENGTH as u32 / 4).flat_map(u32::to_le_bytes).collect()
+    }
+
+    fn body() -> Body {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content()).unwrap();
+        let range = ByteRange::all(LENGTH as u64);
+        Body::of(BlobContent::File { file, range }, LENGTH as u64).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_piece_is_read_into_again_only_after_it_was_sent() {
+        let (mut body, mut held) = (body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            held.push(frame.unwrap().into_data().unwrap());
+        }
+        assert!(held.concat() == content());
+
+        let (mut body, mut sent) = (self::body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            sent.extend_from_slice(frame.unwrap().data_ref().unwrap());
+        }
+        assert!(sent == content());
+    }
+
+    #[test]
+    fn pieces_follow_the_speed_of_the_client_within_bounds() {
+        let ago = |time: Duration| Instant::now().checked_sub(time);
+        assert_eq!(next_size(PIECE_BYTES, None), PIECE_BYTES);
+        // In the future is as fast as it can be, however slow this machine is.
+        let at_once = Instant::now().checked_add(Duration::from_secs(3600));
+        assert_eq!(next_size(PIECE_BYTES, at_once), 2 * PIECE_BYTES);
+        assert_eq!(next_size(PIECE_BYTES_MAX, at_once), PIECE_BYTES_MAX);
+        assert_eq!(next_size(PIECE_BYTES, ago(2 * SLOW)), PIECE_BYTES / 2);
+        assert_eq!(next_size(PIECE_BYTES_MIN, ago(2 * SLOW)), PIECE_BYTES_MIN);
+    }
 }

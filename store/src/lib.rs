@@ -47,7 +47,8 @@ pub use cleanup::{
     CleanupMatch, CleanupOptions, CleanupPolicy, CleanupReport, Expired, Expiry, TagState, cleanup,
 };
 pub use collection::{
-    Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk, collect, collect_beside,
+    Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk,
+    collect, collect_beside,
 };
 pub use content::{
     Blob, Committed, Content, ManifestReference, NewManifest, PutRefusal, Reference, ReferrerQuery, Removal,

@@ -183,7 +183,10 @@ impl Run<'_> {
         let mut from = None;
         loop {
             let limit = self.pace.begin();
-            let page = self.metadata.idle_links(before, part(from.as_ref(), limit)).await?;
+            let page = self
+                .metadata
+                .idle_links(before, part(from.as_ref(), limit))
+                .await?;
             self.report.links += self
                 .count_or(&page.items, async |links: &[InPackage]| {
                     self.metadata.remove_idle_links(links, before).await
@@ -214,7 +217,10 @@ impl Run<'_> {
         let mut from = None;
         loop {
             let limit = self.pace.begin();
-            let page = self.metadata.idle_blobs(before, part(from.as_ref(), limit)).await?;
+            let page = self
+                .metadata
+                .idle_blobs(before, part(from.as_ref(), limit))
+                .await?;
             let taken = self.taken(page.items, before).await?;
             for blob in taken {
                 if self.remove_object(&blob.key).await {
