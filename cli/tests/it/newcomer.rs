@@ -103,16 +103,23 @@ fn a_token_that_is_none_any_more_is_told() {
     ");
 }
 
+fn log_in(place: &Place, serving: &Serving, name: &str) {
+    let login = ["login", &serving.address, "-u", name, "--password-stdin"];
+    let ran = run(place, &login, "correct horse\n");
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+}
+
+/// What is told of a command there.
+fn at(place: &Place, serving: &Serving, arguments: &[&str], status: i32) -> String {
+    let all = [arguments, &["--registry", &serving.address]].concat();
+    told(serving, &run(place, &all, ""), status)
+}
+
 #[test]
 fn what_somebody_may_not_do_is_told() {
     let place = Place::empty();
     let serving = closed(&place);
-    let login = |name: &str| {
-        let login = ["login", &serving.address, "-u", name, "--password-stdin"];
-        let ran = run(&place, &login, "correct horse\n");
-        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-    };
-    login("ann");
+    log_in(&place, &serving, "ann");
     let create = [
         "account",
         "create",
@@ -122,40 +129,40 @@ fn what_somebody_may_not_do_is_told() {
         &serving.address,
     ];
     assert_eq!(run(&place, &create, "correct horse\n").status, Some(0));
-    login("bob");
-    let at = |arguments: &[&str], status: i32| {
-        let ran = run(
-            &place,
-            &[arguments, &["--registry", &serving.address]].concat(),
-            "",
-        );
-        told(&serving, &ran, status)
-    };
-    insta::assert_snapshot!(at(&["account", "list"], 3), @r"
+    log_in(&place, &serving, "bob");
+    let at = |arguments: &[&str]| at(&place, &serving, arguments, 3);
+    insta::assert_snapshot!(at(&["account", "list"]), @r"
     error: cannot list accounts on [registry]
       caused by: the registry answers 403 (PERMISSION_DENIED: permission lightship.accounts.list denied on registry (or it may not exist))
 
     hint: whoever administers it may give the right: `lightship iam grant PRINCIPAL ROLE RESOURCE`
     ");
-    insta::assert_snapshot!(at(&["iam", "grant", "user:bob", "admin", "registry"], 3), @r"
+    insta::assert_snapshot!(at(&["iam", "grant", "user:bob", "admin", "registry"]), @r"
     error: cannot read the policy of registry on [registry]
       caused by: the registry answers 403 (PERMISSION_DENIED: permission resourcemanager.projects.getIamPolicy denied on registry (or it may not exist))
 
     hint: whoever administers it may give the right: `lightship iam grant PRINCIPAL ROLE RESOURCE`
     ");
-    insta::assert_snapshot!(at(&["repo", "show", "p/us/none"], 3), @r"
+    insta::assert_snapshot!(at(&["repo", "show", "p/us/none"]), @r"
     error: cannot show projects/p/locations/us/repositories/none on [registry]
       caused by: the registry answers 403 (PERMISSION_DENIED: permission artifactregistry.repositories.get denied on projects/p/locations/us/repositories/none (or it may not exist))
 
     hint: whoever administers it may give the right: `lightship iam grant PRINCIPAL ROLE RESOURCE`
     ");
-    insta::assert_snapshot!(at(&["key", "list", "ann"], 3), @r"
+    insta::assert_snapshot!(at(&["key", "list", "ann"]), @r"
     error: cannot list the keys of ann on [registry]
       caused by: the registry answers 403 (PERMISSION_DENIED: permission lightship.accounts.list denied on registry (or it may not exist))
 
     hint: whoever administers it may give the right: `lightship iam grant PRINCIPAL ROLE RESOURCE`
     ");
-    login("ann");
+}
+
+#[test]
+fn what_is_not_there_is_told_to_who_may_see_it() {
+    let place = Place::empty();
+    let serving = closed(&place);
+    log_in(&place, &serving, "ann");
+    let at = |arguments: &[&str], status: i32| at(&place, &serving, arguments, status);
     insta::assert_snapshot!(at(&["repo", "show", "p/us/none"], 2), @r"
     error: cannot show projects/p/locations/us/repositories/none on [registry]
       caused by: the registry answers 404 (NOT_FOUND: projects/p/locations/us/repositories/none does not exist)
