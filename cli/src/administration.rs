@@ -4,7 +4,7 @@ mod resource_names;
 mod table;
 
 use clap::Args;
-use client::registry::{Administration, AdministrationRequest};
+use client::registry::{Administration, AdministrationRequest, RegistryError};
 use serde_json::Value;
 use transport::Method;
 
@@ -12,9 +12,8 @@ pub(crate) use resource_names::{ImageName, repository_name, resource_name};
 pub(crate) use table::table;
 
 use crate::arguments::Format;
-use crate::commands::login::parse_host;
 use crate::failure::{Failure, Kind};
-use crate::registry_options::RegistryOptions;
+use crate::registry_options::{Host, RegistryOptions};
 use crate::settings::Settings;
 
 /// Where `up` and `serve` listen unless told otherwise.
@@ -25,11 +24,10 @@ const REGISTRY_DEFAULT: &str = "127.0.0.1:5000";
 #[command(next_help_heading = "Registry")]
 pub(crate) struct RegistryOption {
     /// The registry to administer, with its port if it has one [default: the image's host, else 127.0.0.1:5000]
-    #[arg(long, global = true, value_name = "HOST", value_parser = parse_host)]
-    pub(crate) registry: Option<String>,
-    /// Speak to this registry without TLS; may be given several times
-    #[arg(long, global = true, value_name = "HOST")]
-    pub(crate) plain_http: Vec<String>,
+    #[arg(long, global = true, value_name = "HOST", value_parser = Host::parse)]
+    pub(crate) registry: Option<Host>,
+    #[command(flatten)]
+    pub(crate) options: RegistryOptions,
 }
 
 /// `--format`, before and after a verb.
@@ -48,10 +46,9 @@ pub(crate) struct Administered {
 impl RegistryOption {
     /// The registry that is named, else `host`, else the one on this machine.
     pub(crate) fn open(&self, host: Option<&str>, settings: &Settings) -> Result<Administered, Failure> {
-        let host = self.registry.as_deref().or(host).unwrap_or(REGISTRY_DEFAULT);
-        let options = RegistryOptions {
-            plain_http: self.plain_http.clone(),
-            own: None,
+        let (host, options) = match &self.registry {
+            Some(named) => (named.name.as_str(), self.options.with_host(named)),
+            None => (host.unwrap_or(REGISTRY_DEFAULT), self.options.clone()),
         };
         let registries = options.registries(settings)?;
         let administration = registries
@@ -85,13 +82,14 @@ impl Administered {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        let attempted = self.there(attempted);
         let request = AdministrationRequest {
-            attempted,
+            attempted: &attempted,
             path,
             query,
         };
         let answered = self.administration.ask(method, &request, body).await;
-        answered.map_err(|error| self.failed(attempted, error))
+        answered.map_err(|error| failed(&attempted, error))
     }
 
     pub(crate) async fn list(&self, attempted: &str, path: &str, field: &str) -> Result<Vec<Value>, Failure> {
@@ -108,25 +106,18 @@ impl Administered {
         request: &AdministrationRequest<'_>,
         field: &str,
     ) -> Result<Vec<Value>, Failure> {
-        let listed = self.administration.list(request, field).await;
-        listed.map_err(|error| self.failed(request.attempted, error))
+        let attempted = self.there(request.attempted);
+        let request = AdministrationRequest {
+            attempted: &attempted,
+            ..request.clone()
+        };
+        let listed = self.administration.list(&request, field).await;
+        listed.map_err(|error| failed(&attempted, error))
     }
 
-    fn failed(&self, attempted: &str, error: client::registry::RegistryError) -> Failure {
-        let host = self.host();
-        let is_unreachable = error.status().is_none() && error.is_transient();
-        // What the registry says is wrong with what was asked is wrong usage, not trouble outside.
-        let kind = match error.status() {
-            Some(400 | 404 | 409) => Kind::Usage,
-            _ => Kind::Outside,
-        };
-        let failure = Failure::new(kind, format!("cannot {attempted} on {host}"), error);
-        match is_unreachable {
-            true => {
-                failure.hint("name the registry with --registry HOST, or start one with `lightship serve`")
-            }
-            false => failure,
-        }
+    /// What is attempted, and where: the client says it in the same words.
+    fn there(&self, attempted: &str) -> String {
+        format!("{attempted} on {}", self.host())
     }
 
     /// The repository of names that no host of Google's has: where pushes to this registry go.
@@ -150,6 +141,24 @@ impl Administered {
             ))),
             package => Ok(package.to_owned()),
         }
+    }
+}
+
+fn failed(attempted: &str, error: RegistryError) -> Failure {
+    // What the registry says is wrong with what was asked is wrong usage, not trouble outside.
+    let kind = match error.status() {
+        Some(400 | 404 | 409) if !error.is_tls_only() => Kind::Usage,
+        _ => Kind::Outside,
+    };
+    let (is_unreachable, status) = (error.is_unreachable(), error.status());
+    let failure = Failure::new(kind, format!("cannot {attempted}"), error);
+    match (is_unreachable, status) {
+        (true, _) => {
+            failure.hint("name the registry with --registry HOST, or start one with `lightship serve`")
+        }
+        (_, Some(403)) => failure
+            .hint("whoever administers it may give the right: `lightship iam grant PRINCIPAL ROLE RESOURCE`"),
+        _ => failure,
     }
 }
 

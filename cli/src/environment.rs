@@ -10,6 +10,8 @@ pub(crate) const LIGHTSHIP_DEBIAN_MIRROR: &str = "LIGHTSHIP_DEBIAN_MIRROR";
 pub(crate) const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 /// Where data lives, by the same specification.
 pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// Where configuration is, by the same specification: podman's certificates of the user are below it.
+pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// The user's home directory; `$HOME/.cache` is the cache when `XDG_CACHE_HOME` is not set.
 pub(crate) const HOME: &str = "HOME";
 /// Any value but the empty one turns colours off: <https://no-color.org>.
@@ -34,6 +36,7 @@ pub(crate) struct Environment {
     pub(crate) debian_mirror: Option<String>,
     pub(crate) cache_home: Option<PathBuf>,
     pub(crate) data_home: Option<PathBuf>,
+    pub(crate) config_home: Option<PathBuf>,
     pub(crate) home: Option<PathBuf>,
     pub(crate) docker_config: Option<PathBuf>,
     pub(crate) registry_auth_file: Option<PathBuf>,
@@ -52,6 +55,7 @@ impl Environment {
             debian_mirror: text(LIGHTSHIP_DEBIAN_MIRROR),
             cache_home: absolute(XDG_CACHE_HOME),
             data_home: absolute(XDG_DATA_HOME),
+            config_home: absolute(XDG_CONFIG_HOME),
             home: value(HOME).map(PathBuf::from),
             docker_config: value(DOCKER_CONFIG).map(PathBuf::from),
             registry_auth_file: value(REGISTRY_AUTH_FILE).map(PathBuf::from),

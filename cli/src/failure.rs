@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use client::registry::RegistryError;
+use transport::CertificateFault;
 
 use crate::output;
 use crate::settings::Settings;
@@ -112,7 +113,12 @@ impl Failure {
             let lines: Vec<_> = cause.split('\n').map(inspect::visible).collect();
             output::talk(&format!("  caused by: {}", lines.join("\n    ")));
         }
-        let hints: Vec<String> = self.hints.iter().cloned().chain(self.registry_hint()).collect();
+        let hints: Vec<String> = self
+            .hints
+            .iter()
+            .cloned()
+            .chain(self.registry_hint(settings))
+            .collect();
         if !hints.is_empty() {
             output::talk("");
         }
@@ -130,7 +136,7 @@ impl Failure {
     }
 
     /// What helps when a registry wants credentials, or no TLS.
-    fn registry_hint(&self) -> Option<String> {
+    fn registry_hint(&self, settings: &Settings) -> Option<String> {
         let cause = self.cause.as_deref()? as &(dyn Error + 'static);
         let error = RegistryError::within(cause)?;
         if error.is_not_tls() {
@@ -140,10 +146,16 @@ impl Failure {
         }
         if error.is_tls_only() {
             return Some(
-                "loopback names and --plain-http are spoken to without TLS; if it takes only TLS, name the host \
-                 that its certificate is for"
+                "loopback names are spoken to without TLS, and others with --plain-http; if it takes only TLS, say \
+                 --tls HOST"
                     .to_owned(),
             );
+        }
+        if error.is_unreachable() && self.hints.is_empty() {
+            return Some("look at the name and the port of the registry, and whether it runs".to_owned());
+        }
+        if let Some(fault) = error.certificate_fault() {
+            return certificate_hint(fault, settings);
         }
         let host = error.login_host().filter(|_| self.suggests_login)?;
         Some(format!("run `lightship login {host}`"))
@@ -158,13 +170,47 @@ impl Failure {
         let mut causes = Vec::new();
         let mut next = self.cause.as_deref().map(|cause| cause as &dyn Error);
         while let Some(cause) = next {
+            // A transparent wrapper says the same as what it wraps, and some errors begin with what was attempted.
             let text = cause.to_string();
-            // A transparent wrapper says the same as what it wraps.
-            if causes.last() != Some(&text) {
-                causes.push(text);
-            }
+            let said = causes.last().unwrap_or(&self.attempt);
             next = cause.source();
+            if next.is_some() && SAYS_NOTHING.contains(&text.as_str()) {
+                continue;
+            }
+            match text.strip_prefix(said.as_str()) {
+                Some("") => {}
+                Some(rest) if rest.starts_with(": ") => causes.push(rest[2..].to_owned()),
+                _ => causes.push(text),
+            }
         }
         causes
+    }
+}
+
+/// What the HTTP client says of its own inside, before the cause that people can do something about.
+const SAYS_NOTHING: [&str; 4] = [
+    "error sending request",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "tcp connect error",
+];
+
+/// What helps with a certificate that is not trusted.
+fn certificate_hint(fault: CertificateFault, settings: &Settings) -> Option<String> {
+    match fault {
+        CertificateFault::UnknownIssuer => Some(
+            "if its certificate is of an authority of your own, name that with --ca-file FILE, put it into \
+             ~/.config/containers/certs.d/HOST:PORT/ca.crt (or docker's /etc/docker/certs.d), or name a whole bundle in \
+             SSL_CERT_FILE"
+                .to_owned(),
+        ),
+        CertificateFault::Time => Some(format!(
+            "this machine's clock says {}: if that is so, the registry needs a new certificate",
+            settings.now.strftime("%Y-%m-%d %H:%M UTC")
+        )),
+        CertificateFault::Name => {
+            Some("name the registry as its certificate does, or have one made for this name".to_owned())
+        }
+        _ => None,
     }
 }

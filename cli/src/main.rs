@@ -9,11 +9,13 @@ mod arguments;
 mod configuration;
 mod environment;
 mod registry_options;
+mod registry_warnings;
 mod settings;
 
 mod commands;
 
 mod build_report;
+mod certificates;
 mod credentials;
 mod images;
 mod locks;
@@ -48,7 +50,9 @@ fn main() -> ExitCode {
         Err(usage) => return output::usage(&usage),
     };
     let settings = Settings::resolve(&arguments.global, &environment::Environment::read());
-    match commands::run(arguments.command, &settings) {
+    let ended = commands::run(arguments.command, &settings);
+    settings.warnings.tell();
+    match ended {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::NotSo) => ExitCode::from(1),
         Err(failure) => failure.report(&settings),

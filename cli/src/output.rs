@@ -4,8 +4,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::arguments::Format;
+use crate::failure::{Failure, Outcome};
 
 /// Status of wrong usage; also what clap uses.
 const USAGE_STATUS: u8 = 2;
@@ -51,6 +53,31 @@ pub(crate) fn json(document: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_vec_pretty(document).map_err(|error| Failure::bug("cannot write JSON", error))?;
     text.push(b'\n');
     data(&text)
+}
+
+/// A document of a command, with its schema first.
+#[derive(Serialize)]
+struct Report<'c> {
+    schema: String,
+    #[serde(flatten)]
+    content: &'c Value,
+}
+
+/// Writes what a command reports: `content` under the schema of `command`, or a text for people.
+pub(crate) fn report(
+    command: &str,
+    format: Format,
+    content: &Value,
+    text: impl FnOnce() -> String,
+) -> Result<Outcome, Failure> {
+    match format {
+        Format::Json => json(&Report {
+            schema: format!("lightship/{command}/v1"),
+            content,
+        })?,
+        Format::Text => data(text().as_bytes())?,
+    }
+    Ok(Outcome::Done)
 }
 
 /// Writes a line of talk to standard error. There is nobody to tell when that fails.

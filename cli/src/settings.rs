@@ -1,6 +1,7 @@
 //! What a command runs with: arguments and environment, resolved once.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use transport::Proxies;
@@ -9,6 +10,7 @@ use crate::arguments::{Global, ProgressMode};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
+use crate::registry_warnings::RegistryWarnings;
 
 /// The directory below the user's cache and data directories that is ours.
 const OWN_DIRECTORY: &str = "lightship";
@@ -21,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) verbose: u8,
     pub(crate) quiet: bool,
     pub(crate) colours: bool,
+    /// What registries warn of while the command runs.
+    pub(crate) warnings: Arc<RegistryWarnings>,
 }
 
 /// How progress is drawn, once it is known whether there is a terminal.
@@ -42,6 +46,7 @@ impl Settings {
             verbose: 0,
             quiet: false,
             colours: false,
+            warnings: Arc::default(),
         }
     }
 
@@ -61,6 +66,7 @@ impl Settings {
             verbose: global.verbose,
             quiet: global.quiet,
             colours: terminal && !environment.no_color,
+            warnings: Arc::default(),
         }
     }
 

@@ -1,17 +1,13 @@
 //! A tar archive of an OCI layout.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use archive::EntryPath;
-use archive::tar::WriteError;
 use async_trait::async_trait;
 use oci::{Descriptor, Manifest};
 
 use crate::layout::{INDEX, IndexFile, LayoutSource, MARKER, MARKER_JSON, Roots, blob_name};
-use crate::sink::in_blocking;
-use crate::spool::{Member, Spool, Target, write_members};
+use crate::spool::{Member, Spool, Target, write_archive};
 use crate::tar_index::TarIndex;
 use crate::{BlobRead, OpenError, Sink, SinkError};
 
@@ -41,7 +37,7 @@ impl OciArchiveSink {
         self.roots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn members(&self) -> Result<BTreeMap<EntryPath, Member>, SinkError> {
+    fn members(&self) -> Result<Vec<(String, Member)>, SinkError> {
         let mut index = IndexFile::empty();
         let listed = self.roots().list_in(&mut index);
         let json = listed
@@ -59,11 +55,7 @@ impl OciArchiveSink {
             members.push((format!("blobs/{}", digest.algorithm()), Member::Directory));
             members.push((blob_name(&digest), Member::Blob(digest, length)));
         }
-        // Every name is one of ours: none is refused.
-        let parsed = members
-            .into_iter()
-            .filter_map(|(name, member)| EntryPath::parse(name.as_bytes()).ok().map(|path| (path, member)));
-        Ok(parsed.collect())
+        Ok(members)
     }
 }
 
@@ -90,11 +82,6 @@ impl Sink for OciArchiveSink {
                 path: self.target.path().to_owned(),
             });
         }
-        let members = self.members()?;
-        let (target, spool) = (Arc::clone(&self.target), self.spool.share());
-        in_blocking(self.target.path(), move || {
-            target.write(|out| -> Result<(), WriteError> { write_members(out, &members, &spool) })
-        })
-        .await
+        write_archive(&self.target, &self.spool, self.members()?).await
     }
 }

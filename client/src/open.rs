@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::docker_archive::{DockerArchiveSink, DockerArchiveSource};
 use crate::layout::{LayoutSink, LayoutSource};
 use crate::oci_archive::{self, OciArchiveSink};
+use crate::registry::HostAuthoritiesError;
 use crate::{Location, Sink, Source};
 
 /// Why a location cannot be opened.
@@ -77,6 +78,9 @@ pub enum OpenError {
         /// The location.
         location: String,
     },
+    /// The certificates that vouch for a registry cannot be used.
+    #[error(transparent)]
+    Authorities(#[from] HostAuthoritiesError),
     /// A registry's host makes no URL.
     #[error("{host} is not a host that can be spoken to")]
     Host {

@@ -196,8 +196,26 @@ pub(crate) enum Member {
     Blob(Digest, u64),
 }
 
+/// Writes an archive of these members, whose names are of our own making.
+pub(crate) async fn write_archive(
+    target: &Arc<Target>,
+    spool: &Spool,
+    members: Vec<(String, Member)>,
+) -> Result<(), SinkError> {
+    // Every name is one of ours: none is refused.
+    let parsed = members
+        .into_iter()
+        .filter_map(|(name, member)| EntryPath::parse(name.as_bytes()).ok().map(|path| (path, member)));
+    let members: BTreeMap<EntryPath, Member> = parsed.collect();
+    let (to, spool) = (Arc::clone(target), spool.share());
+    in_blocking(target.path(), move || {
+        to.write(|out| -> Result<(), WriteError> { write_members(out, &members, &spool) })
+    })
+    .await
+}
+
 /// Writes members in order of their names: the same members give the same bytes.
-pub(crate) fn write_members(
+fn write_members(
     out: &mut dyn Write,
     members: &BTreeMap<EntryPath, Member>,
     spool: &Spool,

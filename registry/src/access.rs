@@ -120,7 +120,7 @@ impl Caller {
         self.memory.is_some()
     }
 
-    fn is_authenticated(&self) -> bool {
+    pub(crate) fn is_authenticated(&self) -> bool {
         self.known
             .as_ref()
             .is_some_and(|known| known.principal.is_authenticated())

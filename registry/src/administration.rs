@@ -105,6 +105,7 @@ async fn answer_own(asked: &Asked<'_>, target: &Target, body: &mut Arriving) -> 
         Target::Registry => registry_wide::about(asked),
         Target::Policies => registry_wide::policies(asked).await,
         Target::Projects => projects::list(asked).await,
+        Target::AllRepositories => repositories::visible(asked).await,
         Target::Project(project) => projects::one(asked, project, body).await,
         Target::Check => registry_wide::check(asked, body).await,
         Target::Names => registry_wide::name(asked),

@@ -136,6 +136,12 @@ if command -v gcloud >/dev/null; then
     check "gcloud: images" "app +$second +v2" artifacts docker images list us-docker.pkg.dev/p/g --include-tags
     check "gcloud: the newest image" "$second" artifacts docker images list us-docker.pkg.dev/p/g/team/app \
         --include-tags --sort-by '~UPDATE_TIME' --limit 1
+    # It first asks whether a project has Google's analysis of containers, at another of its services.
+    described() { CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE=$base/ artifacts docker images describe "$@"; }
+    check "gcloud: describe an image by its tag" "fully_qualified_digest: us-docker.pkg.dev/p/g/team/app@$second" \
+        described us-docker.pkg.dev/p/g/team/app:v2
+    check "gcloud: describe an image by its digest" "digest: $first" described "us-docker.pkg.dev/p/g/team/app@$first"
+    refuse "gcloud: describe an image that is not there" 'NOT_FOUND|not found' described us-docker.pkg.dev/p/g/team/app:none
     check "gcloud: docker tags" 'v1' artifacts docker tags list us-docker.pkg.dev/p/g/team/app
     check "gcloud: add a docker tag" 'Added tag' artifacts docker tags add us-docker.pkg.dev/p/g/team/app:v2 \
         us-docker.pkg.dev/p/g/team/app:v4

@@ -76,25 +76,8 @@ emulator() {
     esac
 }
 
-engine() {
-    podman --root "$directory/engine" --runroot "$directory/engine-run" --runtime runc --cgroup-manager cgroupfs "$@"
-}
-
-# check WHAT PATTERN COMMAND...: the command must succeed and its output match the extended regular expression.
-check() {
-    local what=$1 pattern=$2 output status
-    shift 2
-    checks=$((checks + 1))
-    output=$("$@" 2>&1)
-    status=$?
-    if [ $status -eq 0 ] && grep -qE -- "$pattern" <<<"$output"; then
-        echo "ok    $what"
-    else
-        failures=$((failures + 1))
-        echo "FAIL  $what (exit status $status, expected $pattern)"
-        grep -vE '^  (pass|skip)  |^test(ed|ing) ' <<<"$output" | head -n 40 | cut -c -200 | sed 's/^/      | /'
-    fi
-}
+# shellcheck source=tests/engine/engine.sh
+. "$here/engine.sh"
 
 # base_uri ARCHIVE: where this machine's APT has it from.
 base_uri() {

@@ -4,12 +4,27 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use thiserror::Error;
 
 use crate::Url;
 use crate::attempt::tls_error;
 use crate::exchange::{HEADERS_BYTES_MAX, Method};
 use crate::transport::READ;
+
+/// What is wrong with a server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// Nobody who is trusted vouches for it.
+    UnknownIssuer,
+    /// It is not good any more, or not yet, by the clock of this machine.
+    Time,
+    /// It is for another name.
+    Name,
+    /// Something else.
+    Other,
+}
 
 /// Why something could not be fetched.
 #[derive(Debug, Error)]
@@ -96,7 +111,9 @@ pub enum FetchError {
         source: io::Error,
     },
     /// `https:` was asked for, and this machine has no trust roots.
-    #[error("cannot verify {url}: this machine has no CA certificates (install the package ca-certificates)")]
+    #[error(
+        "cannot verify {url}: this machine has no CA certificates (install the package ca-certificates, or name a file of them in SSL_CERT_FILE)"
+    )]
     NoTrustRoots {
         /// What was asked for.
         url: Url,
@@ -114,6 +131,32 @@ impl FetchError {
     pub fn is_not_tls(&self) -> bool {
         matches!(self, FetchError::NoAnswer { source, .. }
             if matches!(tls_error(source), Some(rustls::Error::InvalidMessage(_))))
+    }
+
+    /// Whether nobody was there to be asked: no such host, or nobody listens.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, FetchError::NoAnswer { source, .. } if source.is_connect() && tls_error(source).is_none())
+    }
+
+    /// What is wrong with the certificate that the server showed, if that is what is wrong.
+    pub fn certificate_fault(&self) -> Option<CertificateFault> {
+        let (FetchError::NoAnswer { source, .. } | FetchError::Connection { source, .. }) = self else {
+            return None;
+        };
+        let Some(rustls::Error::InvalidCertificate(error)) = tls_error(source) else {
+            return None;
+        };
+        Some(match error {
+            CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => CertificateFault::Time,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                CertificateFault::Name
+            }
+            _ => CertificateFault::Other,
+        })
     }
 
     /// Whether the server has no such file (404, 410, or no file on disk).

@@ -19,6 +19,7 @@
 //! ```
 
 mod attempt;
+mod authorities;
 mod error;
 mod exchange;
 mod proxies;
@@ -28,8 +29,9 @@ mod transport;
 mod upload;
 mod url;
 
+pub use authorities::{AUTHORITIES_MAX, Authorities, AuthoritiesError};
 pub use bytes::Bytes;
-pub use error::FetchError;
+pub use error::{CertificateFault, FetchError};
 pub use exchange::{HEADERS_BYTES_MAX, Method, Request, Response};
 pub use proxies::{HostProxy, Proxies};
 pub use retry::RetryPolicy;

@@ -14,7 +14,7 @@ use reqwest::{Client, ClientBuilder};
 use tokio::sync::Semaphore;
 
 use crate::attempt::{Failure, Request, Sink};
-use crate::{FetchError, Proxies, RetryPolicy, Url};
+use crate::{Authorities, FetchError, Proxies, RetryPolicy, Url};
 
 /// A bounded HTTP client. Cheap to clone; clones share connections, the limit per host and the budget of retries.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct TransportOptions {
     pub user_agent: String,
     /// Which requests go through which proxy.
     pub proxies: Proxies,
+    /// Who vouches for servers, beside those whom the machine trusts.
+    pub authorities: Authorities,
     /// How long and how much.
     pub limits: Limits,
     /// When a request is tried again.
@@ -66,11 +68,12 @@ impl Default for Limits {
 }
 
 impl TransportOptions {
-    /// No proxies, the default limits.
+    /// No proxies, no authorities but the machine's, the default limits.
     pub fn new(user_agent: &str) -> TransportOptions {
         TransportOptions {
             user_agent: user_agent.to_owned(),
             proxies: Proxies::default(),
+            authorities: Authorities::default(),
             limits: Limits::default(),
             retry: RetryPolicy::default(),
         }
@@ -131,6 +134,15 @@ impl Transport {
         Transport {
             shared: Arc::new(shared),
         }
+    }
+
+    /// One like this for whom `authorities` vouch too, for a server that has its own. It has connections and retries
+    /// of its own.
+    #[must_use]
+    pub fn trusting(&self, authorities: Authorities) -> Transport {
+        let mut options = self.shared.options.clone();
+        options.authorities.extend(authorities);
+        Transport::new(options)
     }
 
     /// The body at `url`, of at most `limit_bytes`.
@@ -265,6 +277,7 @@ fn set_up(
         let builder = Client::builder()
             .user_agent(&options.user_agent)
             .connect_timeout(options.limits.connect)
+            .tls_certs_merge(options.authorities.to_client())
             .no_proxy();
         let builder = configure(builder);
         proxies.iter().cloned().fold(builder, ClientBuilder::proxy)

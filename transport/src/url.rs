@@ -109,6 +109,11 @@ impl Url {
         self.0.host_str()
     }
 
+    /// The port, where it is not the scheme's own.
+    pub fn port(&self) -> Option<u16> {
+        self.0.port()
+    }
+
     /// The path, escaped as in the URL.
     pub fn path(&self) -> &str {
         self.0.path()

@@ -5,7 +5,6 @@ mod offline;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use serde_json::{Value, json};
 use transport::Method;
 
@@ -65,6 +64,9 @@ enum Verb {
     },
 }
 
+/// What its documents are called by.
+const COMMAND: &str = "account";
+
 /// Make an account, on a running registry or in a data directory that no server uses
 ///
 /// The first administrator is made with --admin --data DIR: a running server makes none for those whom it does not know.
@@ -92,24 +94,6 @@ struct CreateArguments {
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
-}
-
-#[derive(Serialize)]
-struct Report {
-    schema: &'static str,
-    #[serde(flatten)]
-    content: Value,
-}
-
-fn report(format: Format, content: Value, text: impl FnOnce() -> String) -> Result<Outcome, Failure> {
-    match format {
-        Format::Json => output::json(&Report {
-            schema: "lightship/account/v1",
-            content,
-        })?,
-        Format::Text => output::data(text().as_bytes())?,
-    }
-    Ok(Outcome::Done)
 }
 
 pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -148,7 +132,9 @@ async fn act(
             let found = server.list("list accounts", ACCOUNTS, "accounts").await?;
             let rows: Vec<Vec<String>> = found.iter().map(row).collect();
             let head = ["ACCOUNT", "STATE", "GROUPS", "UPDATED", "DESCRIPTION"];
-            report(format, json!({"accounts": found}), || table(&head, &rows))
+            output::report(COMMAND, format, &json!({"accounts": found}), || {
+                table(&head, &rows)
+            })
         }
         Verb::Create(create) => made(server, &create, password, format).await,
         Verb::Show { name } => {
@@ -176,7 +162,9 @@ async fn act(
             server
                 .delete(&format!("delete account {name}"), &path_of(&name))
                 .await?;
-            report(format, json!({"deleted": name}), || format!("deleted {name}\n"))
+            output::report(COMMAND, format, &json!({"deleted": name}), || {
+                format!("deleted {name}\n")
+            })
         }
     }
 }
@@ -205,7 +193,7 @@ fn row(account: &Value) -> Vec<String> {
 
 fn shown(account: &Value, format: Format) -> Result<Outcome, Failure> {
     let head = ["ACCOUNT", "STATE", "GROUPS", "UPDATED", "DESCRIPTION"];
-    report(format, json!({"account": account}), || {
+    output::report(COMMAND, format, &json!({"account": account}), || {
         table(&head, &[row(account)])
     })
 }

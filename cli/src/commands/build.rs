@@ -102,8 +102,8 @@ impl Arguments {
             sbom: None,
             jobs: None,
             registry: RegistryOptions {
-                plain_http: Vec::new(),
                 own: Some(own),
+                ..RegistryOptions::default()
             },
             format: FormatOption { format: Format::Text },
         }

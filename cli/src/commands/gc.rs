@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use registry::administration::reports;
-use serde::Serialize;
 use serde_json::{Value, json};
 use store::{Actor, CleanupOptions, CollectionOptions};
 
 use crate::administration::{Administered, RegistryOption, last, number, text};
-use crate::arguments::{Format, FormatOption};
+use crate::arguments::FormatOption;
 use crate::commands::repo::seconds;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::settings::Settings;
@@ -59,13 +58,6 @@ struct Place {
     format: FormatOption,
 }
 
-#[derive(Serialize)]
-struct Report {
-    schema: &'static str,
-    #[serde(flatten)]
-    content: Value,
-}
-
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let untagged = match arguments.untagged_after.as_deref() {
         None => None,
@@ -88,17 +80,8 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         }
     };
     report["cleanup"] = cleanup;
-    match arguments.place.format.format {
-        Format::Json => output::json(&Report {
-            schema: "lightship/gc/v1",
-            content: report,
-        })?,
-        Format::Text => {
-            output::data(cleaned(&report["cleanup"]).as_bytes())?;
-            output::data(collected(&report).as_bytes())?;
-        }
-    }
-    Ok(Outcome::Done)
+    let text = || format!("{}{}", cleaned(&report["cleanup"]), collected(&report));
+    output::report("gc", arguments.place.format.format, &report, text)
 }
 
 /// What a cleanup and then a collection of a data directory report.
@@ -195,31 +178,33 @@ pub(crate) fn run_scrub(arguments: &ScrubArguments, settings: &Settings) -> Resu
         }
         None => job(&arguments.place, &json!({"kind": "SCRUB"}), settings)?,
     };
-    let findings = report["findings"].as_array().cloned().unwrap_or_default();
-    match arguments.place.format.format {
-        Format::Json => output::json(&Report {
-            schema: "lightship/scrub/v1",
-            content: report,
-        })?,
-        Format::Text => {
-            let mut text = String::new();
-            for finding in findings.iter().filter_map(Value::as_str) {
-                text.push_str(&format!("{}\n", inspect::visible(finding)));
-            }
-            let (blobs, bytes) = (number(&report, "blobs"), output::bytes(number(&report, "bytes")));
-            let found = findings.len() as u64 + number(&report, "findings_left_out");
-            let manifests = number(&report, "manifests");
-            text.push_str(&format!(
-                "{blobs} blobs ({bytes}) and {manifests} manifests looked at: {found} findings\n"
-            ));
-            output::data(text.as_bytes())?;
-        }
-    }
-    Ok(if findings.is_empty() {
-        Outcome::Done
-    } else {
-        Outcome::NotSo
+    output::report("scrub", arguments.place.format.format, &report, || {
+        scrubbed(&report)
+    })?;
+    Ok(match findings(&report).next() {
+        None => Outcome::Done,
+        Some(_) => Outcome::NotSo,
     })
+}
+
+fn findings(report: &Value) -> impl Iterator<Item = &str> {
+    let findings = report["findings"].as_array().into_iter().flatten();
+    findings.filter_map(Value::as_str)
+}
+
+/// A line for each finding, and one for all.
+fn scrubbed(report: &Value) -> String {
+    let mut text = String::new();
+    for finding in findings(report) {
+        text.push_str(&format!("{}\n", inspect::visible(finding)));
+    }
+    let (blobs, bytes) = (number(report, "blobs"), output::bytes(number(report, "bytes")));
+    let found = findings(report).count() as u64 + number(report, "findings_left_out");
+    let manifests = number(report, "manifests");
+    text.push_str(&format!(
+        "{blobs} blobs ({bytes}) and {manifests} manifests looked at: {found} findings\n"
+    ));
+    text
 }
 
 /// Starts a job on a running registry and waits for its end; its report.

@@ -36,31 +36,73 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// The help of every command, one after the other.
+/// The help of every command and every verb, one after the other.
 fn reference() -> String {
     let mut text = String::from(
         "# The command line\n\nThis page is generated from the program (`cargo xtask docs`): it is what `--help` says.\n",
     );
     let mut program = arguments::Arguments::command().term_width(REFERENCE_COLUMNS);
     program.build();
-    let commands: Vec<clap::Command> = program
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
-        .cloned()
-        .collect();
-    section(&mut text, "lightship", program);
-    for command in commands {
-        let name = format!("lightship {}", command.get_name());
-        section(&mut text, &name, command.term_width(REFERENCE_COLUMNS));
-    }
+    sections(&mut text, ("lightship", 0), &program);
     text
 }
 
-fn section(text: &mut String, name: &str, mut command: clap::Command) {
-    let help = command.render_long_help().to_string();
+/// A command, then what is below it. The options that it hands down to all of its verbs are told with itself only.
+fn sections(text: &mut String, (name, depth): (&str, usize), command: &clap::Command) {
+    let is_verb = depth > 1;
+    let handed_down = |argument: &clap::Arg| is_verb && argument.is_global_set();
+    let mut shown = command.clone().term_width(REFERENCE_COLUMNS);
+    let hidden: Vec<clap::Id> = shown
+        .get_arguments()
+        .filter(|argument| handed_down(argument))
+        .map(|argument| argument.get_id().clone())
+        .collect();
+    for id in hidden {
+        shown = shown.mut_arg(id, |argument| argument.hide(true));
+    }
+    let help = shown.render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    let heading = if is_verb { "###" } else { "##" };
     text.push_str(&format!(
-        "\n## {name}\n\n```text\n{}\n```\n",
+        "\n{heading} {name}\n\n```text\n{}\n```\n",
         lines.join("\n").trim_end()
     ));
+    let below = command.get_subcommands();
+    for verb in below.filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+        sections(text, (&format!("{name} {}", verb.get_name()), depth + 1), verb);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_of_every_verb_stands_in_the_reference() {
+        fn check(text: &str, name: &str, command: &clap::Command) {
+            let heading = format!("# {name}\n");
+            let section = text.split(&heading).nth(1);
+            let section = section
+                .and_then(|rest| rest.split("\n##").next())
+                .unwrap_or_default();
+            for argument in command
+                .get_arguments()
+                .filter(|argument| !argument.is_global_set())
+            {
+                let written = argument.get_long().map(|long| format!("--{long}"));
+                let written = written.unwrap_or_else(|| format!("{argument}"));
+                assert!(section.contains(&written), "{name} lacks {written}");
+            }
+            for verb in command.get_subcommands() {
+                if !verb.is_hide_set() && verb.get_name() != "help" {
+                    check(text, &format!("{name} {}", verb.get_name()), verb);
+                }
+            }
+        }
+        let mut program = arguments::Arguments::command();
+        program.build();
+        let text = reference();
+        check(&text, "lightship", &program);
+        assert!(text.contains("### lightship repo restore-tag\n"));
+    }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use access::Role;
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::administration::{Administered, RegistryOption, VerbFormat, resource_name, table, text};
@@ -81,22 +80,8 @@ const ATTEMPTS_MAX: usize = 5;
 /// Longest policy file that is read.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-#[derive(Serialize)]
-struct Report {
-    schema: &'static str,
-    #[serde(flatten)]
-    content: Value,
-}
-
-fn report(format: Format, content: Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
-    match format {
-        Format::Json => output::json(&Report {
-            schema: "lightship/iam/v1",
-            content,
-        }),
-        Format::Text => output::data(text().as_bytes()),
-    }
-}
+/// What its documents are called by.
+const COMMAND: &str = "iam";
 
 pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let format = arguments.format.format;
@@ -160,10 +145,15 @@ fn shown(policy: &Value, resource: &str, format: Format) -> Result<Outcome, Fail
             members.map(move |member| vec![role.clone(), member.as_str().unwrap_or_default().to_owned()])
         })
         .collect();
-    report(format, json!({"resource": resource, "policy": policy}), || {
-        table(&["ROLE", "PRINCIPAL"], &rows)
-    })?;
-    Ok(Outcome::Done)
+    if rows.is_empty() && format == Format::Text {
+        output::talk(&format!("no bindings on {resource}"));
+    }
+    output::report(
+        COMMAND,
+        format,
+        &json!({"resource": resource, "policy": policy}),
+        || table(&["ROLE", "PRINCIPAL"], &rows),
+    )
 }
 
 fn bindings(policy: &Value) -> impl Iterator<Item = &Value> {
@@ -290,7 +280,9 @@ async fn check(
     let attempted = format!("check what {principal} may");
     let found = server.post(&attempted, "/lightship/v1/iam:check", &body).await?;
     let is_allowed = found["allowed"].as_bool().unwrap_or_default();
-    report(format, json!({"check": found}), || explained(&found, is_allowed))?;
+    output::report(COMMAND, format, &json!({"check": found}), || {
+        explained(&found, is_allowed)
+    })?;
     Ok(if is_allowed { Outcome::Done } else { Outcome::NotSo })
 }
 

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use access::{KEY_SEED_BYTES, KEY_TEXT_BYTES_MAX, PublicKey, new_key_file};
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use store::Entropy as _;
 
 use crate::administration::{Administered, RegistryOption, VerbFormat, encoded, last, table, text, time};
@@ -69,23 +68,8 @@ enum Verb {
     },
 }
 
-#[derive(Serialize)]
-struct Report {
-    schema: &'static str,
-    #[serde(flatten)]
-    content: Value,
-}
-
-fn report(format: Format, content: Value, text: impl FnOnce() -> String) -> Result<Outcome, Failure> {
-    match format {
-        Format::Json => output::json(&Report {
-            schema: "lightship/key/v1",
-            content,
-        })?,
-        Format::Text => output::data(text().as_bytes())?,
-    }
-    Ok(Outcome::Done)
-}
+/// What its documents are called by.
+const COMMAND: &str = "key";
 
 pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let format = arguments.format.format;
@@ -102,7 +86,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
                         vec![id, time(key, "createTime"), time(key, "expireTime")]
                     })
                     .collect();
-                report(format, json!({"keys": found}), || {
+                output::report(COMMAND, format, &json!({"keys": found}), || {
                     table(&["KEY", "CREATED", "EXPIRES"], &rows)
                 })
             }
@@ -117,7 +101,9 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
                 server
                     .delete(&format!("delete key {id} of {account}"), &path)
                     .await?;
-                report(format, json!({"deleted": id}), || format!("deleted {id}\n"))
+                output::report(COMMAND, format, &json!({"deleted": id}), || {
+                    format!("deleted {id}\n")
+                })
             }
         }
     })?
@@ -149,7 +135,7 @@ async fn create(
         drop(fs::remove_file(file));
     })?;
     let shown = file.display().to_string();
-    report(format, json!({"key": key, "file": shown}), || {
+    output::report(COMMAND, format, &json!({"key": key, "file": shown}), || {
         format!(
             "{id}: the key file is {shown}; log in with user name _json_key and the file as the password\n"
         )
@@ -204,5 +190,5 @@ async fn import(
         .post(&format!("give {account} a key"), &keys_of(account), &body)
         .await?;
     let name = last(text(&key, "name")).to_owned();
-    report(format, json!({"key": key}), || format!("{name}\n"))
+    output::report(COMMAND, format, &json!({"key": key}), || format!("{name}\n"))
 }

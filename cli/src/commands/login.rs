@@ -6,7 +6,7 @@ use transport::Secret;
 
 use crate::credentials::{self, DockerFile, Programs};
 use crate::failure::{Failure, Outcome};
-use crate::registry_options::RegistryOptions;
+use crate::registry_options::{Host, RegistryOptions};
 use crate::settings::Settings;
 use crate::{output, prompt, runtime};
 
@@ -17,8 +17,8 @@ use crate::{output, prompt, runtime};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The registry's host, with its port if it has one
-    #[arg(value_parser = parse_host)]
-    host: String,
+    #[arg(value_parser = Host::parse)]
+    host: Host,
     /// The user name [default: asked for]
     #[arg(short, long, value_name = "USER")]
     username: Option<String>,
@@ -27,18 +27,6 @@ pub(crate) struct Arguments {
     password_stdin: bool,
     #[command(flatten)]
     registry: RegistryOptions,
-}
-
-/// A host alone, as it stands in the names of images.
-pub(crate) fn parse_host(text: &str) -> Result<String, String> {
-    let bare = text
-        .strip_prefix("https://")
-        .unwrap_or(text)
-        .trim_end_matches('/');
-    match "x".parse().map(|name| oci::Reference::new(bare, name)) {
-        Ok(Ok(reference)) => Ok(reference.host().to_owned()),
-        _ => Err("it is not a registry's host, such as registry.example or localhost:5000".to_owned()),
-    }
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -58,11 +46,20 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         username: username.clone(),
         password: password.clone(),
     };
-    let host = arguments.host.as_str();
-    let registries = arguments.registry.registries(settings)?;
+    let host = arguments.host.name.as_str();
+    let registries = arguments
+        .registry
+        .with_host(&arguments.host)
+        .registries(settings)?;
     let checked = runtime::block_on(registries.check(host, credential))?;
-    let checked = checked
-        .map_err(|error| Failure::outside(format!("not logged in to {host}"), error).while_logging_in())?;
+    let checked = checked.map_err(|error| {
+        let is_refused = error.login_host().is_some();
+        let failure = Failure::outside(format!("cannot log in to {host}"), error).while_logging_in();
+        match is_refused {
+            true => failure.hint("look at the user name and the password; nothing was kept"),
+            false => failure,
+        }
+    })?;
     let place = match file.config.helper(host).map(str::to_owned) {
         Some(helper) => {
             store_in_helper(&Programs, &helper, host, (&username, &password))

@@ -3,22 +3,22 @@
 use clap::Args;
 use client::registry::erase_from_helper;
 
-use crate::commands::login::parse_host;
 use crate::credentials::{self, DockerFile, Programs};
 use crate::failure::{Failure, Outcome};
 use crate::output;
+use crate::registry_options::Host;
 use crate::settings::Settings;
 
 /// Forget the user name and password for a registry
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The registry's host, with its port if it has one
-    #[arg(value_parser = parse_host)]
-    host: String,
+    #[arg(value_parser = Host::parse)]
+    host: Host,
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
-    let host = arguments.host.as_str();
+    let host = arguments.host.name.as_str();
     let mut file = DockerFile::open(settings)?;
     let erased = match file.config.helper(host).map(str::to_owned) {
         Some(helper) => erase_from_helper(&Programs, &helper, host).map_err(credentials::unusable)?,

@@ -4,7 +4,6 @@ mod contents;
 mod settings_options;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use serde_json::{Value, json};
 use transport::Method;
 
@@ -36,9 +35,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List repositories
+    /// List the repositories that you may see
     List {
-        /// Those of this project [default: that of names without a host of Google's]
+        /// Only those of this project
         #[arg(long)]
         project: Option<String>,
     },
@@ -93,28 +92,8 @@ enum Action {
     },
 }
 
-/// The document that every form of the command writes.
-#[derive(Serialize)]
-pub(super) struct Report {
-    schema: &'static str,
-    #[serde(flatten)]
-    content: Value,
-}
-
-pub(super) fn report(
-    format: Format,
-    content: Value,
-    text: impl FnOnce() -> String,
-) -> Result<Outcome, Failure> {
-    match format {
-        Format::Json => output::json(&Report {
-            schema: "lightship/repo/v1",
-            content,
-        })?,
-        Format::Text => output::data(text().as_bytes())?,
-    }
-    Ok(Outcome::Done)
-}
+/// What its documents are called by.
+const COMMAND: &str = "repo";
 
 pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let format = arguments.format.format;
@@ -164,15 +143,16 @@ async fn named(server: &Administered, repository: Option<&str>) -> Result<String
 }
 
 async fn list(server: &Administered, project: Option<String>, format: Format) -> Result<Outcome, Failure> {
-    let project = match project {
-        Some(project) => project,
-        None => {
-            let default = server.default_repository().await?;
-            default.split('/').nth(1).unwrap_or_default().to_owned()
-        }
+    let (attempted, path) = match project {
+        Some(project) => (
+            format!("list the repositories of {project}"),
+            format!("/v1/projects/{}/locations/-/repositories", encoded(&project)),
+        ),
+        None => (
+            "list the repositories".to_owned(),
+            "/lightship/v1/repositories".to_owned(),
+        ),
     };
-    let path = format!("/v1/projects/{}/locations/-/repositories", encoded(&project));
-    let attempted = format!("list the repositories of {project}");
     let found = server.list(&attempted, &path, "repositories").await?;
     let rows: Vec<Vec<String>> = found
         .iter()
@@ -185,7 +165,7 @@ async fn list(server: &Administered, project: Option<String>, format: Format) ->
             ]
         })
         .collect();
-    report(format, json!({"repositories": found}), || {
+    output::report(COMMAND, format, &json!({"repositories": found}), || {
         table(&["REPOSITORY", "SIZE", "UPDATED", "DESCRIPTION"], &rows)
     })
 }
@@ -207,7 +187,7 @@ async fn show(server: &Administered, repository: Option<String>, format: Format)
 }
 
 fn shown(repository: &Value, format: Format) -> Result<Outcome, Failure> {
-    report(format, json!({"repository": repository}), || {
+    output::report(COMMAND, format, &json!({"repository": repository}), || {
         let own = &repository["lightshipConfig"];
         let labels = repository["labels"].as_object().into_iter().flatten();
         let labels: Vec<String> = labels
@@ -299,5 +279,7 @@ async fn delete(
     server
         .delete(&format!("delete {name}"), &format!("/v1/{name}"))
         .await?;
-    report(format, json!({"deleted": name}), || format!("deleted {name}\n"))
+    output::report(COMMAND, format, &json!({"deleted": name}), || {
+        format!("deleted {name}\n")
+    })
 }

@@ -237,6 +237,9 @@ pub(crate) fn cannot_open(path: &Path, error: StoreError) -> Failure {
         StoreError::Foreign => {
             Failure::new(Kind::Usage, attempt, error).hint("name an empty or a new directory with --data DIR")
         }
+        StoreError::Full { .. } => Failure::outside(attempt, error).hint("its disk is full: make room on it"),
+        StoreError::Io { .. } => Failure::outside(attempt, error)
+            .hint("it has to be a directory that this user may write to; name another with --data DIR"),
         other => Failure::outside(attempt, other),
     }
 }

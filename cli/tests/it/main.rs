@@ -9,7 +9,10 @@
 mod administration;
 mod chaos;
 mod documents;
+mod encrypted;
 mod errors;
+mod newcomer;
 mod program;
+mod server_process;
 mod serving;
 mod streams;

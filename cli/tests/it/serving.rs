@@ -1,105 +1,15 @@
 //! `lightship serve` with a configuration: what is refused, what is checked, what changes on SIGHUP.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::net::TcpListener;
 
 use crate::program::Place;
-
-/// Longer than anything here takes, however busy the machine is.
-const LONG: Duration = Duration::from_secs(120);
+use crate::server_process::Serving;
 
 const CERTIFICATE: &str = include_str!("../../../registry/tests/it/certificates/a.pem");
 const KEY: &str = include_str!("../../../registry/tests/it/certificates/a.key.pem");
 const OTHER_CERTIFICATE: &str = include_str!("../../../registry/tests/it/certificates/b.pem");
 const OTHER_KEY: &str = include_str!("../../../registry/tests/it/certificates/b.key.pem");
-
-/// A server of its own process.
-struct Serving {
-    child: Child,
-    lines: Receiver<String>,
-    address: String,
-}
-
-impl Serving {
-    /// With the configuration `server.toml`, on a free port.
-    fn start(place: &Place, more: &[&str]) -> Serving {
-        let mut arguments = vec![
-            "serve",
-            "--config",
-            "server.toml",
-            "--listen",
-            "127.0.0.1:0",
-            "--data",
-            "data",
-        ];
-        arguments.extend(more);
-        let mut child = place.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut serving = Serving {
-            child,
-            lines,
-            address: String::new(),
-        };
-        let ready = serving.says("lightship serves ");
-        serving.address = ready.rsplit_once('/').unwrap().1.to_owned();
-        serving
-    }
-
-    /// The next line that contains `words`.
-    #[track_caller]
-    fn says(&self, words: &str) -> String {
-        let mut said = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(LONG) {
-            if line.contains(words) {
-                return line;
-            }
-            said.push(line);
-        }
-        panic!("it does not say {words}, but {said:?}");
-    }
-
-    fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    }
-
-    /// The answer to a request in plain HTTP.
-    fn ask(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let request = format!(
-            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Ends it and says how it ended.
-    fn end(mut self) -> Option<i32> {
-        self.signal("TERM");
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn a_typo_in_the_configuration_is_shown_where_it_is() {

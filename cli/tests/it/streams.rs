@@ -5,6 +5,7 @@ use std::io;
 use std::process::Stdio;
 
 use crate::program::Place;
+use crate::server_process::Serving;
 
 #[test]
 fn the_help_lists_every_command_and_every_exit_status() {
@@ -171,4 +172,24 @@ fn a_docker_archive_names_the_image_by_its_name_and_variant() {
     );
     let named = place.run(&["inspect", "docker-archive:out.tar:tiny:latest"]);
     assert_eq!(named.status, Some(0), "{}", named.stderr);
+}
+
+#[test]
+fn what_a_registry_warns_of_is_told_once_at_the_end() {
+    let place = Place::with_images();
+    place.write("server.toml", "[repositories]\nimmutable_tags = \"all\"\n");
+    let serving = Serving::start(&place, &[]);
+    for (tag, options) in [("v1", &[][..]), ("v2", &["--quiet"])] {
+        let image = format!("{}/team/tiny:{tag}", serving.address);
+        let ran = place.run(&[&["copy", "oci:images:tiny-latest", &image], options].concat());
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        let warned = format!("warning: {} says: ", serving.address);
+        assert_eq!(ran.stderr.matches(&warned).count(), 1, "{}", ran.stderr);
+        assert!(
+            ran.stderr.trim_end().lines().last().unwrap().starts_with(&warned),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(serving.end(), Some(0));
 }

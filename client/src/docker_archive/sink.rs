@@ -4,14 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use archive::EntryPath;
-use archive::tar::WriteError;
 use async_trait::async_trait;
 use oci::{Descriptor, Digest, ImageManifest, Manifest, MediaType, Parsed};
 
 use super::{Listed, MANIFEST};
-use crate::sink::in_blocking;
-use crate::spool::{Member, Spool, Target, write_members};
+use crate::spool::{Member, Spool, Target, write_archive};
 use crate::{BlobRead, OpenError, Sink, SinkError};
 
 /// A new archive. The same content gives the same bytes.
@@ -42,7 +39,7 @@ impl DockerArchiveSink {
         self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn members(&self) -> Result<BTreeMap<EntryPath, Member>, SinkError> {
+    fn members(&self) -> Result<Vec<(String, Member)>, SinkError> {
         let mut list = Vec::new();
         let mut members = Vec::new();
         for (digest, image) in &*self.images() {
@@ -76,11 +73,7 @@ impl DockerArchiveSink {
             source,
         })?;
         members.push((MANIFEST.to_owned(), Member::Bytes(json)));
-        // Every name is one of ours: none is refused.
-        let parsed = members
-            .into_iter()
-            .filter_map(|(name, member)| EntryPath::parse(name.as_bytes()).ok().map(|path| (path, member)));
-        Ok(parsed.collect())
+        Ok(members)
     }
 }
 
@@ -124,12 +117,7 @@ impl Sink for DockerArchiveSink {
                 path: self.target.path().to_owned(),
             });
         }
-        let members = self.members()?;
-        let (target, spool) = (Arc::clone(&self.target), self.spool.share());
-        in_blocking(self.target.path(), move || {
-            target.write(|out| -> Result<(), WriteError> { write_members(out, &members, &spool) })
-        })
-        .await
+        write_archive(&self.target, &self.spool, self.members()?).await
     }
 }
 

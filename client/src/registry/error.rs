@@ -4,10 +4,10 @@ use std::error::Error;
 use std::io;
 
 use serde::Deserialize;
-use transport::{FetchError, Response};
+use transport::{CertificateFault, FetchError, Response};
 
 use super::credentials::CredentialError;
-use crate::{SinkError, SourceError};
+use crate::{OpenError, SinkError, SourceError};
 
 /// Longest error document that is read, in bytes.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
@@ -67,6 +67,14 @@ pub enum RegistryError {
         /// What is wrong with the answer.
         problem: String,
     },
+    /// It cannot be spoken to at all.
+    #[error("cannot {attempted}")]
+    NotOpened {
+        /// What was attempted.
+        attempted: String,
+        /// Why not.
+        source: Box<OpenError>,
+    },
     /// The credentials for it cannot be read.
     #[error("cannot find the credentials for {host}")]
     Credentials {
@@ -102,6 +110,21 @@ impl RegistryError {
     #[must_use]
     pub fn is_not_tls(&self) -> bool {
         matches!(self, Self::Transport { source, .. } if source.is_not_tls())
+    }
+
+    /// Whether nobody was there to be asked: no such host, or nobody listens.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Transport { source, .. } if source.is_unreachable())
+    }
+
+    /// What is wrong with the registry's certificate, if that is what is wrong.
+    #[must_use]
+    pub fn certificate_fault(&self) -> Option<CertificateFault> {
+        match self {
+            Self::Transport { source, .. } => source.certificate_fault(),
+            _ => None,
+        }
     }
 
     /// Whether the registry was spoken to without TLS and takes nothing else. Servers have no code for it, only words.

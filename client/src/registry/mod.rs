@@ -17,6 +17,8 @@ mod repository;
 mod session;
 mod tags;
 mod token;
+mod trust;
+mod warnings;
 
 pub use administration::{Administration, AdministrationRequest};
 pub use credentials::{
@@ -26,3 +28,5 @@ pub use credentials::{
 pub use error::{Detail, RegistryError};
 pub use registries::{Registries, RegistryOptions};
 pub use session::Checked;
+pub use trust::{Encryption, HostAuthorities, HostAuthoritiesError, NoHostAuthorities};
+pub use warnings::{NoWarnings, WARNING_CHARACTERS_MAX, Warnings};

@@ -14,6 +14,8 @@ use super::pull::RegistrySource;
 use super::push::RegistrySink;
 use super::repository::Repository;
 use super::session::{Checked, Registry};
+use super::trust::{Encryption, HostAuthorities};
+use super::warnings::Warnings;
 use crate::{Location, OpenError, Sink, Source};
 
 /// How registries are spoken to.
@@ -22,8 +24,12 @@ pub struct RegistryOptions {
     pub transport: Transport,
     /// What is shown to registries that ask.
     pub credentials: CredentialStore,
-    /// Hosts (`HOST[:PORT]`) that are spoken to without TLS. Loopback hosts always are.
-    pub plain_http: Vec<String>,
+    /// Which hosts are spoken to with TLS, and which without, where that is not as usual.
+    pub encryption: Encryption,
+    /// Who vouches for single hosts.
+    pub authorities: Arc<dyn HostAuthorities>,
+    /// Hears what registries want people to be told.
+    pub warnings: Arc<dyn Warnings>,
 }
 
 /// Opens images wherever they are: registries as these options say, and every other medium.
@@ -38,7 +44,9 @@ pub struct Registries {
 struct Shared {
     transport: Transport,
     credentials: Arc<CredentialStore>,
-    plain_http: Vec<String>,
+    encryption: Encryption,
+    authorities: Arc<dyn HostAuthorities>,
+    warnings: Arc<dyn Warnings>,
     hosts: Mutex<BTreeMap<String, Arc<Registry>>>,
 }
 
@@ -50,7 +58,9 @@ impl Registries {
             shared: Arc::new(Shared {
                 transport: options.transport,
                 credentials: Arc::new(options.credentials),
-                plain_http: options.plain_http,
+                encryption: options.encryption,
+                authorities: options.authorities,
+                warnings: options.warnings,
                 hosts: Mutex::default(),
             }),
         }
@@ -91,14 +101,12 @@ impl Registries {
     /// # Errors
     /// When it does not; when it cannot be asked.
     pub async fn check(&self, host: &str, credential: Credential) -> Result<Checked, RegistryError> {
-        let malformed =
-            |_| RegistryError::protocol(&format!("log in to {host}"), "has no name that makes a URL");
-        let endpoint = Endpoint::of(host, &self.shared.plain_http).map_err(malformed)?;
-        let registry = Registry::new(
-            endpoint,
-            self.shared.transport.clone(),
-            Arc::new(CredentialStore::empty()),
-        );
+        let reached = self.reach(host).map_err(|source| RegistryError::NotOpened {
+            attempted: format!("log in to {host}"),
+            source: Box::new(source),
+        })?;
+        let nobody = Arc::new(CredentialStore::empty());
+        let registry = Registry::new(reached, nobody, Arc::clone(&self.shared.warnings));
         registry.check(credential).await
     }
 
@@ -116,19 +124,34 @@ impl Registries {
         if let Some(registry) = hosts.get(host) {
             return Ok(Arc::clone(registry));
         }
-        let endpoint =
-            Endpoint::of(host, &shared.plain_http).map_err(|source: UrlError| OpenError::Host {
-                host: host.to_owned(),
-                source,
-            })?;
+        let reached = self.reach(host)?;
         let registry = Registry::new(
-            endpoint,
-            shared.transport.clone(),
+            reached,
             Arc::clone(&shared.credentials),
+            Arc::clone(&shared.warnings),
         );
         let registry = Arc::new(registry);
         hosts.insert(host.to_owned(), Arc::clone(&registry));
         Ok(registry)
+    }
+
+    /// Where a host is spoken to, and by whom that trusts the right ones.
+    fn reach(&self, host: &str) -> Result<(Endpoint, Transport), OpenError> {
+        let shared = &self.shared;
+        let authorities = match shared.encryption.is_plain(host) {
+            true => None,
+            false => shared.authorities.find(host)?,
+        };
+        let endpoint = Endpoint::of(host, &shared.encryption, authorities.is_some());
+        let endpoint = endpoint.map_err(|source: UrlError| OpenError::Host {
+            host: host.to_owned(),
+            source,
+        })?;
+        let transport = match authorities {
+            Some(authorities) => shared.transport.trusting(authorities),
+            None => shared.transport.clone(),
+        };
+        Ok((endpoint, transport))
     }
 }
 

@@ -14,6 +14,7 @@ use super::credentials::{Credential, CredentialError, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::{RegistryError, details};
 use super::token::{Scope, TOKEN_ANSWER_BYTES_MAX, Token, TokenService};
+use super::warnings::{self, Warnings};
 
 /// Most blobs whose repository is remembered, so that they are mounted from there.
 const KNOWN_BLOBS_MAX: usize = 100_000;
@@ -23,6 +24,7 @@ pub(crate) struct Registry {
     pub(crate) endpoint: Endpoint,
     transport: Transport,
     store: Arc<CredentialStore>,
+    warnings: Arc<dyn Warnings>,
     /// Held while a token is fetched, so that many blobs at once fetch one.
     auth: AsyncMutex<BTreeMap<String, Auth>>,
     blobs: Mutex<BTreeMap<Digest, RepositoryName>>,
@@ -57,11 +59,16 @@ pub(crate) struct Errand<'e> {
 }
 
 impl Registry {
-    pub(crate) fn new(endpoint: Endpoint, transport: Transport, store: Arc<CredentialStore>) -> Self {
+    pub(crate) fn new(
+        (endpoint, transport): (Endpoint, Transport),
+        store: Arc<CredentialStore>,
+        warnings: Arc<dyn Warnings>,
+    ) -> Self {
         Self {
             endpoint,
             transport,
             store,
+            warnings,
             auth: AsyncMutex::default(),
             blobs: Mutex::default(),
             lacks_referrers: AtomicBool::new(false),
@@ -164,7 +171,11 @@ impl Registry {
 
     async fn exchange(&self, errand: Errand<'_>, request: Request) -> Result<Response, RegistryError> {
         let answered = self.transport.exchange(request).await;
-        answered.map_err(|source| RegistryError::transport(errand.attempted, source))
+        let response = answered.map_err(|source| RegistryError::transport(errand.attempted, source))?;
+        for text in warnings::of(&response) {
+            self.warnings.warned(self.host(), &text);
+        }
+        Ok(response)
     }
 
     /// The header for a registry that has asked before. One for which there are credentials is asked first whether it
@@ -243,10 +254,13 @@ impl Registry {
             .flat_map(challenge::parse)
             .collect();
         for challenge in &challenges {
-            if let Challenge::Bearer { realm, service, scope } = challenge
+            if let Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            } = challenge
                 && let Some(realm) = self.endpoint.base().resolve(realm).ok()
-                // Passwords that go to the registry by TLS go nowhere without.
-                && (realm.scheme() == "https" || self.endpoint.base().scheme() == "http")
+                && self.endpoint.may_show_at(&realm)
             {
                 let service = service.clone();
                 auth.scheme = Scheme::Bearer(TokenService { realm, service });

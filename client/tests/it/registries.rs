@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::registry::{
-    Checked, Credential, CredentialHelper, CredentialStore, DockerConfig, HelperAnswer, Registries,
-    RegistryError, RegistryOptions,
+    Checked, Credential, CredentialHelper, CredentialStore, DockerConfig, Encryption, HelperAnswer,
+    NoHostAuthorities, NoWarnings, Registries, RegistryError, RegistryOptions,
 };
 use client::{BlobRead, CopyOptions, Location, Selector, Sink, SinkError, Source, SourceError};
 use oci::{Descriptor, ImageManifest, Manifest, MediaType, annotation};
@@ -27,7 +27,9 @@ fn registries_with(config: &str) -> Registries {
     Registries::new(RegistryOptions {
         transport: Transport::new(options),
         credentials: CredentialStore::new(vec![config], Arc::new(NoPrograms)),
-        plain_http: Vec::new(),
+        encryption: Encryption::default(),
+        authorities: Arc::new(NoHostAuthorities),
+        warnings: Arc::new(NoWarnings),
     })
 }
 

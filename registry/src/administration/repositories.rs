@@ -83,6 +83,52 @@ async fn list(
     .await
 }
 
+/// Every repository that the caller may see, whatever its project.
+pub(crate) async fn visible(asked: &Asked<'_>) -> Result<Answer, Refusal> {
+    if *asked.method() != Method::GET {
+        return Err(asked.call.refuse_method("GET"));
+    }
+    // An empty list would say that there is nothing, to somebody who only has not said yet who they are.
+    let caller = &asked.call.caller;
+    if caller.is_closed() && !caller.is_authenticated() {
+        let resource = Resource::Registry;
+        asked.authorise(Permission::ListRepositories, &resource).await?;
+    }
+    paging::list(asked, "repositories", &Visible { asked }).await
+}
+
+struct Visible<'a> {
+    asked: &'a Asked<'a>,
+}
+
+impl Rows for Visible<'_> {
+    async fn read(&self, after: Option<String>, limit: usize) -> Result<Slice, Refusal> {
+        let asked = self.asked;
+        let after: Option<RepositoryPath> = after.as_deref().map(parsed_key).transpose()?;
+        let metadata = asked.registry.metadata();
+        let found = metadata.repositories(None, after.as_ref(), SCANNED).await?;
+        let mut documents = Vec::new();
+        for repository in &found {
+            let path = &repository.path;
+            let resource = Resource::Repository(path.clone());
+            let is_visible = asked
+                .registry
+                .may(asked.call, Permission::GetRepository, &resource);
+            if !is_visible.await? {
+                continue;
+            }
+            documents.push(repository_document::of(asked, repository));
+            if documents.len() == limit {
+                let next = Some(path.to_string());
+                return Ok(Slice { documents, next });
+            }
+        }
+        let next = found.last().filter(|_| found.len() == SCANNED);
+        let next = next.map(|repository| repository.path.to_string());
+        Ok(Slice { documents, next })
+    }
+}
+
 /// Repositories of a project, in one location or in all.
 struct InLocation<'a> {
     asked: &'a Asked<'a>,

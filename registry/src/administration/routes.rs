@@ -16,6 +16,7 @@
 //! | `registry`, `registry:getIamPolicy`, `policies`, `iam:check`, `names` | the registry itself |
 //! | `accounts`, `accounts/A`, `accounts/A:setPassword`, `accounts/A/keys/K` | who is known |
 //! | `jobs`, `jobs/J` | cleanup, collection and scrub |
+//! | `repositories` | those that the caller may see, of all projects |
 //! | `projects`, `projects/P` | what projects hold, and their quotas |
 //! | `projects/…/tags/T/history` | what a tag named |
 //!
@@ -56,6 +57,7 @@ pub(crate) enum Target {
     Registry,
     Policies,
     Projects,
+    AllRepositories,
     Project(ProjectId),
     Check,
     Names,
@@ -230,6 +232,7 @@ fn of_registry(segments: &[&str], verb: Option<Verb>) -> Option<Target> {
         (["registry"], Some(Verb::Policy(verb))) => Some(Target::Policy(Resource::Registry, verb)),
         (["policies"], None) => Some(Target::Policies),
         (["projects"], None) => Some(Target::Projects),
+        (["repositories"], None) => Some(Target::AllRepositories),
         (["iam"], Some(Verb::Check)) => Some(Target::Check),
         (["names"], None) => Some(Target::Names),
         (["accounts"], None) => Some(Target::Accounts),

@@ -322,3 +322,59 @@ async fn a_cleanup_says_what_it_would_remove_and_removes_it_when_it_is_to() {
         400
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_all_repositories_has_those_that_its_reader_may_see() {
+    const ALL: &str = "/lightship/v1/repositories";
+    let server = Server::start().await;
+    let admin = [(access::Role::Administrator, "user:root")];
+    for who in ["root", "ann", "bob"] {
+        server.create_account(&format!("user:{who}"), &[]).await;
+    }
+    server.bind("registry", &admin).await;
+    for place in ["p/locations/us", "p/locations/eu", "q/locations/us"] {
+        for id in ["a", "b"] {
+            let path = format!("/v1/projects/{place}/repositories?repositoryId={id}");
+            let body = json!({"format": "DOCKER"});
+            assert_eq!(
+                send_as(&server, "root", ("POST", &path), &body).await.0,
+                200,
+                "{path}"
+            );
+        }
+    }
+    let reader = [(access::Role::Reader, "user:ann")];
+    server.bind("projects/q", &reader).await;
+    server
+        .bind("projects/p/locations/us/repositories/b", &reader)
+        .await;
+    let seen = async |who: &str, page: usize| {
+        let (mut all, mut token) = (Vec::new(), String::new());
+        loop {
+            let path = format!("{ALL}?pageSize={page}&pageToken={token}");
+            let (status, found) = send_as(&server, who, ("GET", &path), &Value::Null).await;
+            assert_eq!(status, 200, "{found}");
+            let entries = found["repositories"].as_array().unwrap();
+            assert!(entries.len() <= page);
+            let names = entries.iter().filter_map(|entry| entry["name"].as_str());
+            all.extend(names.map(|name| {
+                name.replace("projects/", "")
+                    .replace("/locations/", "/")
+                    .replace("/repositories/", "/")
+            }));
+            match found["nextPageToken"].as_str() {
+                Some(next) => next.clone_into(&mut token),
+                None => return all,
+            }
+        }
+    };
+    let mine = ["p/us/b", "q/us/a", "q/us/b"];
+    for page in [1, 2, 3, 100] {
+        assert_eq!(seen("ann", page).await, mine, "{page}");
+    }
+    assert_eq!(seen("root", 4).await.len(), 6);
+    assert!(seen("bob", 4).await.is_empty());
+    // Who shows nothing is asked who they are, and not told that there is nothing.
+    assert_eq!(send_as(&server, "", ("GET", ALL), &Value::Null).await.0, 401);
+    assert_eq!(send_as(&server, "root", ("POST", ALL), &json!({})).await.0, 405);
+}

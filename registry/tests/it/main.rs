@@ -16,6 +16,7 @@ mod challenges;
 mod connections;
 mod credentials;
 mod faults;
+mod fuzz_finds;
 mod google;
 mod isolation;
 mod issuers;

@@ -8,7 +8,7 @@ use store::{
     Account, Accounts as _, Actor, DataDirectory, Entropy as _, Policies as _, Resource, StoreError,
 };
 
-use super::{CreateArguments, report};
+use super::{COMMAND, CreateArguments};
 use crate::arguments::Format;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output;
@@ -62,7 +62,7 @@ pub(super) fn create(
     }
     if format == Format::Json {
         let account = json!({"member": member.to_string(), "description": account.description});
-        return report(format, json!({"account": account}), String::new);
+        return output::report(COMMAND, format, &json!({"account": account}), String::new);
     }
     Ok(Outcome::Done)
 }

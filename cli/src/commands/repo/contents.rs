@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use transport::Method;
 
-use super::{named, report};
+use super::{COMMAND, named};
 use crate::administration::{Administered, ImageName, last, number, table, text, time};
 use crate::arguments::Format;
 use crate::failure::{Failure, Outcome};
@@ -34,7 +34,7 @@ pub(super) async fn images(
         }
     };
     let rows: Vec<Vec<String>> = found.iter().map(|image| row(image, one.as_deref())).collect();
-    report(format, json!({"images": found}), || {
+    output::report(COMMAND, format, &json!({"images": found}), || {
         let head = [
             "IMAGE",
             "DIGEST",
@@ -102,7 +102,7 @@ pub(super) async fn tags(
                 .to_vec()
         })
         .collect();
-    report(format, json!({"tags": found}), || {
+    output::report(COMMAND, format, &json!({"tags": found}), || {
         table(&["TAG", "DIGEST"], &rows)
     })
 }
@@ -141,7 +141,7 @@ pub(super) async fn history(
             ]
         })
         .collect();
-    report(format, json!({"tag": tag, "moves": found}), || {
+    output::report(COMMAND, format, &json!({"tag": tag, "moves": found}), || {
         table(&["TIME", "BY", "FROM", "TO"], &rows)
     })
 }
@@ -179,7 +179,7 @@ pub(super) async fn restore(
             .await?
     };
     let digest = last(text(&moved, "version")).to_owned();
-    report(format, json!({"tag": tag, "digest": digest}), || {
+    output::report(COMMAND, format, &json!({"tag": tag, "digest": digest}), || {
         format!("{}: {digest}\n", last(&tag))
     })
 }
