@@ -10,6 +10,7 @@
 mod accounts;
 mod administration;
 mod administration_of_access;
+mod administrators;
 mod authorisation;
 mod blobs;
 mod challenges;

@@ -1,4 +1,5 @@
-//! `lightship account create` in a data directory that no server uses: how the first administrator is made.
+//! `lightship account create` and `reopen` in a data directory that no server uses: how the first administrator is made, and how
+//! a registry is opened again.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use store::{
     Account, Accounts as _, Actor, DataDirectory, Entropy as _, Policies as _, Resource, StoreError,
 };
 
-use super::{CreateArguments, report};
+use super::{CreateArguments, ReopenArguments, report};
 use crate::arguments::Format;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output;
@@ -67,6 +68,33 @@ pub(super) fn create(
     Ok(Outcome::Done)
 }
 
+pub(super) fn reopen(
+    arguments: &ReopenArguments,
+    format: Format,
+    settings: &Settings,
+) -> Result<Outcome, Failure> {
+    let data = arguments.data.display();
+    if !arguments.yes {
+        return Err(Failure::usage(format!(
+            "every account in {data} would be removed, and everybody could read everything"
+        ))
+        .hint("say --yes if that is meant"));
+    }
+    let directory = server::open_existing(&arguments.data)?;
+    let actor = Actor(ACTOR.to_owned());
+    let removed = runtime::block_on(directory.metadata().reopen(&actor, server::now()))?;
+    let removed = removed.map_err(|error| Failure::outside("cannot reopen the registry", error))?;
+    if !settings.quiet {
+        output::talk(&format!(
+            "{data} asks nobody any more who they are; {removed} accounts were removed"
+        ));
+    }
+    match format {
+        Format::Json => report(format, json!({"accountsRemoved": removed}), String::new),
+        Format::Text => Ok(Outcome::Done),
+    }
+}
+
 /// Whether anybody has the role on the whole registry.
 async fn is_administered(directory: &DataDirectory) -> Result<bool, Failure> {
     let policy = directory.metadata().policy(&Resource::Registry).await;
@@ -99,7 +127,7 @@ async fn store_account(
         .await
         .map_err(failed)?
         // Nobody else has the directory.
-        .map_err(|conflict| Failure::bug("cannot set the registry's policy", conflict))?;
+        .map_err(|refusal| Failure::bug("cannot set the registry's policy", refusal))?;
     Ok(())
 }
 
