@@ -53,6 +53,7 @@ impl Registry {
             request_id,
             principal: &call.caller.principal().to_string(),
             peer: Some(call.peer),
+            client: Some(call.client()),
             action: &action,
             resource: shortened(&resource),
             outcome,
@@ -120,10 +121,10 @@ fn action(operation: &Operation, call: &Call<'_>) -> String {
 
 /// What was written or removed.
 fn detail(operation: &Operation, answer: &Answer) -> String {
-    let digest = answer.headers().get(DOCKER_CONTENT_DIGEST);
     if let Some(AuditDetail(text)) = answer.extensions().get() {
         return text.clone();
     }
+    let digest = answer.headers().get(DOCKER_CONTENT_DIGEST);
     let digest = digest.and_then(|digest| digest.to_str().ok()).unwrap_or_default();
     let named = match operation {
         Operation::Manifest {

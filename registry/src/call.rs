@@ -1,6 +1,6 @@
 //! One request, as operations see it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +13,7 @@ use oci::{Digest, Tag};
 use store::PackagePath;
 
 use crate::access::Caller;
+use crate::forwarded::Forwarded;
 use crate::host_routes::{Host, Place};
 use crate::percent::decoded_query;
 use crate::refusal::Refusal;
@@ -21,6 +22,9 @@ use crate::refusal::Refusal;
 const TAGS_MAX: usize = 64;
 
 /// The parameter that names the host which the client of a mirror means.
+/// Where tokens are given out.
+pub(crate) const TOKEN_PATH: &str = "/v2/token";
+
 pub(crate) const NAMESPACE: &str = "ns";
 
 /// A request without its body.
@@ -34,13 +38,36 @@ pub(crate) struct Call<'c> {
     pub(crate) authority: &'c str,
     /// Whether the request came over TLS.
     pub(crate) is_secure: bool,
-    /// Where the request comes from.
+    /// Whose connection it is.
     pub(crate) peer: SocketAddr,
     pub(crate) caller: Caller,
+    /// Where the request comes from: from the peer, or from whom a proxy says that is believed.
+    pub(crate) forwarded: Forwarded,
 }
 
 impl Call<'_> {
     /// The package of a name.
+    /// The host that a token has to be for: this one; where another token is made of it, the one that this is to be for.
+    pub(crate) fn audience(&self) -> &str {
+        match self.path == TOKEN_PATH {
+            true => self.query.service(self.authority),
+            false => self.authority,
+        }
+    }
+
+    /// From where it comes.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.forwarded.client
+    }
+
+    /// Scheme and host under which its client reaches the registry.
+    pub(crate) fn origin(&self) -> String {
+        let own = if self.is_secure { "https" } else { "http" };
+        let scheme = self.forwarded.scheme.unwrap_or(own);
+        let host = self.forwarded.host.as_deref().unwrap_or(self.authority);
+        format!("{scheme}://{host}")
+    }
+
     pub(crate) fn package(&self, name: &str) -> Result<PackagePath, Refusal> {
         match self.host.place(name) {
             Some(Place::Package(package)) => Ok(package),
@@ -100,6 +127,12 @@ impl Query {
     }
 
     pub(crate) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
+    /// The host that a token is asked for.
+    pub(crate) fn service<'q>(&'q self, authority: &'q str) -> &'q str {
+        let named = self.get("service").filter(|service| !service.is_empty());
+        named.unwrap_or(authority)
+    }
+
         self.0
             .iter()
             .filter(move |(key, _)| key == name)

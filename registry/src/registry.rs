@@ -191,6 +191,7 @@ impl Registry {
             method: parts.method.as_str(),
             path,
             operation: kind.name(),
+            client: call.client(),
             status,
             bytes: answer.body().size_hint().exact(),
             took,
@@ -221,8 +222,7 @@ impl Registry {
             };
             let realm = match &self.options().access.external_url {
                 Some(url) => url.trim_end_matches('/').to_owned(),
-                None if call.is_secure => format!("https://{}", call.authority),
-                None => format!("http://{}", call.authority),
+                None => call.origin(),
             };
             let challenge = token_endpoint::challenge(&realm, call.authority, name, (needs, problem));
             answer::set(&mut answer, WWW_AUTHENTICATE, &challenge);
@@ -246,9 +246,7 @@ impl Registry {
             let caller = self.caller(call.peer, call.authority, call.headers).await;
             let known = caller.as_ref().ok().and_then(|caller| caller.known.as_ref());
             let principal = known.map(|known| &known.principal);
-            self.shared
-                .counted
-                .count(&rates, principal, call.peer.ip(), now)?;
+            self.shared.counted.count(&rates, principal, call.client(), now)?;
             call.caller = caller?;
         }
         self.operate(operation, call, body).await
@@ -488,7 +486,7 @@ impl RunningHashes {
 }
 
 /// Whether it can be a host with its port.
-fn is_host(authority: &str) -> bool {
+pub(crate) fn is_host(authority: &str) -> bool {
     let may =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !authority.is_empty() && authority.len() <= AUTHORITY_BYTES_MAX && authority.bytes().all(may)

@@ -24,5 +24,6 @@ mod late_append;
 mod manifests;
 mod operation;
 mod races;
+mod proxies;
 mod server;
 mod uploads;
