@@ -186,9 +186,7 @@ impl Generation {
 
     /// Whose a token is that was verified before.
     pub(crate) fn token(&self, text: &str, now: i64) -> Option<Arc<Known>> {
-        self.tokens
-            .get(text)
-            .filter(|known| known.expires.is_none_or(|expires| now < expires))
+        self.tokens.get(text).filter(|known| known.counts(now))
     }
 
     pub(crate) fn keep_token(&self, text: &str, known: &Arc<Known>) {

@@ -243,7 +243,7 @@ impl Registry {
         }
         if !operation.is_for_operators() {
             let (rates, now) = (self.options().rates, self.now());
-            let caller = self.caller(call.peer, call.authority, call.headers).await;
+            let caller = self.caller(call).await;
             let known = caller.as_ref().ok().and_then(|caller| caller.known.as_ref());
             let principal = known.map(|known| &known.principal);
             self.shared.counted.count(&rates, principal, call.client(), now)?;

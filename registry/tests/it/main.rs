@@ -27,3 +27,4 @@ mod races;
 mod proxies;
 mod server;
 mod uploads;
+mod tokens;
