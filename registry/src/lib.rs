@@ -47,6 +47,7 @@ mod metrics;
 mod pace;
 mod registry;
 mod server;
+mod room;
 mod tls;
 
 pub use access::Writes;
