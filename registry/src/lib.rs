@@ -42,19 +42,20 @@ mod usage;
 mod warning;
 
 mod collection;
+mod leftover;
 mod log;
 mod metrics;
 mod pace;
 mod registry;
-mod server;
 mod room;
+mod server;
 mod tls;
 
 pub use access::Writes;
 pub use authentication::{AccessOptions, Introspection, Issuer};
+pub use forwarded::{Network, NetworkError, TRUSTED_PROXIES_MAX, TrustedProxies};
 pub use host_routes::{HostRoute, HostRoutes, Style};
 pub use log::{AuditRecord, Log, Record};
-pub use forwarded::{Network, NetworkError, TRUSTED_PROXIES_MAX, TrustedProxies};
 pub use options::{Clock, Limits, NewRepositories, Options};
 pub use rate::{Rate, Rates};
 pub use registry::{Registry, Services};

@@ -169,7 +169,7 @@ impl Registry {
             forwarded: options.trusted_proxies.forwarded(peer.ip(), &parts.headers),
             caller: Caller::nobody(),
         };
-        let body = Arriving::new(body, options.limits.idle);
+        let body = Arriving::new(body, &parts.headers, options.limits.idle);
         let result = match &operation {
             Ok(operation) => self.authenticate_and_operate(operation, &mut call, body).await,
             Err(error) => Err(error.clone().into()),
