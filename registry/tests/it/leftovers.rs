@@ -67,15 +67,23 @@ async fn a_client_that_never_stops_is_cut_off() {
     let (server, location) = with_an_upload().await;
     let mut stream = begin_chunks(&server, &location).await;
     let chunk = chunk();
-    let sends = async { while stream.write_all(&chunk).await.is_ok() {} };
-    assert!(
-        tokio::time::timeout(LONG, sends).await.is_ok(),
-        "the server reads for ever"
-    );
+    // Twice what is read on, with room for what the buffers of both ends hold.
+    let pieces_max = (128 << 20) / PIECE;
+    let sends = async {
+        let mut sent = 0;
+        while sent < pieces_max && stream.write_all(&chunk).await.is_ok() {
+            sent += 1;
+        }
+        sent
+    };
+    let sent = tokio::time::timeout(LONG, sends)
+        .await
+        .expect("the server waits for ever");
+    assert!(sent < pieces_max, "the server reads for ever");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_asks_first_is_not_told_to_send() {
+async fn a_client_that_asks_first_is_not_told_to_send_nor_waited_for() {
     let (server, _) = with_an_upload().await;
     server.create_account("user:ann", &[]).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -83,8 +91,14 @@ async fn a_client_that_asks_first_is_not_told_to_send() {
                 expect: 100-continue\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut told = String::new();
+    // What is read on is read on for ten seconds.
+    let begun = tokio::time::Instant::now();
     let read = tokio::time::timeout(LONG, stream.read_to_string(&mut told)).await;
     read.expect("the server waits for ever").unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(9),
+        "it waits for what does not come"
+    );
     assert!(told.starts_with("HTTP/1.1 401 "), "{told}");
 }
 
