@@ -22,6 +22,8 @@ struct Serving {
     child: Child,
     lines: Receiver<String>,
     address: String,
+    /// What it said before it served.
+    began: Vec<String>,
 }
 
 impl Serving {
@@ -51,8 +53,10 @@ impl Serving {
             child,
             lines,
             address: String::new(),
+            began: Vec::new(),
         };
-        let ready = serving.says("lightship serves ");
+        let ready;
+        (serving.began, ready) = serving.says_at_last("lightship serves ");
         serving.address = ready.rsplit_once('/').unwrap().1.to_owned();
         serving
     }
@@ -60,10 +64,16 @@ impl Serving {
     /// The next line that contains `words`.
     #[track_caller]
     fn says(&self, words: &str) -> String {
+        self.says_at_last(words).1
+    }
+
+    /// The same, with what it says before.
+    #[track_caller]
+    fn says_at_last(&self, words: &str) -> (Vec<String>, String) {
         let mut said = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(LONG) {
             if line.contains(words) {
-                return line;
+                return (said, line);
             }
             said.push(line);
         }
@@ -252,4 +262,45 @@ fn a_log_in_json_is_one_object_per_line_without_queries() {
     assert_eq!(value["status"], 404);
     assert!(value["bytes"].as_u64().unwrap() > 0 && value["ms"].as_f64().unwrap() > 0.0);
     assert!(!line.contains("secret"), "{line}");
+}
+
+#[test]
+fn a_registry_whose_issuers_went_is_closed_until_its_operator_opens_it() {
+    let place = Place::empty();
+    let issuer = "[[access.issuers]]\nurl = \"https://issuer.example\"\naudiences = [\"r\"]\n";
+    let status = |serving: &Serving| serving.ask("GET /v2/a/tags/list")[9..12].to_owned();
+    fs::write(place.path("server.toml"), issuer).unwrap();
+    let serving = Serving::start(&place, &[]);
+    assert_eq!(status(&serving), "401");
+    fs::write(place.path("server.toml"), "").unwrap();
+    serving.signal("HUP");
+    serving.says("access.issuers and tokens");
+    assert_eq!(status(&serving), "401");
+    assert_eq!(serving.end(), Some(0));
+
+    let serving = Serving::start(&place, &[]);
+    assert_eq!(status(&serving), "401");
+    let warned = |serving: &Serving| {
+        serving
+            .began
+            .iter()
+            .any(|line| line.contains("account reopen --data DIR"))
+    };
+    assert!(warned(&serving), "{:?}", serving.began);
+    let reopen = ["account", "reopen", "--data", "data", "--yes"];
+    let in_use = place.run(&reopen);
+    assert_eq!(in_use.status, Some(3), "{}", in_use.stderr);
+    assert_eq!(serving.end(), Some(0));
+
+    let unsure = place.run(&reopen[..4]);
+    assert_eq!(unsure.status, Some(2), "{}", unsure.stderr);
+    let opened = place.run(&reopen);
+    assert_eq!(opened.status, Some(0), "{}", opened.stderr);
+    let serving = Serving::start(&place, &[]);
+    assert_eq!(
+        status(&serving),
+        "404",
+        "nothing is there, and everybody hears so"
+    );
+    assert!(!warned(&serving));
 }
