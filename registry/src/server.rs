@@ -201,13 +201,15 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         tokio::pin!(connection);
+        // Between two requests of HTTP/1 a client has the time of headers.
+        let rest = limits.idle.max(limits.header_time);
         let (mut is_stopped, mut rests) = (false, 1);
         loop {
             tokio::select! {
                 _ = &mut connection => return,
                 () = open.stall(limits.idle) => return,
                 // In HTTP/2 pings keep a connection that asks for nothing. It is told to end, and who does not is cut off.
-                () = requests.rest(limits.idle * rests) => match rests {
+                () = requests.rest(rest * rests) => match rests {
                     1 => rests = 2,
                     _ => return,
                 },

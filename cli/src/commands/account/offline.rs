@@ -150,11 +150,11 @@ pub(super) fn member(name: &str, is_service_account: bool) -> Result<Member, Fai
     // Logging in with such a name means something else.
     let means_itself = matches!(Credential::of_user(name, ""), Ok(Credential::Password { .. }));
     // And in a path, where administration has it, these would mean another.
-    let is_found = !name.contains([':', '/', '%']) && !matches!(name, "." | "..");
+    let is_found = !name.contains([':', '/', '%']) && !name.starts_with('_') && !matches!(name, "." | "..");
     if !is_found || !means_itself {
         return Err(Failure::usage(format!(
-            "{name:?} cannot be the name of an account: no name has a colon, slash or %, or is dots, and some are those of \
-             kinds of tokens"
+            "{name:?} cannot be the name of an account: no name has a colon, slash or %, begins with _ or is dots, and some \
+             are those of kinds of tokens"
         )));
     }
     Ok(member)
@@ -189,6 +189,7 @@ mod tests {
             "_json_key",
             "_json_key_base64",
             "_token",
+            "_ann",
             "oauth2accesstoken",
         ] {
             assert!(member(name, false).is_err(), "{name}");
