@@ -23,7 +23,7 @@ pub const ISSUER_KEYS_MAX: usize = 64;
 pub const ISSUER_KEYS_BYTES_MAX: usize = 256 << 10;
 /// Most groups that are taken from a token.
 pub const TOKEN_GROUPS_MAX: usize = 200;
-/// How far the clocks of issuer and registry may be apart, in seconds.
+/// How far the clocks may be apart of who gives out a token and who is shown it, in seconds.
 pub const CLOCK_LEEWAY_SECONDS: i64 = 60;
 
 /// How an issuer's claims become a principal.
@@ -67,6 +67,8 @@ enum JwkPublic {
 pub struct Identified {
     /// Them.
     pub principal: Principal,
+    /// From when on, in seconds since 1970, if the issuer says so.
+    pub begins: Option<i64>,
     /// Until when, in seconds since 1970.
     pub expires: i64,
 }
@@ -102,8 +104,13 @@ pub enum IdentityError {
     #[error("the identity token has expired")]
     Expired,
     /// Its time has not come.
-    #[error("the identity token is not valid yet; compare the clocks")]
-    NotYet,
+    #[error(
+        "the identity token is of a moment {seconds} s from now: the clock of this server, or of its issuer, is wrong"
+    )]
+    NotYet {
+        /// How much later.
+        seconds: i64,
+    },
     /// It does not say whose it is, or in a way that no policy could name.
     #[error("the identity token has no usable subject in {claim:?}")]
     Subject {
@@ -163,12 +170,17 @@ impl IssuerRules {
         if expires.saturating_add(CLOCK_LEEWAY_SECONDS) <= now {
             return Err(IdentityError::Expired);
         }
-        let begins = time("nbf").or_else(|| time("iat"));
-        if begins.is_some_and(|begins| begins.saturating_sub(CLOCK_LEEWAY_SECONDS) > now) {
-            return Err(IdentityError::NotYet);
+        let stated = time("nbf").max(time("iat"));
+        let begins = stated.map(|stated| stated.saturating_sub(CLOCK_LEEWAY_SECONDS));
+        if let (Some(stated), true) = (stated, begins > Some(now)) {
+            let seconds = stated.saturating_sub(now);
+            return Err(IdentityError::NotYet { seconds });
         }
-        let principal = self.principal(claims)?;
-        Ok(Identified { principal, expires })
+        Ok(Identified {
+            principal: self.principal(claims)?,
+            begins,
+            expires,
+        })
     }
 
     /// # Errors

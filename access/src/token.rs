@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use crate::{Member, MemberError};
+use crate::{CLOCK_LEEWAY_SECONDS, Member, MemberError};
 
 /// Longest token that is looked at.
 pub const TOKEN_BYTES_MAX: usize = 16 << 10;
@@ -36,6 +36,14 @@ pub struct Claims {
     pub expires: i64,
     /// What it allows at most.
     pub grants: Grants,
+}
+
+impl Claims {
+    /// From when on it counts: servers of one store may have clocks that differ a little.
+    #[must_use]
+    pub fn begins(&self) -> i64 {
+        self.issued.saturating_sub(CLOCK_LEEWAY_SECONDS)
+    }
 }
 
 /// What a token is for.
@@ -81,6 +89,14 @@ pub enum TokenError {
     /// Its time is over.
     #[error("the token has expired")]
     Expired,
+    /// It was given out later than now.
+    #[error(
+        "the token is of a moment {seconds} s from now: the clock of this server, or of the one that gave it out, is wrong"
+    )]
+    NotYet {
+        /// How much later.
+        seconds: i64,
+    },
 }
 
 /// What signs tokens.
@@ -116,7 +132,7 @@ impl TokenKey {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
-    /// What a token says, when it is ours and its time is not over.
+    /// What a token says, when it is ours and its time has come and is not over.
     ///
     /// # Errors
     /// See [`TokenError`].
@@ -134,6 +150,10 @@ impl TokenKey {
             .map_err(|_| TokenError::Malformed)?;
         let document: Document = serde_json::from_slice(&json).map_err(|_| TokenError::Malformed)?;
         let claims = document.claims().map_err(|_| TokenError::Malformed)?;
+        if claims.begins() > now {
+            let seconds = claims.issued.saturating_sub(now);
+            return Err(TokenError::NotYet { seconds });
+        }
         if claims.expires <= now {
             return Err(TokenError::Expired);
         }
@@ -235,14 +255,24 @@ mod tests {
             grants: Grants::Everything,
             ..claims()
         };
-        assert_eq!(key.verify(&key.sign(&anonymous), 0), Ok(anonymous));
+        assert_eq!(key.verify(&key.sign(&anonymous), 1000), Ok(anonymous));
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_refused_but_for_clocks_that_differ_a_little() {
+        let key = TokenKey::new(&[1; TOKEN_SECRET_BYTES]);
+        let token = key.sign(&claims());
+        assert_eq!(key.verify(&token, 1000 - CLOCK_LEEWAY_SECONDS), Ok(claims()));
+        let early = key.verify(&token, 1000 - CLOCK_LEEWAY_SECONDS - 1);
+        assert_eq!(early, Err(TokenError::NotYet { seconds: 61 }));
+        assert!(early.unwrap_err().to_string().contains("clock"));
     }
 
     #[test]
     fn no_changed_token_and_none_of_another_secret_is_taken() {
         let key = TokenKey::new(&[1; TOKEN_SECRET_BYTES]);
         let other = TokenKey::new(&[2; TOKEN_SECRET_BYTES]).sign(&claims());
-        assert_eq!(key.verify(&other, 0), Err(TokenError::Forged));
+        assert_eq!(key.verify(&other, 1000), Err(TokenError::Forged));
         let (signed, tag) = other.rsplit_once('.').unwrap();
         let mine = key.sign(&claims());
         let (_, my_tag) = mine.rsplit_once('.').unwrap();
@@ -252,7 +282,7 @@ mod tests {
         });
         let (longer, _) = longer.rsplit_once('.').unwrap();
         assert_eq!(
-            key.verify(&format!("{longer}.{my_tag}"), 0),
+            key.verify(&format!("{longer}.{my_tag}"), 1000),
             Err(TokenError::Forged)
         );
         for text in [
@@ -261,10 +291,10 @@ mod tests {
             signed.to_owned(),
             String::new(),
         ] {
-            assert!(key.verify(&text, 0).is_err(), "{text}");
+            assert!(key.verify(&text, 1000).is_err(), "{text}");
         }
         assert_eq!(
-            key.verify(&"a".repeat(TOKEN_BYTES_MAX + 1), 0),
+            key.verify(&"a".repeat(TOKEN_BYTES_MAX + 1), 1000),
             Err(TokenError::Malformed)
         );
     }
@@ -278,7 +308,7 @@ mod tests {
             let mut changed = token.clone();
             changed.replace_range(at..=at, &character);
             prop_assume!(changed != token);
-            prop_assert!(key.verify(&changed, 0).is_err());
+            prop_assert!(key.verify(&changed, 1000).is_err());
         }
     }
 }

@@ -50,6 +50,7 @@ async fn main() {
         grace: HOUR,
         limits: Limits::default(),
         access: registry::AccessOptions::default(),
+        trusted_proxies: registry::TrustedProxies::default(),
         rates: registry::Rates::default(),
     };
     let listener = TcpListener::bind(address).await.unwrap();

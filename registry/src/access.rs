@@ -154,7 +154,7 @@ impl Registry {
         permission: Permission,
         on: impl Into<On<'o>>,
     ) -> Result<(), Refusal> {
-        let caller = self.caller(call.peer, call.authority, call.headers).await?;
+        let caller = self.caller(call).await?;
         self.authorise_caller(&caller, permission, on.into()).await
     }
 

@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use access::Policy;
 use jiff::Timestamp;
-use store::{Account, MetadataStore, Resource, StoreError};
+use store::{Account, Actor, MetadataStore, Resource, StoreError};
 
 use crate::authentication::Known;
 
@@ -35,21 +35,25 @@ pub(crate) struct AccessMemory {
     checked: AtomicI64,
     /// How often it was forgotten.
     forgotten: AtomicU64,
+    /// Whether an issuer closed the registry since the process began, should the store not have kept it.
+    was_closed: AtomicBool,
 }
 
 /// Accounts and policies as they were under one generation of the store.
 #[derive(Debug)]
 pub(crate) struct Generation {
     number: u64,
-    /// Whether somebody can authenticate here at all. Before that, the registry is open.
+    /// Whether there is somebody who can authenticate here, or ever was. Before that, the registry is open.
     pub(crate) is_closed: bool,
+    /// Whether the store knows that; else it is told again.
+    is_settled: bool,
     policies: Kept<Resource, Arc<Policy>>,
     accounts: Kept<String, Arc<Account>>,
     tokens: Kept<String, Arc<Known>>,
 }
 
 impl AccessMemory {
-    /// What is known at `now`. `has_issuers` closes the registry even before there is an account.
+    /// What is known at `now`. `has_issuers` closes the registry even before there is an account, and for good.
     ///
     /// # Errors
     /// When the store cannot say; nothing older is believed then.
@@ -59,6 +63,7 @@ impl AccessMemory {
         now: Timestamp,
         has_issuers: bool,
     ) -> Result<Arc<Generation>, StoreError> {
+        let moment = now;
         let now = now.as_millisecond();
         let checked = self.checked.load(Ordering::Relaxed);
         let kept = self.kept();
@@ -74,7 +79,7 @@ impl AccessMemory {
                 return Ok(Arc::clone(kept));
             }
         }
-        let read = self.read(metadata, kept.as_ref(), has_issuers).await;
+        let read = self.read(metadata, kept.as_ref(), (has_issuers, moment)).await;
         match &read {
             Ok(_) => self.checked.store(now, Ordering::Relaxed),
             Err(_) => self.checked.store(i64::MIN, Ordering::Relaxed),
@@ -100,16 +105,18 @@ impl AccessMemory {
         &self,
         metadata: &dyn MetadataStore,
         kept: Option<&Arc<Generation>>,
-        has_issuers: bool,
+        (has_issuers, now): (bool, Timestamp),
     ) -> Result<Arc<Generation>, StoreError> {
         let forgotten = self.forgotten.load(Ordering::Relaxed);
         let number = metadata.access_generation().await?;
-        if let Some(kept) = kept.filter(|kept| kept.number == number) {
+        if let Some(kept) = kept.filter(|kept| kept.number == number && kept.is_settled) {
             return Ok(Arc::clone(kept));
         }
+        let (is_closed, is_settled) = self.is_closed(metadata, has_issuers, now).await?;
         let generation = Arc::new(Generation {
             number,
-            is_closed: has_issuers || metadata.has_accounts().await?,
+            is_closed,
+            is_settled,
             policies: Kept::new(POLICIES_MAX),
             accounts: Kept::new(ACCOUNTS_MAX),
             tokens: Kept::new(TOKENS_MAX),
@@ -121,7 +128,32 @@ impl AccessMemory {
         }
         Ok(generation)
     }
+
+    /// Whether the registry asks everybody who they are, and whether the store knows it. An issuer makes it do so for good,
+    /// so that it is not open the moment somebody takes the issuer out of the configuration.
+    async fn is_closed(
+        &self,
+        metadata: &dyn MetadataStore,
+        has_issuers: bool,
+        now: Timestamp,
+    ) -> Result<(bool, bool), StoreError> {
+        if metadata.is_closed().await? {
+            return Ok((true, true));
+        }
+        if has_issuers {
+            self.was_closed.store(true, Ordering::Relaxed);
+        }
+        if !self.was_closed.load(Ordering::Relaxed) {
+            return Ok((false, true));
+        }
+        // On a full disk this fails, and pulls go on.
+        let stored = metadata.close(&Actor(ACTOR.to_owned()), now).await;
+        Ok((true, stored.is_ok()))
+    }
 }
+
+/// As events name what the registry does by itself.
+const ACTOR: &str = "lightship";
 
 impl Generation {
     pub(crate) async fn policy(
@@ -154,9 +186,7 @@ impl Generation {
 
     /// Whose a token is that was verified before.
     pub(crate) fn token(&self, text: &str, now: i64) -> Option<Arc<Known>> {
-        self.tokens
-            .get(text)
-            .filter(|known| known.expires.is_none_or(|expires| now < expires))
+        self.tokens.get(text).filter(|known| known.counts(now))
     }
 
     pub(crate) fn keep_token(&self, text: &str, known: &Arc<Known>) {

@@ -17,6 +17,8 @@ pub(crate) type Answer = Response<Body>;
 
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
 /// Seconds after which a busy registry is worth another try.
 const RETRY_AFTER_SECONDS: u64 = 1;
 

@@ -14,6 +14,10 @@ use crate::refusal::{Refusal, WrongCredential};
 use crate::registry::Registry;
 use crate::routes::{Operation, Reference};
 
+/// In the extensions of an answer: what else its line in the audit log says.
+#[derive(Debug, Clone)]
+pub(crate) struct AuditDetail(pub(crate) String);
+
 impl Registry {
     /// Tells the log of an answer, where it is one to be accounted for.
     pub(crate) fn audit(
@@ -49,6 +53,7 @@ impl Registry {
             request_id,
             principal: &call.caller.principal().to_string(),
             peer: Some(call.peer),
+            client: Some(call.client()),
             action: &action,
             resource: shortened(&resource),
             outcome,
@@ -116,6 +121,9 @@ fn action(operation: &Operation, call: &Call<'_>) -> String {
 
 /// What was written or removed.
 fn detail(operation: &Operation, answer: &Answer) -> String {
+    if let Some(AuditDetail(text)) = answer.extensions().get() {
+        return text.clone();
+    }
     let digest = answer.headers().get(DOCKER_CONTENT_DIGEST);
     let digest = digest.and_then(|digest| digest.to_str().ok()).unwrap_or_default();
     let named = match operation {

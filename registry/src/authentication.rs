@@ -11,7 +11,7 @@ mod remembered;
 mod slow_down;
 pub(crate) mod token_endpoint;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use access::{
@@ -20,7 +20,6 @@ use access::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use store::{Account, Entropy};
 use tokio::sync::OnceCell;
@@ -29,6 +28,7 @@ pub use issuers::{AccessOptions, Introspection, Issuer};
 
 use crate::access::{Caller, is_local};
 use crate::access_memory::{AccessMemory, Generation};
+use crate::call::Call;
 use crate::host_routes::{Place, without_port};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
@@ -46,6 +46,8 @@ pub(crate) struct Known {
     pub(crate) generation: Option<u64>,
     /// What the credential is for.
     pub(crate) reach: Reach,
+    /// From when on, in seconds since 1970: the other end of what a clock that is set back may not make longer.
+    pub(crate) begins: Option<i64>,
     /// Until when, in seconds since 1970.
     pub(crate) expires: Option<i64>,
     /// On which host, if on one only; without port, in lower case.
@@ -57,8 +59,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) memory: &'a Generation,
     /// From where.
     pub(crate) address: IpAddr,
-    /// The host that a token has to be for, if that matters.
-    pub(crate) audience: Option<&'a str>,
+    /// The host that a token has to be for, however it is shown.
+    pub(crate) audience: &'a str,
 }
 
 /// How far a credential reaches, whatever its owner may.
@@ -95,9 +97,15 @@ impl Known {
             principal,
             generation: None,
             reach: Reach::Everything,
+            begins: None,
             expires: None,
             audience: None,
         }
+    }
+
+    /// Whether its time has come and is not over.
+    pub(crate) fn counts(&self, now: i64) -> bool {
+        self.begins.is_none_or(|begins| begins <= now) && self.expires.is_none_or(|expires| now < expires)
     }
 
     fn is_for(&self, authority: &str) -> bool {
@@ -179,12 +187,8 @@ impl Registry {
     ///
     /// # Errors
     /// When what was shown is wrong: that is never taken for nothing shown.
-    pub(crate) async fn caller(
-        &self,
-        peer: SocketAddr,
-        authority: &str,
-        headers: &HeaderMap,
-    ) -> Result<Caller, Refusal> {
+    pub(crate) async fn caller(&self, call: &Call<'_>) -> Result<Caller, Refusal> {
+        let headers = call.headers;
         let authentication = self.authentication();
         let has_issuers = !authentication.issuers().is_empty();
         let memory = authentication
@@ -192,7 +196,7 @@ impl Registry {
             .current(self.metadata(), self.now(), has_issuers)
             .await?;
         let mut caller = Caller {
-            is_local: is_local(peer, authority, headers),
+            is_local: is_local(call.peer, call.authority, headers),
             memory: memory.is_closed.then(|| Arc::clone(&memory)),
             known: None,
         };
@@ -209,7 +213,7 @@ impl Registry {
             }
             if let Some(known) = memory.token(token, self.now().as_second()) {
                 // Verified before, and nothing has changed since.
-                if known.is_for(authority) {
+                if known.is_for(call.audience()) {
                     caller.known = Some(known);
                     return Ok(caller);
                 }
@@ -223,14 +227,10 @@ impl Registry {
             return Err(Refusal::wrong_credential(AuthorizationError::Scheme));
         }
         let credential = Credential::of_header(header).map_err(Refusal::wrong_credential)?;
-        let is_bearer = !header
-            .get(..BASIC.len())
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(BASIC));
-        let audience = is_bearer.then_some(authority);
         let attempt = Attempt {
             memory: &memory,
-            address: peer.ip(),
-            audience,
+            address: call.client(),
+            audience: call.audience(),
         };
         caller.known = Some(self.authenticate(&credential, &attempt).await?);
         Ok(caller)
@@ -262,7 +262,7 @@ impl Registry {
     async fn token(&self, token: &str, attempt: &Attempt<'_>) -> Result<Arc<Known>, Refusal> {
         let now = self.now().as_second();
         if let Some(known) = attempt.memory.token(token, now)
-            && attempt.audience.is_none_or(|audience| known.is_for(audience))
+            && known.is_for(attempt.audience)
         {
             return Ok(known);
         }
@@ -288,6 +288,7 @@ impl Registry {
         if claims.kind != kind {
             return Err(Refusal::token(TokenError::Malformed));
         }
+        let begins = claims.begins();
         let principal = match (claims.subject, claims.generation) {
             (None, _) => Principal::anonymous(),
             (Some(member), None) => {
@@ -308,14 +309,15 @@ impl Registry {
             principal,
             generation: claims.generation,
             reach: reach(claims.grants),
+            begins: Some(begins),
             expires: Some(claims.expires),
             audience: Some(without_port(&claims.audience).to_ascii_lowercase()),
         };
-        match attempt.audience {
-            Some(host) if !known.is_for(host) => Err(Refusal::TokenAudience {
+        match known.is_for(attempt.audience) {
+            true => Ok(known),
+            false => Err(Refusal::TokenAudience {
                 audience: claims.audience,
             }),
-            _ => Ok(known),
         }
     }
 
@@ -363,4 +365,3 @@ const CATALOG: &str = "catalog";
 /// The name of the secret that signs tokens.
 const TOKEN_SECRET: &str = "access-tokens";
 const OWN_PREFIX: &str = "lightship-own.";
-const BASIC: &str = "Basic ";

@@ -1,24 +1,29 @@
 //! One request, as operations see it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Frame, Incoming};
-use hyper::header::{HeaderName, RANGE};
+use hyper::header::{EXPECT, HeaderName, RANGE};
 use hyper::{HeaderMap, Method};
 use oci::{Digest, Tag};
 use store::PackagePath;
 
 use crate::access::Caller;
+use crate::forwarded::Forwarded;
 use crate::host_routes::{Host, Place};
+use crate::leftover;
 use crate::percent::decoded_query;
 use crate::refusal::Refusal;
 
 /// Tags that one push may set: each is a header of the answer, and clients take some hundred of these.
 const TAGS_MAX: usize = 64;
+
+/// Where tokens are given out.
+pub(crate) const TOKEN_PATH: &str = "/v2/token";
 
 /// The parameter that names the host which the client of a mirror means.
 pub(crate) const NAMESPACE: &str = "ns";
@@ -34,12 +39,35 @@ pub(crate) struct Call<'c> {
     pub(crate) authority: &'c str,
     /// Whether the request came over TLS.
     pub(crate) is_secure: bool,
-    /// Where the request comes from.
+    /// Whose connection it is.
     pub(crate) peer: SocketAddr,
+    /// Where the request comes from: from the peer, or from whom a proxy says that is believed.
+    pub(crate) forwarded: Forwarded,
     pub(crate) caller: Caller,
 }
 
 impl Call<'_> {
+    /// The host that a token has to be for: this one; where another token is made of it, the one that this is to be for.
+    pub(crate) fn audience(&self) -> &str {
+        match self.path == TOKEN_PATH {
+            true => self.query.service(self.authority),
+            false => self.authority,
+        }
+    }
+
+    /// From where it comes.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.forwarded.client
+    }
+
+    /// Scheme and host under which its client reaches the registry.
+    pub(crate) fn origin(&self) -> String {
+        let own = if self.is_secure { "https" } else { "http" };
+        let scheme = self.forwarded.scheme.unwrap_or(own);
+        let host = self.forwarded.host.as_deref().unwrap_or(self.authority);
+        format!("{scheme}://{host}")
+    }
+
     /// The package of a name.
     pub(crate) fn package(&self, name: &str) -> Result<PackagePath, Refusal> {
         match self.host.place(name) {
@@ -99,6 +127,12 @@ impl Query {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// The host that a token is asked for.
+    pub(crate) fn service<'q>(&'q self, authority: &'q str) -> &'q str {
+        let named = self.get("service").filter(|service| !service.is_empty());
+        named.unwrap_or(authority)
+    }
+
     pub(crate) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
         self.0
             .iter()
@@ -135,10 +169,14 @@ impl Query {
     }
 }
 
-/// The body of a request, as it arrives.
+/// The body of a request, as it arrives. What nobody wanted of it is [read on](crate::leftover) for a while, so that its client
+/// comes to read the answer.
 pub(crate) struct Arriving {
-    body: Sent,
+    /// None only when it is dropped.
+    body: Option<Sent>,
     idle: Duration,
+    /// Whether something is left that its client sends without being told to.
+    is_sent_on: bool,
 }
 
 /// Where a body comes from.
@@ -159,25 +197,33 @@ impl Sent {
 }
 
 impl Arriving {
-    pub(crate) fn new(body: Sent, idle: Duration) -> Arriving {
-        Arriving { body, idle }
+    pub(crate) fn new(body: Sent, headers: &HeaderMap, idle: Duration) -> Arriving {
+        Arriving {
+            body: Some(body),
+            idle,
+            // Whoever asks before they send hears from the answer not to.
+            is_sent_on: !headers.contains_key(EXPECT),
+        }
     }
 
     /// The next bytes; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let Some(body) = &mut self.body else {
+            return Ok(None);
+        };
+        self.is_sent_on = true;
         loop {
-            let frame = tokio::time::timeout(self.idle, self.body.frame())
-                .await
-                .map_err(|_| Refusal::BodyTime)?;
-            match frame {
-                None => return Ok(None),
-                Some(Err(_)) => return Err(Refusal::Body),
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Ok(Some(bytes));
-                    }
-                }
-            }
+            let last = match tokio::time::timeout(self.idle, body.frame()).await {
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) => return Ok(Some(bytes)),
+                    Err(_) => continue,
+                },
+                Ok(None) => Ok(None),
+                Ok(Some(Err(()))) => Err(Refusal::Body),
+                Err(_) => Err(Refusal::BodyTime),
+            };
+            self.is_sent_on = false;
+            return last;
         }
     }
 
@@ -191,6 +237,14 @@ impl Arriving {
             whole.extend_from_slice(&bytes);
         }
         Ok(whole.freeze())
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if let (Some(Sent::Incoming(body)), true) = (self.body.take(), self.is_sent_on) {
+            leftover::read_on(body);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod access;
 mod access_memory;
 pub mod administration;
 mod authentication;
+mod forwarded;
 mod host_routes;
 mod options;
 mod origin;
@@ -41,15 +42,18 @@ mod usage;
 mod warning;
 
 mod collection;
+mod leftover;
 mod log;
 mod metrics;
 mod pace;
 mod registry;
+mod room;
 mod server;
 mod tls;
 
 pub use access::Writes;
 pub use authentication::{AccessOptions, Introspection, Issuer};
+pub use forwarded::{Network, NetworkError, TRUSTED_PROXIES_MAX, TrustedProxies};
 pub use host_routes::{HostRoute, HostRoutes, Style};
 pub use log::{AuditRecord, Log, Record};
 pub use options::{Clock, Limits, NewRepositories, Options};

@@ -1,7 +1,7 @@
 //! What a registry tells its operator.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,8 +25,10 @@ pub trait Log: Send + Sync {
 pub struct Record<'r> {
     /// Also in the answer's `X-Request-Id`. It is always our own: what a client sends under this name is not looked at.
     pub request_id: &'r str,
-    /// Where it came from.
+    /// Whose connection it came over.
     pub peer: SocketAddr,
+    /// Where it came from: the peer's address, or the one that a proxy says that is believed.
+    pub client: IpAddr,
     /// Who asked, as audit logs name them.
     pub principal: &'r str,
     /// `GET`.
@@ -52,8 +54,10 @@ pub struct AuditRecord<'r> {
     pub request_id: &'r str,
     /// Who.
     pub principal: &'r str,
-    /// From where, if somebody asked for it.
+    /// Over whose connection, if somebody asked for it.
     pub peer: Option<SocketAddr>,
+    /// From where: the peer's address, or the one that a proxy says that is believed.
+    pub client: Option<IpAddr>,
     /// What, as a verb: `manifest.put`.
     pub action: &'r str,
     /// On what: the name of a resource.

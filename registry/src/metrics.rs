@@ -8,6 +8,7 @@ use std::time::Duration;
 use store::CollectionReport;
 
 use crate::refusal::Refusal;
+use crate::room::Pushes;
 use crate::routes::Operation;
 
 /// Upper bounds of the histogram of latencies, in microseconds.
@@ -41,8 +42,12 @@ pub(crate) struct Metrics {
     cache_misses: AtomicU64,
     /// Errors, no room, too much to do.
     store: [AtomicU64; STORE_TROUBLE.len()],
+    /// Whether writes are refused for want of room, or fail.
+    writes: [AtomicU64; WRITES_REFUSED.len()],
     collection: Collections,
 }
+
+const WRITES_REFUSED: [(&str, Pushes); 2] = [("no_space", Pushes::NoRoom), ("failure", Pushes::Failing)];
 
 const STORE_TROUBLE: [&str; 3] = ["error", "full", "busy"];
 
@@ -170,6 +175,13 @@ impl Metrics {
             Refusal::Full => add(full, 1),
             Refusal::Busy => add(busy, 1),
             _ => {}
+        }
+    }
+
+    /// What becomes of writes now.
+    pub(crate) fn writes(&self, writes: Pushes) {
+        for ((_, refused), gauge) in WRITES_REFUSED.iter().zip(&self.writes) {
+            gauge.store(u64::from(writes == *refused), Ordering::Relaxed);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use store::ImmutableTags;
 
-use crate::{AccessOptions, HostRoutes, Rates, Writes};
+use crate::{AccessOptions, HostRoutes, Rates, TrustedProxies, Writes};
 
 /// The time, as a value.
 pub trait Clock: Send + Sync {
@@ -22,6 +22,8 @@ pub struct Options {
     pub writes: Writes,
     /// Who is believed beside the registry's own accounts.
     pub access: AccessOptions,
+    /// Which proxies are believed when they say whose request they pass on.
+    pub trusted_proxies: TrustedProxies,
     /// How many requests may be made.
     pub rates: Rates,
     /// Whether a manifest may name blobs and manifests that are not there. Naming them gives no access to them.

@@ -1,7 +1,7 @@
 //! How long a client may take over what it sends and reads, as seen from its connection.
 //!
-//! Three ways to hold a connection for nothing: to begin it and say too little for it to be a request, to take nothing
-//! more of what is written to it, and (in HTTP/2, where the connection itself goes on) to leave an answer unread.
+//! Ways to hold a connection for nothing: to begin it and say too little for it to be a request, to take nothing more of what
+//! is written to it, and (in HTTP/2, where the connection itself goes on) to leave an answer unread or to ask for nothing.
 
 use std::collections::HashMap;
 use std::future::Future as _;
@@ -122,6 +122,59 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 }
 
+/// The requests of one connection that are not answered to the end, and since when there is none. Clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenRequests(Arc<Mutex<Rest>>);
+
+#[derive(Debug)]
+struct Rest {
+    open: usize,
+    since: Instant,
+}
+
+/// One of them, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct OpenRequest(OpenRequests);
+
+impl OpenRequests {
+    pub(crate) fn new() -> OpenRequests {
+        let since = Instant::now();
+        OpenRequests(Arc::new(Mutex::new(Rest { open: 0, since })))
+    }
+
+    pub(crate) fn begin(&self) -> OpenRequest {
+        self.lock().open += 1;
+        OpenRequest(self.clone())
+    }
+
+    /// Returns once no request was open for so long.
+    pub(crate) async fn rest(&self, idle: Duration) {
+        loop {
+            let resting = {
+                let rest = self.lock();
+                (rest.open == 0).then_some(rest.since)
+            };
+            let until = resting.unwrap_or_else(Instant::now) + idle;
+            if resting.is_some() && until <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Rest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        let mut rest = self.0.lock();
+        rest.open -= 1;
+        rest.since = Instant::now();
+    }
+}
+
 /// The answers of one connection that are being read, and when each last gave a piece. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OpenAnswers(Arc<Mutex<Moves>>);
@@ -133,8 +186,8 @@ struct Moves {
 }
 
 impl OpenAnswers {
-    /// An answer whose reading is watched, and counted by `sent`.
-    pub(crate) fn watch<C: Fn(usize)>(&self, body: Body, sent: C) -> Watched<C> {
+    /// An answer whose reading is watched, and counted by `sent`; until then its request is open.
+    pub(crate) fn watch<C: Fn(usize)>(&self, body: Body, request: OpenRequest, sent: C) -> Watched<C> {
         let is_long = body.size_hint().lower() >= WATCHED_BYTES_MIN;
         let entry = is_long.then(|| {
             let mut moves = self.lock();
@@ -146,7 +199,12 @@ impl OpenAnswers {
                 id,
             }
         });
-        Watched { body, entry, sent }
+        Watched {
+            body,
+            entry,
+            sent,
+            _request: request,
+        }
     }
 
     /// Returns once an answer has stood still for too long.
@@ -185,6 +243,7 @@ pub(crate) struct Watched<C> {
     body: Body,
     entry: Option<Entry>,
     sent: C,
+    _request: OpenRequest,
 }
 
 impl<C: Fn(usize) + Unpin> hyper::body::Body for Watched<C> {
@@ -275,20 +334,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_left_unread_stalls_its_connection() {
-        let answers = OpenAnswers::default();
+        let (answers, request) = (OpenAnswers::default(), || OpenRequests::new().begin());
         let long = Bytes::from(vec![0; WATCHED_BYTES_MIN as usize]);
         let begun = Instant::now();
-        let read = answers.watch(Body::whole(long.clone()), |_| ());
+        let read = answers.watch(Body::whole(long.clone()), request(), |_| ());
         assert_eq!(read.collect().await.unwrap().to_bytes().len(), long.len());
         let stall = tokio::time::timeout(idle(10_000), answers.stall(idle(60)));
         assert!(stall.await.is_err(), "nothing is open");
 
-        let short = answers.watch(Body::whole(Bytes::from_static(b"short")), |_| ());
-        let unread = answers.watch(Body::whole(long), |_| ());
+        let short = answers.watch(Body::whole(Bytes::from_static(b"short")), request(), |_| ());
+        let unread = answers.watch(Body::whole(long), request(), |_| ());
         answers.stall(idle(60)).await;
         assert_eq!(begun.elapsed().as_secs(), 10_000 + 240);
         drop((short, unread));
         let stall = tokio::time::timeout(idle(10_000), answers.stall(idle(60)));
         assert!(stall.await.is_err(), "it was given up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_from_its_last_answer_on_and_never_within_one() {
+        let requests = OpenRequests::new();
+        let begun = Instant::now();
+        requests.rest(idle(60)).await;
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        let (first, second) = (requests.begin(), requests.begin());
+        drop(first);
+        let rest = tokio::time::timeout(idle(10_000), requests.rest(idle(60)));
+        assert!(rest.await.is_err(), "one is open");
+        let answers = OpenAnswers::default();
+        let read = answers.watch(Body::whole(Bytes::from_static(b"x")), second, |_| ());
+        let rest = tokio::time::timeout(idle(10_000), requests.rest(idle(60)));
+        assert!(rest.await.is_err(), "its answer is being read");
+        drop(read);
+        let ended = Instant::now();
+        requests.rest(idle(60)).await;
+        assert_eq!(ended.elapsed().as_secs(), 60);
     }
 }

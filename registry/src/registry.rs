@@ -19,7 +19,7 @@ use store::{BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreErr
 
 use crate::access::Caller;
 use crate::administration::Jobs;
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, TEXT};
 use crate::authentication::{Authentication, token_endpoint};
 use crate::call::{Arriving, Call, Query, Sent};
 use crate::log::{Log, Record};
@@ -28,6 +28,7 @@ use crate::metrics::{Kind, Metrics};
 use crate::options::{Clock, NewRepositories, Options};
 use crate::rate::Counted;
 use crate::refusal::{Needs, Refusal};
+use crate::room::{self, Room};
 use crate::routes::{Operation, route};
 use crate::server::OverTls;
 use crate::usage::UsageCounts;
@@ -70,6 +71,7 @@ struct Shared {
     jobs: Jobs,
     authentication: Authentication,
     counted: Counted,
+    room: Room,
 }
 
 impl fmt::Debug for Registry {
@@ -95,6 +97,7 @@ impl Registry {
                 jobs: Jobs::default(),
                 authentication,
                 counted: Counted::default(),
+                room: Room::default(),
             }),
         }
     }
@@ -163,9 +166,10 @@ impl Registry {
             authority,
             is_secure: parts.extensions.get::<OverTls>().is_some(),
             peer,
+            forwarded: options.trusted_proxies.forwarded(peer.ip(), &parts.headers),
             caller: Caller::nobody(),
         };
-        let body = Arriving::new(body, options.limits.idle);
+        let body = Arriving::new(body, &parts.headers, options.limits.idle);
         let result = match &operation {
             Ok(operation) => self.authenticate_and_operate(operation, &mut call, body).await,
             Err(error) => Err(error.clone().into()),
@@ -187,6 +191,7 @@ impl Registry {
         self.log().request(&Record {
             request_id: &request_id,
             peer,
+            client: call.client(),
             principal: &call.caller.name(),
             method: parts.method.as_str(),
             path,
@@ -201,6 +206,7 @@ impl Registry {
     /// How a refusal is answered, and who hears of it.
     fn refuse(&self, refusal: &Refusal, call: &Call<'_>, name: Option<&str>, request_id: &str) -> Answer {
         self.metrics().refused(refusal);
+        self.room().refused(refusal);
         match refusal {
             Refusal::Store(error) => self.log().trouble(request_id, error),
             Refusal::Issuer(error) => self.log().trouble(request_id, error),
@@ -221,8 +227,7 @@ impl Registry {
             };
             let realm = match &self.options().access.external_url {
                 Some(url) => url.trim_end_matches('/').to_owned(),
-                None if call.is_secure => format!("https://{}", call.authority),
-                None => format!("http://{}", call.authority),
+                None => call.origin(),
             };
             let challenge = token_endpoint::challenge(&realm, call.authority, name, (needs, problem));
             answer::set(&mut answer, WWW_AUTHENTICATE, &challenge);
@@ -243,12 +248,10 @@ impl Registry {
         }
         if !operation.is_for_operators() {
             let (rates, now) = (self.options().rates, self.now());
-            let caller = self.caller(call.peer, call.authority, call.headers).await;
+            let caller = self.caller(call).await;
             let known = caller.as_ref().ok().and_then(|caller| caller.known.as_ref());
             let principal = known.map(|known| &known.principal);
-            self.shared
-                .counted
-                .count(&rates, principal, call.peer.ip(), now)?;
+            self.shared.counted.count(&rates, principal, call.client(), now)?;
             call.caller = caller?;
         }
         self.operate(operation, call, body).await
@@ -285,17 +288,11 @@ impl Registry {
             Operation::Referrers { name, digest } => referrers::referrers(self, call, name, digest).await,
             Operation::Administration => administration::answer(self, call, body).await,
             Operation::Health => Ok(answer::bytes(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
-            Operation::Ready => {
-                let options = self.options();
-                let default = options.routes.default_repository();
-                self.metadata().repository(default).await?;
-                Ok(answer::bytes(
-                    StatusCode::OK,
-                    TEXT,
-                    Bytes::from_static(b"ready\n"),
-                ))
+            Operation::Ready => room::ready(self).await,
+            Operation::Metrics => {
+                self.metrics().writes(self.writes().await);
+                Ok(answer::bytes(StatusCode::OK, TEXT, self.metrics().text().into()))
             }
-            Operation::Metrics => Ok(answer::bytes(StatusCode::OK, TEXT, self.metrics().text().into())),
         }
     }
 
@@ -414,6 +411,10 @@ impl Registry {
         &self.shared.usage
     }
 
+    pub(crate) fn room(&self) -> &Room {
+        &self.shared.room
+    }
+
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.shared.jobs
     }
@@ -488,7 +489,7 @@ impl RunningHashes {
 }
 
 /// Whether it can be a host with its port.
-fn is_host(authority: &str) -> bool {
+pub(crate) fn is_host(authority: &str) -> bool {
     let may =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !authority.is_empty() && authority.len() <= AUTHORITY_BYTES_MAX && authority.bytes().all(may)
@@ -496,8 +497,6 @@ fn is_host(authority: &str) -> bool {
 
 /// A host of DNS and a port.
 const AUTHORITY_BYTES_MAX: usize = 262;
-
-const TEXT: &str = "text/plain; charset=utf-8";
 
 #[cfg(test)]
 mod tests {

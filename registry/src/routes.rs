@@ -21,6 +21,7 @@
 use oci::{Digest, DigestError, Tag};
 
 use crate::administration;
+use crate::call::TOKEN_PATH;
 use crate::percent::decoded_segment;
 
 /// Longest path that is looked at.
@@ -148,7 +149,7 @@ pub fn route(path: &str) -> Result<Operation, RouteError> {
         "/readyz" => return Ok(Operation::Ready),
         "/metrics" => return Ok(Operation::Metrics),
         "/v2" | "/v2/" => return Ok(Operation::Ping),
-        "/v2/token" => return Ok(Operation::Token),
+        TOKEN_PATH => return Ok(Operation::Token),
         "/v2/_catalog" => return Ok(Operation::Catalog),
         _ => path.strip_prefix("/v2/").ok_or(RouteError::Unknown)?,
     };

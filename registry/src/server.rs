@@ -12,16 +12,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::Registry;
 use crate::call::Sent;
 use crate::options::Limits;
-use crate::pace::{OpenAnswers, Paced};
+use crate::pace::{OpenAnswers, OpenRequests, Paced};
 use crate::tls::{self, Certificates};
 
 /// Between two batches of what was counted of pulls and pushes.
@@ -72,7 +71,8 @@ pub async fn serve(
         certificates,
     } = listening.into();
     let connections = Arc::new(Semaphore::new(registry.options().limits.connections_max));
-    let graceful = GracefulShutdown::new();
+    // Each connection holds a receiver, for as long as it is there.
+    let stopping = watch::Sender::new(false);
     let ended = Arc::new(Notify::new());
     let counting = tokio::spawn(write_usage(registry.clone(), Arc::clone(&ended)));
     tokio::pin!(stop);
@@ -94,16 +94,17 @@ pub async fn serve(
             peer,
             is_tls: certificates.is_some(),
         };
-        let (certificates, watcher) = (certificates.clone(), graceful.watcher());
+        let (certificates, stops) = (certificates.clone(), stopping.subscribe());
         tokio::spawn(async move {
             let registry = connection.registry.clone();
             let open = registry.metrics().connected();
-            connection.serve(stream, certificates.as_deref(), watcher).await;
+            connection.serve(stream, certificates.as_deref(), stops).await;
             drop(open);
             drop(permit);
         });
     }
-    let _ = timeout(registry.options().limits.stop, graceful.shutdown()).await;
+    stopping.send_replace(true);
+    let _ = timeout(registry.options().limits.stop, stopping.closed()).await;
     // The last batch is written once nothing is counted any more.
     ended.notify_one();
     let _ = counting.await;
@@ -135,6 +136,9 @@ async fn accept(
     Ok((stream, peer, permit))
 }
 
+/// Whether the server has been told to stop.
+type Stops = watch::Receiver<bool>;
+
 /// One connection. That it breaks is the client's affair, so nothing here fails.
 struct Connection {
     registry: Registry,
@@ -144,7 +148,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, certificates: Option<&Certificates>, watcher: Watcher) {
+    async fn serve(self, stream: TcpStream, certificates: Option<&Certificates>, stops: Stops) {
         // Small answers go out at once.
         let _ = stream.set_nodelay(true);
         // A connection that says nothing costs no more than its socket.
@@ -155,7 +159,7 @@ impl Connection {
             return;
         }
         let Some(certificates) = certificates else {
-            return self.converse(stream, watcher).await;
+            return self.converse(stream, stops).await;
         };
         if tls::is_plain(&stream).await {
             let _ = timeout(self.limits.handshake_time, tls::refuse_plain(stream)).await;
@@ -163,12 +167,12 @@ impl Connection {
         }
         let handshake = timeout(self.limits.handshake_time, certificates.accept(stream));
         if let Ok(Ok(stream)) = handshake.await {
-            self.converse(stream, watcher).await;
+            self.converse(stream, stops).await;
         }
     }
 
     /// Which version of HTTP it is shows in the first bytes.
-    async fn converse<S>(self, stream: S, watcher: Watcher)
+    async fn converse<S>(self, stream: S, mut stops: Stops)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -178,17 +182,17 @@ impl Connection {
             limits,
             is_tls,
         } = self;
-        let open = OpenAnswers::default();
-        let answers = open.clone();
+        let (open, requests) = (OpenAnswers::default(), OpenRequests::new());
+        let (answers, begun) = (open.clone(), requests.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let (registry, answers) = (registry.clone(), answers.clone());
+            let (registry, answers, open) = (registry.clone(), answers.clone(), begun.begin());
             if is_tls {
                 request.extensions_mut().insert(OverTls);
             }
             async move {
                 let answer = registry.answer(peer, request.map(Sent::Incoming)).await;
                 Ok::<_, Infallible>(
-                    answer.map(|body| answers.watch(body, move |bytes| registry.metrics().sent(bytes))),
+                    answer.map(|body| answers.watch(body, open, move |bytes| registry.metrics().sent(bytes))),
                 )
             }
         });
@@ -196,11 +200,29 @@ impl Connection {
         let connection = http(&limits)
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
-        tokio::select! {
-            _ = watcher.watch(connection) => {}
-            () = open.stall(limits.idle) => {}
+        tokio::pin!(connection);
+        // Between two requests of HTTP/1 a client has the time of headers.
+        let rest = limits.idle.max(limits.header_time);
+        let (mut is_stopped, mut rests) = (false, 1);
+        loop {
+            tokio::select! {
+                _ = &mut connection => return,
+                () = open.stall(limits.idle) => return,
+                // In HTTP/2 pings keep a connection that asks for nothing. It is told to end, and who does not is cut off.
+                () = requests.rest(rest * rests) => match rests {
+                    1 => rests = 2,
+                    _ => return,
+                },
+                () = told(&mut stops), if !is_stopped => is_stopped = true,
+            }
+            connection.as_mut().graceful_shutdown();
         }
     }
+}
+
+/// Returns once the server has been told to stop.
+async fn told(stops: &mut Stops) {
+    let _ = stops.wait_for(|stops| *stops).await;
 }
 
 fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {

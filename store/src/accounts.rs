@@ -4,7 +4,7 @@ use access::Member;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{Actor, StoreError};
+use crate::{Actor, Resource, StoreError};
 
 /// Somebody whom the registry knows by name.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,6 +70,15 @@ pub enum AccountRefusal {
         /// Which.
         name: String,
     },
+    /// Nobody with an account would administer the registry any more.
+    #[error(
+        "without account {name} as it is, nobody who can log in would administer the registry: make another administrator first, or \
+         stop the server and make one with `lightship account create NAME --admin --data DIR`"
+    )]
+    LastAdministrator {
+        /// Whose change it is.
+        name: String,
+    },
     /// It is not any more as it was when it was read.
     #[error("account {name} was changed meanwhile")]
     Changed {
@@ -112,19 +121,23 @@ pub trait Accounts: Send + Sync {
 
     /// Replaces description, password hash, groups and whether it is disabled; its generation grows. Only of an account
     /// that is still of the generation given: who changes one thing of it does not take back what somebody else changed.
+    ///
+    /// Neither this nor the removal of an account, a key or a binding leaves the registry without anybody who administers it
+    /// and can log in with an account, if there was somebody before.
     async fn update_account(
         &self,
         account: &Account,
         actor: &Actor,
     ) -> Result<Result<(), AccountRefusal>, StoreError>;
 
-    /// Removes an account with its keys.
+    /// Removes an account with its keys and with what policies bind to it, in one transaction: one that is made later under its
+    /// name has none of its rights. Returns the resources whose policies changed.
     async fn delete_account(
         &self,
         name: &str,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Result<(), AccountRefusal>, StoreError>;
+    ) -> Result<Result<Vec<Resource>, AccountRefusal>, StoreError>;
 
     /// Gives an account a key; its generation grows.
     async fn create_key(
@@ -145,8 +158,15 @@ pub trait Accounts: Send + Sync {
         now: Timestamp,
     ) -> Result<Result<(), AccountRefusal>, StoreError>;
 
-    /// Whether there is any account.
-    async fn has_accounts(&self) -> Result<bool, StoreError>;
+    /// Whether the registry asks everybody who they are: it does since its first account, or since it was
+    /// [closed](Self::close).
+    async fn is_closed(&self) -> Result<bool, StoreError>;
+
+    /// Makes the registry ask everybody who they are, until it is [reopened](Self::reopen).
+    async fn close(&self, actor: &Actor, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Removes every account, with keys and bindings, and asks nobody any more who they are. Returns how many there were.
+    async fn reopen(&self, actor: &Actor, now: Timestamp) -> Result<usize, StoreError>;
 
     /// The secret of this name, such as the key that signs access tokens. The first caller's `proposal` becomes it, for
     /// every server of the store and for good.

@@ -3,6 +3,7 @@
 //! A back end calls [`blob_store_contract`] and [`metadata_contract`] with an expression that makes a new, empty store.
 
 pub(crate) mod accounts;
+pub(crate) mod administrators;
 pub(crate) mod blobs;
 pub(crate) mod cleanup;
 pub(crate) mod collection;
@@ -104,11 +105,19 @@ macro_rules! metadata_contract {
                 the_first_secret_of_a_name_stays,
                 events_of_accounts_tell_of_the_registry,
             }
+            $crate::conformance::contract! { $world, $crate::conformance::administrators,
+                no_change_takes_the_last_administrator_away,
+                whoever_administers_by_a_group_counts_and_who_cannot_log_in_does_not,
+                of_two_who_remove_each_other_at_once_one_stays,
+                who_never_administered_may_go,
+                a_registry_that_was_closed_stays_so_until_it_is_reopened,
+            }
             $crate::conformance::contract! { $world, $crate::conformance::policies,
                 a_policy_is_set_and_read_again,
                 of_two_writers_who_read_the_same_the_second_is_told,
                 policies_that_say_something_are_listed,
                 a_repository_that_is_gone_leaves_no_rights,
+                a_deleted_account_leaves_no_rights_to_a_later_one_of_its_name,
                 the_access_generation_grows_with_every_change_of_rights,
             }
         }

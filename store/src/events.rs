@@ -81,6 +81,15 @@ pub enum EventKind {
         /// Its name.
         name: String,
     },
+    /// What an account was bound to on the resource went with the account.
+    BindingsRemoved {
+        /// Its name.
+        account: String,
+    },
+    /// From now on the registry asks everybody who they are, since there is an issuer.
+    RegistryClosed,
+    /// Everybody reads again: its operator removed all accounts.
+    RegistryReopened,
     /// An account was given a key.
     KeyCreated {
         /// Whose.

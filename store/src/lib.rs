@@ -61,7 +61,7 @@ pub use events::{Actor, Event, EventKind, Events};
 pub use files::FileBlobStore;
 pub use listing::{Image, Listing, Package, TagEntry, Version, VersionOrder, VersionQuery};
 pub use metadata::MetadataStore;
-pub use policies::{Policies, PolicyConflict};
+pub use policies::{Policies, PolicyRefusal};
 pub use projects::{Project, Projects};
 pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
 pub use resource::{

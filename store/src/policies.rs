@@ -6,12 +6,21 @@ use jiff::Timestamp;
 
 use crate::{Actor, Resource, StoreError};
 
-/// A policy was not set, because it is not the one that the writer read before.
+/// Why a policy was not set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the policy of {resource} was changed by somebody else meanwhile")]
-pub struct PolicyConflict {
-    /// Of what.
-    pub resource: Resource,
+pub enum PolicyRefusal {
+    /// It is not the one that the writer read before.
+    #[error("the policy of {resource} was changed by somebody else meanwhile")]
+    Changed {
+        /// Of what.
+        resource: Resource,
+    },
+    /// Nobody with an account would administer the registry any more.
+    #[error(
+        "nobody who can log in would administer the registry with this policy: leave in an administrator, or stop the server and \
+         make one with `lightship account create NAME --admin --data DIR`"
+    )]
+    LastAdministrator,
 }
 
 /// Policies by resource.
@@ -28,7 +37,7 @@ pub trait Policies: Send + Sync {
         policy: &Policy,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Result<Policy, PolicyConflict>, StoreError>;
+    ) -> Result<Result<Policy, PolicyRefusal>, StoreError>;
 
     /// All policies that are not empty, in the order of their resources, after `after`, at most `limit`.
     async fn policies(

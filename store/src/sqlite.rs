@@ -4,6 +4,7 @@
 //! state and wait for nobody (write-ahead log).
 
 mod accounts;
+mod administrators;
 mod blobs;
 mod cleanup;
 mod collection;

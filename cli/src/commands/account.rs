@@ -54,7 +54,7 @@ enum Verb {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Remove an account with its keys; what policies bind to it stays bound to its name
+    /// Remove an account with its keys and with what policies bind to it
     Delete {
         /// The name that it logs in with
         name: String,
@@ -62,6 +62,21 @@ enum Verb {
         #[arg(long)]
         yes: bool,
     },
+    Reopen(ReopenArguments),
+}
+
+/// Remove every account of a data directory that no server uses, and let everybody read again
+///
+/// A registry that ever had an account or an issuer asks everybody who they are, also when these are gone. This ends that.
+/// Keys go with the accounts, and so does what policies bind to them; images stay.
+#[derive(Debug, Args)]
+struct ReopenArguments {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Do it
+    #[arg(long)]
+    yes: bool,
 }
 
 /// What its documents are called by.
@@ -109,6 +124,9 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
         return offline::create(create, (data, arguments.format.format), settings);
     }
     let format = arguments.format.format;
+    if let Verb::Reopen(reopen) = &arguments.verb {
+        return offline::reopen(reopen, format, settings);
+    }
     let server = arguments.registry.open(None, settings)?;
     // Before anything waits for an answer: people type slowly.
     let password = match &arguments.verb {
@@ -159,13 +177,24 @@ async fn act(
         ))
         .hint("say --yes if that is meant, or `lightship account disable`")),
         Verb::Delete { name, .. } => {
-            server
+            let told = server
                 .delete(&format!("delete account {name}"), &path_of(&name))
                 .await?;
-            output::report(COMMAND, format, &json!({"deleted": name}), || {
-                format!("deleted {name}\n")
-            })
+            let changed = told.get("policiesChanged").cloned().unwrap_or_else(|| json!([]));
+            let document = json!({"deleted": name, "policiesChanged": changed});
+            output::report(COMMAND, format, &document, || deleted(&name, &changed))
         }
+        // Without a server: see `run`.
+        Verb::Reopen(_) => Ok(Outcome::Done),
+    }
+}
+
+fn deleted(name: &str, changed: &Value) -> String {
+    let names = changed.as_array().into_iter().flatten();
+    let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+    match names.is_empty() {
+        true => format!("deleted {name}\n"),
+        false => format!("deleted {name}, also from the policies of {}\n", names.join(", ")),
     }
 }
 

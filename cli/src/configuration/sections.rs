@@ -9,10 +9,10 @@ use store::RepositoryPath;
 
 use super::routes::{HostEntry, HostTable};
 use super::section::section;
-use super::values::{Immutable, Origin, Seconds, Text, Whole};
+use super::values::{Immutable, Origin, Proxies, Seconds, Text, Whole};
 
 section! {
-    /// Where the registry is served. To be changed, these need a restart, but for stop_seconds.
+    /// Where the registry is served. To be changed, listen and data need a restart.
     Server {
         /// Address and port to listen on; `--listen` wins over it.
         listen: Option<SocketAddr> = "\"127.0.0.1:5000\"",
@@ -21,6 +21,9 @@ section! {
         /// Under which scheme and host clients reach it, where that is not what their requests name: behind a proxy that
         /// ends TLS.
         external_url: Option<Text<Origin>> = "\"https://registry.example\"",
+        /// Addresses of proxies that are believed when they say in `Forwarded` or `X-Forwarded-For`, `-Proto` and `-Host` whose
+        /// request they pass on, and under which scheme and host. Of everybody else these headers do not count.
+        trusted_proxies: Option<Proxies> = "[\"10.0.0.0/8\", \"fd00::/8\"]",
         /// How long open requests have after SIGTERM.
         stop_seconds: Option<Seconds> = "20",
     }

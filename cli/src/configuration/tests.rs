@@ -76,6 +76,14 @@ fn faults_are_shown_where_they_are() {
             "begins with `*`",
         ),
         ("[server]\nlisten = \n", "server.toml:2:"),
+        (
+            "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.1/8\"]\n",
+            "bits beyond those that count",
+        ),
+        (
+            "[server]\ntrusted_proxies = \"10.0.0.0/8\"\n",
+            "a list of at most",
+        ),
     ] {
         let said = refused(text);
         assert!(said.contains(expected), "{text}: {expected} is not in {said}");

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
+use registry::{Network, TRUSTED_PROXIES_MAX, TrustedProxies};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use store::ImmutableTags;
 
@@ -68,6 +69,39 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
             }
         }
         deserializer.deserialize_str(Parsed(PhantomData))
+    }
+}
+
+/// Networks of proxies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Proxies(pub(crate) TrustedProxies);
+
+impl<'de> Deserialize<'de> for Proxies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Networks;
+
+        impl<'de> Visitor<'de> for Networks {
+            type Value = Proxies;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    formatter,
+                    "a list of at most {TRUSTED_PROXIES_MAX} networks, as \"10.0.0.0/8\""
+                )
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Proxies, A::Error> {
+                let mut networks: Vec<Network> = Vec::new();
+                while let Some(Text(network)) = items.next_element()? {
+                    networks.push(network);
+                }
+                match networks.len() > TRUSTED_PROXIES_MAX {
+                    true => Err(A::Error::invalid_length(networks.len(), &self)),
+                    false => Ok(Proxies(TrustedProxies::new(networks))),
+                }
+            }
+        }
+        deserializer.deserialize_seq(Networks)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use access::IssuerRules;
 use registry::{AccessOptions, Introspection, Issuer, Rate, Rates};
+use store::{Accounts as _, DataDirectory};
 use transport::{Limits, Secret, Transport, TransportOptions, Url};
 
 use crate::configuration;
@@ -52,6 +53,18 @@ pub(super) fn access(
             .token_seconds
             .map_or(default.token_time, |time| time.seconds()),
     })
+}
+
+/// Whether a registry is closed, and nobody can show who they are.
+pub(super) async fn nobody_can_log_in(
+    directory: &DataDirectory,
+    options: &AccessOptions,
+) -> Result<bool, Failure> {
+    let failed = |error| Failure::outside("cannot look for accounts", error);
+    let metadata = directory.metadata();
+    Ok(options.issuers.is_empty()
+        && metadata.is_closed().await.map_err(failed)?
+        && metadata.accounts(None, 1).await.map_err(failed)?.is_empty())
 }
 
 pub(super) fn rates(rate: &configuration::Rate) -> Rates {

@@ -102,6 +102,7 @@ impl Log for ServerLog {
         let Record {
             request_id,
             peer,
+            client,
             principal,
             method,
             path,
@@ -114,13 +115,19 @@ impl Log for ServerLog {
         if self.format == LogFormat::Text {
             let bytes = bytes.map_or("-".to_owned(), |bytes| bytes.to_string());
             let path = inspect::visible(path);
+            // With its port where nothing stands between.
+            let from = match peer.ip().to_canonical() == client.to_canonical() {
+                true => peer.to_string(),
+                false => format!("{client} (by {peer})"),
+            };
             return output::talk(&format!(
-                "{peer} {principal} {method} {path} {status} {bytes} B {milliseconds:.1} ms {request_id}"
+                "{from} {principal} {method} {path} {status} {bytes} B {milliseconds:.1} ms {request_id}"
             ));
         }
         let fields = json!({
             "request_id": request_id,
             "peer": peer.to_string(),
+            "client": client.to_string(),
             "principal": principal,
             "method": method,
             "path": path,
@@ -149,6 +156,7 @@ impl Log for ServerLog {
             request_id,
             principal,
             peer,
+            client,
             action,
             resource,
             outcome,
@@ -159,6 +167,7 @@ impl Log for ServerLog {
             "request_id": request_id,
             "principal": principal,
             "peer": peer.map(|peer| peer.to_string()),
+            "client": client.map(|client| client.to_string()),
             "action": action,
             "resource": resource,
             "outcome": outcome,

@@ -65,6 +65,13 @@ pub(crate) fn run(
         entropy: Arc::new(SystemEntropy),
         log: log.clone(),
     };
+    if runtime::block_on(access::nobody_can_log_in(&directory, &server.registry.access))?? {
+        output::talk(
+            "warning: the registry asks everybody who they are, and has neither accounts nor issuers any more: make an \
+             administrator with `lightship account create NAME --admin --data DIR`, or let everybody read with `lightship \
+             account reopen --data DIR`",
+        );
+    }
     let reload = Reload {
         options: options.clone(),
         settings: settings.clone(),

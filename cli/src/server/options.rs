@@ -138,6 +138,10 @@ impl ServerOptions {
         let external_url = server.external_url.map(|url| url.0.0);
         let registry = Options {
             access: super::access::access(access.clone(), external_url.clone(), settings)?,
+            trusted_proxies: server
+                .trusted_proxies
+                .map(|proxies| proxies.0)
+                .unwrap_or_default(),
             rates: super::access::rates(&rate),
             routes: self.host_routes(routes)?,
             writes: if anybody {
@@ -269,6 +273,7 @@ mod tests {
         shown.routes.hosts.clear();
         shown.access.issuers.clear();
         shown.server.external_url = None;
+        shown.server.trusted_proxies = None;
         shown.rate = Default::default();
         let shown = options.over(shown, &settings).unwrap();
         let default = options.over(Configuration::default(), &settings).unwrap();

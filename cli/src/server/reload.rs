@@ -132,6 +132,10 @@ impl Reload {
                 "server.external_url",
                 self.current.external_url != fresh.external_url,
             ),
+            (
+                "server.trusted_proxies",
+                old.trusted_proxies != new.trusted_proxies,
+            ),
             ("rate", self.current.rate != fresh.rate),
             ("log.level", self.current.log.level != fresh.log.level),
             (

@@ -17,6 +17,8 @@ pub(crate) struct Serving {
     lines: Receiver<String>,
     /// `HOST:PORT`, as images there are named.
     pub(crate) address: String,
+    /// What it said before it served.
+    pub(crate) began: Vec<String>,
 }
 
 impl Serving {
@@ -46,8 +48,10 @@ impl Serving {
             child,
             lines,
             address: String::new(),
+            began: Vec::new(),
         };
-        let ready = serving.says("lightship serves ");
+        let ready;
+        (serving.began, ready) = serving.says_at_last("lightship serves ");
         serving.address = ready.rsplit_once('/').unwrap().1.to_owned();
         serving
     }
@@ -55,10 +59,16 @@ impl Serving {
     /// The next line that contains `words`.
     #[track_caller]
     pub(crate) fn says(&self, words: &str) -> String {
+        self.says_at_last(words).1
+    }
+
+    /// The same, with what it says before.
+    #[track_caller]
+    fn says_at_last(&self, words: &str) -> (Vec<String>, String) {
         let mut said = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(LONG) {
             if line.contains(words) {
-                return line;
+                return (said, line);
             }
             said.push(line);
         }

@@ -163,3 +163,44 @@ fn a_log_in_json_is_one_object_per_line_without_queries() {
     assert!(value["bytes"].as_u64().unwrap() > 0 && value["ms"].as_f64().unwrap() > 0.0);
     assert!(!line.contains("secret"), "{line}");
 }
+
+#[test]
+fn a_registry_whose_issuers_went_is_closed_until_its_operator_opens_it() {
+    let place = Place::empty();
+    let issuer = "[[access.issuers]]\nurl = \"https://issuer.example\"\naudiences = [\"r\"]\n";
+    let status = |serving: &Serving| serving.ask("GET /v2/a/tags/list")[9..12].to_owned();
+    fs::write(place.path("server.toml"), issuer).unwrap();
+    let serving = Serving::start(&place, &[]);
+    assert_eq!(status(&serving), "401");
+    fs::write(place.path("server.toml"), "").unwrap();
+    serving.signal("HUP");
+    serving.says("access.issuers and tokens");
+    assert_eq!(status(&serving), "401");
+    assert_eq!(serving.end(), Some(0));
+
+    let serving = Serving::start(&place, &[]);
+    assert_eq!(status(&serving), "401");
+    let warned = |serving: &Serving| {
+        serving
+            .began
+            .iter()
+            .any(|line| line.contains("account reopen --data DIR"))
+    };
+    assert!(warned(&serving), "{:?}", serving.began);
+    let reopen = ["account", "reopen", "--data", "data", "--yes"];
+    let in_use = place.run(&reopen);
+    assert_eq!(in_use.status, Some(3), "{}", in_use.stderr);
+    assert_eq!(serving.end(), Some(0));
+
+    let unsure = place.run(&reopen[..4]);
+    assert_eq!(unsure.status, Some(2), "{}", unsure.stderr);
+    let opened = place.run(&reopen);
+    assert_eq!(opened.status, Some(0), "{}", opened.stderr);
+    let serving = Serving::start(&place, &[]);
+    assert_eq!(
+        status(&serving),
+        "404",
+        "nothing is there, and everybody hears so"
+    );
+    assert!(!warned(&serving));
+}

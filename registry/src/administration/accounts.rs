@@ -8,8 +8,9 @@ use store::{Account, AccountRefusal, Resource};
 use super::paging::{self, Rows, Slice};
 use super::status::Invalid;
 use super::update_mask::UpdateMask;
-use super::{Asked, Unfit, documents, nothing, ok};
+use super::{Asked, Unfit, documents, ok};
 use crate::answer::Answer;
+use crate::audit::AuditDetail;
 use crate::call::Arriving;
 use crate::refusal::Refusal;
 
@@ -21,6 +22,8 @@ const DESCRIPTION_BYTES_MAX: usize = 1024;
 const GROUPS_MAX: usize = 100;
 /// Longest password; longer ones are refused by the hash as well.
 const PASSWORD_BYTES_MAX: usize = access::PASSWORD_BYTES_MAX;
+/// Policies that are named when an account is removed that was in them.
+const POLICIES_TOLD_MAX: usize = 100;
 /// Attempts at a change while others change the same account.
 const UPDATES_MAX: usize = 8;
 
@@ -56,27 +59,43 @@ pub(crate) async fn one(asked: &Asked<'_>, name: &str, body: &mut Arriving) -> R
         Method::PATCH => patch(asked, name, body).await,
         Method::DELETE => {
             refuse_last(asked, name).await?;
-            let (actor, now) = (asked.actor(), asked.registry.now());
-            let metadata = asked.registry.metadata();
-            metadata.delete_account(name, &actor, now).await??;
-            asked.registry.forget_access();
-            Ok(nothing())
+            delete(asked, name).await
         }
         _ => Ok(ok(&document(&existing(asked, name).await?))),
     }
 }
 
-/// Without accounts and issuers a registry is open: what was for some would be for everybody.
+/// Without accounts and issuers nobody could log in any more. Should somebody else remove another one at this moment, the
+/// registry is closed all the same.
 async fn refuse_last(asked: &Asked<'_>, name: &str) -> Result<(), Refusal> {
     let accounts = asked.registry.metadata().accounts(None, 2).await?;
     match accounts.as_slice() {
         [last] if name_of(&last.member) == name && asked.registry.options().access.issuers.is_empty() => {
             Err(Unfit::precondition(format!(
-                "{name} is the last account: without any, everybody may read everything; disable it instead"
+                "{name} is the last account: without any, nobody could log in; to let everybody read again, stop the server and use \
+                 `lightship account reopen --data DIR`"
             )))
         }
         _ => Ok(()),
     }
+}
+
+async fn delete(asked: &Asked<'_>, name: &str) -> Result<Answer, Refusal> {
+    let (actor, now) = (asked.actor(), asked.registry.now());
+    let metadata = asked.registry.metadata();
+    let changed = metadata.delete_account(name, &actor, now).await??;
+    asked.registry.forget_access();
+    let names: Vec<String> = changed
+        .iter()
+        .take(POLICIES_TOLD_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let mut answer = ok(&json!({"policiesChanged": names, "policiesChangedCount": changed.len()}));
+    if !names.is_empty() {
+        let detail = format!("its bindings went from the policies of {}", names.join(", "));
+        answer.extensions_mut().insert(AuditDetail(detail));
+    }
+    Ok(answer)
 }
 
 /// Every account.
@@ -265,6 +284,7 @@ impl From<AccountRefusal> for Refusal {
                 reason: format!("{refusal}; repeat the change"),
             }
             .into(),
+            refusal @ AccountRefusal::LastAdministrator { .. } => Unfit::precondition(refusal.to_string()),
             AccountRefusal::Unknown { name } => Unfit::not_found(format!("account {name}")),
             AccountRefusal::KeyUnknown { name, id } => {
                 Unfit::not_found(format!("key {id} of account {name}"))

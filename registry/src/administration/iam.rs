@@ -5,7 +5,7 @@
 use access::{Permission, Policy};
 use hyper::Method;
 use serde_json::{Value, json};
-use store::Resource;
+use store::{PolicyRefusal, Resource};
 
 use super::status::Invalid;
 use super::{Asked, PolicyVerb, Unfit, documents, ok, repositories};
@@ -70,10 +70,11 @@ async fn set(asked: &Asked<'_>, resource: &Resource, body: &mut Arriving) -> Res
     asked.registry.forget_access();
     match set {
         Ok(policy) => Ok(ok(&json!(policy))),
-        Err(conflict) => Err(Unfit::Aborted {
+        Err(conflict @ PolicyRefusal::Changed { .. }) => Err(Unfit::Aborted {
             reason: format!("{conflict}; read it again and repeat the change"),
         }
         .into()),
+        Err(last @ PolicyRefusal::LastAdministrator) => Err(Unfit::precondition(last.to_string())),
     }
 }
 

@@ -111,8 +111,8 @@ pub(crate) async fn check(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answ
         .map(|(name, policy)| Level { name, policy })
         .collect();
     let reason = decide(&principal, permission, &levels);
-    if !metadata.has_accounts().await? {
-        notes.push("there are no accounts: until there is one, policies do not count".to_owned());
+    if !asked.call.caller.is_closed() {
+        notes.push("there has never been an account: until there is one, policies do not count".to_owned());
     }
     let would = Role::ALL
         .iter()

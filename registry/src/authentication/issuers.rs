@@ -153,6 +153,13 @@ struct Opaque {
     until: i64,
 }
 
+impl Opaque {
+    fn counts(&self, now: i64) -> bool {
+        let begins = self.identified.as_ref().and_then(|identified| identified.begins);
+        now < self.until && begins.is_none_or(|begins| begins <= now)
+    }
+}
+
 impl Issuers {
     pub(super) fn new(options: &AccessOptions) -> Issuers {
         let issuers = options.issuers.iter().cloned();
@@ -255,7 +262,7 @@ impl Issuers {
     /// What is known of an opaque token already.
     fn known(&self, fingerprint: &Fingerprint, now: i64) -> Option<Result<Identified, Refusal>> {
         let opaque = self.opaque.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = opaque.get(fingerprint).filter(|kept| now < kept.until)?;
+        let kept = opaque.get(fingerprint).filter(|kept| kept.counts(now))?;
         let inactive = || Refusal::Credential(WrongCredential::Inactive);
         Some(kept.identified.clone().ok_or_else(inactive))
     }
@@ -411,6 +418,7 @@ impl Registry {
         };
         self.refuse_shut(&identified.principal, attempt).await?;
         Ok(Known {
+            begins: identified.begins,
             expires: Some(identified.expires),
             ..Known::whole(identified.principal)
         })

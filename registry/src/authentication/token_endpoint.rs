@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{Attempt, CATALOG, Known, Reach};
 use crate::access::{Caller, On};
 use crate::answer::{self, Answer};
-use crate::call::{Arriving, Call, Query};
+use crate::call::{Arriving, Call, Query, TOKEN_PATH};
 use crate::host_routes::Host;
 use crate::refusal::{Needs, Refusal};
 use crate::registry::Registry;
@@ -43,17 +43,16 @@ pub(crate) async fn token(
         }
         _ => return Err(call.refuse_method("GET, POST")),
     };
+    let query = parameters.as_ref().unwrap_or(&call.query);
+    let service = query.service(call.authority);
     if let Some(form) = &parameters {
         let attempt = Attempt {
             memory: &memory,
-            address: call.peer.ip(),
-            audience: None,
+            address: call.client(),
+            audience: service,
         };
         caller.known = Some(of_form(registry, form, &attempt).await?);
     }
-    let query = parameters.as_ref().unwrap_or(&call.query);
-    let service = query.get("service").filter(|service| !service.is_empty());
-    let service = service.unwrap_or(call.authority);
     let options = registry.options();
     let host = options.routes.host(service);
     let scopes = Scope::parse_all(query.all("scope"))
@@ -255,7 +254,7 @@ pub(crate) fn challenge(
     name: Option<&str>,
     (needs, problem): (Needs, Option<&str>),
 ) -> String {
-    let mut text = format!("Bearer realm=\"{realm}/v2/token\",service=\"{service}\"");
+    let mut text = format!("Bearer realm=\"{realm}{TOKEN_PATH}\",service=\"{service}\"");
     let scope = match (needs, name) {
         (Needs::Actions(actions), Some(name)) => Some(format!("repository:{name}:{actions}")),
         (Needs::Catalog, _) => Some("registry:catalog:*".to_owned()),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{BOUNDS, FREED, Metrics, OPERATIONS, STATUS_CLASSES, STORE_TROUBLE};
+use super::{BOUNDS, FREED, Metrics, OPERATIONS, STATUS_CLASSES, STORE_TROUBLE, WRITES_REFUSED};
 
 impl Metrics {
     pub(crate) fn text(&self) -> String {
@@ -44,6 +44,14 @@ impl Metrics {
         );
         for (kind, count) in STORE_TROUBLE.iter().zip(&self.store) {
             page.value("store_errors_total", &[("kind", kind)], &read(count));
+        }
+        page.begin(
+            "writes_refused",
+            "gauge",
+            "Whether pushes are refused at present, or fail, while pulls go on.",
+        );
+        for ((reason, _), gauge) in WRITES_REFUSED.iter().zip(&self.writes) {
+            page.value("writes_refused", &[("reason", reason)], &read(gauge));
         }
         self.collections(&mut page);
         page.0
@@ -179,6 +187,7 @@ mod tests {
 
     use super::super::{Kind, Metrics};
     use super::*;
+    use crate::room::Pushes;
 
     /// Reads the format as Prometheus does: every sample after the type of its family, labels quoted, values numbers,
     /// no sample twice.
@@ -288,5 +297,20 @@ mod tests {
         drop(open);
         let samples = parse(&metrics.text());
         assert_eq!(samples["lightship_open_requests{operation=\"other\"}"], 0.0);
+    }
+
+    #[test]
+    fn what_becomes_of_pushes_is_one_of_three() {
+        let metrics = Metrics::default();
+        for (pushes, no_space, failure) in [
+            (Pushes::NoRoom, 1.0, 0.0),
+            (Pushes::Failing, 0.0, 1.0),
+            (Pushes::Taken, 0.0, 0.0),
+        ] {
+            metrics.writes(pushes);
+            let samples = parse(&metrics.text());
+            let of = |reason: &str| samples[&format!("lightship_writes_refused{{reason=\"{reason}\"}}")];
+            assert_eq!((of("no_space"), of("failure")), (no_space, failure), "{pushes:?}");
+        }
     }
 }

@@ -237,3 +237,31 @@ async fn a_stream_of_http2_that_is_not_read_is_cut_off() {
     assert!(ended.is_ok(), "the server waits for ever");
     drop(answer);
 }
+
+#[tokio::test]
+async fn a_connection_of_http2_that_asks_for_nothing_is_told_to_end() {
+    let mut options = options();
+    options.limits.idle = Duration::from_millis(300);
+    // Long enough for the client to begin, however busy the machine is.
+    options.limits.header_time = Duration::from_secs(3);
+    let server = Server::with(options).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = || {
+        Request::get("http://localhost/v2/")
+            .body(Empty::<hyper::body::Bytes>::new())
+            .unwrap()
+    };
+    let answer = sender.send_request(request()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop(answer);
+    // Pings are answered all the while, and the sender is there.
+    let ended = tokio::time::timeout(LONG, connection).await;
+    let ended = ended.expect("the server waits for ever").unwrap();
+    assert!(ended.is_ok(), "without an error: {ended:?}");
+    assert!(sender.send_request(request()).await.is_err());
+}

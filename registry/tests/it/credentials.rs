@@ -12,9 +12,9 @@ const RSA: &str = include_str!("../../../access/tests/it/keys/rsa.pem");
 const RSA_PUBLIC: &str = include_str!("../../../access/tests/it/keys/rsa.pub.pem");
 const RSA_FORGED: &str = include_str!("../../../access/tests/it/keys/rsa.forged.pem");
 
-const SCOPE: &str = "repository:a:pull,push";
+pub(crate) const SCOPE: &str = "repository:a:pull,push";
 
-async fn closed() -> Server {
+pub(crate) async fn closed() -> Server {
     let server = Server::start().await;
     server.push_image("a", "latest", b"layer").await;
     server.create_account("user:ann", &[]).await;
@@ -22,7 +22,7 @@ async fn closed() -> Server {
     server
 }
 
-async fn status(server: &Server, method: &str, path: &str, authorization: &str) -> u16 {
+pub(crate) async fn status(server: &Server, method: &str, path: &str, authorization: &str) -> u16 {
     let headers = [("authorization", authorization)];
     server.ask(method, path, &headers, b"").await.status.as_u16()
 }
@@ -346,6 +346,8 @@ async fn tokens_are_had_by_form_too() {
     let renew = format!(
         "grant_type=refresh_token&service={service}&client_id=docker&refresh_token={refresh}&scope={SCOPE}"
     );
+    let elsewhere = renew.replace(&service.to_string(), "other.example");
+    assert_eq!(post(elsewhere).await.status.as_u16(), 401);
     let renewed = post(renew.clone()).await;
     assert_eq!(renewed.json()["expires_in"], 300);
     assert_eq!(renewed.json()["scope"], SCOPE);

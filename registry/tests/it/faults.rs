@@ -149,7 +149,22 @@ async fn with_no_byte_free_pulls_go_on_and_pushes_do_again_once_there_is_room() 
     );
     assert_eq!(server.get(&format!("/v2/a/blobs/{layer}")).await.text(), "there");
     assert_eq!(server.get("/v2/a/tags/list").await.status.as_u16(), 200);
+    let told = async || {
+        server.clock.forward(5);
+        let ready = server.get("/readyz").await;
+        assert_eq!(ready.status.as_u16(), 200, "pulls are served");
+        let metrics = server.get("/metrics").await;
+        let refused = metrics
+            .text()
+            .contains("lightship_writes_refused{reason=\"no_space\"} 1\n");
+        (ready.text().to_owned(), refused)
+    };
+    assert_eq!(
+        told().await,
+        ("ready\nwrites: refused (no space)\n".to_owned(), true)
+    );
     std::fs::remove_file(filler).unwrap();
+    assert_eq!(told().await, ("ready\n".to_owned(), false));
     server.push_image("a", "next", b"more").await;
     nothing_is_lost(&server, &data).await;
     drop(server);

@@ -12,6 +12,7 @@ use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
+use store::Accounts as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use transport::{RetryPolicy, Secret, Transport, TransportOptions};
@@ -381,4 +382,19 @@ async fn tokeninfo_says_it_too_and_names_accounts_where_it_may() {
     }
     let guess = [("authorization", &*basic("_token", "opq_next"))];
     assert_eq!(server.ask("GET", path, &guess, b"").await.status.as_u16(), 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_without_its_issuers_stays_closed() {
+    let elsewhere = Elsewhere::start().await;
+    let server = elsewhere.believed(None).await;
+    let status = async || server.get("/v2/a/tags/list").await.status.as_u16();
+    assert_eq!(status().await, 401);
+    server.registry.configure(options());
+    assert_eq!(status().await, 401, "after a reload");
+    assert!(
+        server.directory.metadata().is_closed().await.unwrap(),
+        "and after a restart"
+    );
+    assert_eq!(begins_upload(&server, "Bearer x").await, 401);
 }

@@ -149,6 +149,7 @@ async fn what_was_begun_with_a_right_is_not_done_without_it() {
     let server = Server::start().await;
     server.push_as_registry("a", "latest").await;
     server.create_account("user:ann", &[]).await;
+    server.create_account("user:root", &[]).await;
     let policy =
         r#"{"policy":{"bindings":[{"role":"roles/artifactregistry.admin","members":["user:eve"]}]}}"#;
     let manifest = image_of(Digest::sha256_of(b"{}"), Digest::sha256_of(b"layer"), 5);
@@ -164,11 +165,12 @@ async fn what_was_begun_with_a_right_is_not_done_without_it() {
         ("PUT", "/v2/a/manifests/other".to_owned(), &manifest),
     ];
     for (method, path, body) in works {
+        let root = (access::Role::Administrator, "user:root");
         server
-            .bind("registry", &[(access::Role::Administrator, "user:ann")])
+            .bind("registry", &[(access::Role::Administrator, "user:ann"), root])
             .await;
         let begun = Begun::of(&server, (method, &path), body.to_owned()).await;
-        server.bind("registry", &[]).await;
+        server.bind("registry", &[root]).await;
         let answer = begun.end().await;
         assert!(answer.starts_with("HTTP/1.1 403"), "{method} {path}: {answer}");
     }

@@ -72,6 +72,8 @@ impl Entropy for Counter {
 #[derive(Default)]
 struct Listener {
     lines: Mutex<Vec<String>>,
+    /// From where what was accounted for came.
+    clients: Mutex<Vec<String>>,
     expects_trouble: bool,
 }
 
@@ -99,8 +101,10 @@ impl Log for Listener {
             resource,
             outcome,
             detail,
+            client,
             ..
         } = record;
+        self.clients.lock().unwrap().push(client.unwrap().to_string());
         let line = format!("audit {principal} {action} {resource} {outcome} {detail}");
         self.lines.lock().unwrap().push(line);
     }
@@ -119,6 +123,7 @@ pub(crate) fn options() -> Options {
         routes: HostRoutes::google("projects/d/locations/l/repositories/r".parse().unwrap()).unwrap(),
         writes: Writes::ThisMachine,
         access: registry::AccessOptions::default(),
+        trusted_proxies: registry::TrustedProxies::default(),
         rates: registry::Rates::default(),
         sparse_manifests: false,
         new_repositories: NewRepositories::default(),
@@ -231,6 +236,11 @@ impl Server {
     /// What was logged of requests.
     pub(crate) fn told(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().clone()
+    }
+
+    /// From where what was accounted for came.
+    pub(crate) fn clients(&self) -> Vec<String> {
+        self.log.clients.lock().unwrap().clone()
     }
 
     /// One request on a connection of its own, with the host that the headers name, else the address.

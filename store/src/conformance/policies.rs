@@ -4,7 +4,7 @@ use access::{Member, Policy, Role};
 
 use super::accounts::account;
 use super::{MetadataWorld, ann, at, repository};
-use crate::{EventKind, PolicyConflict, Resource};
+use crate::{EventKind, PolicyRefusal, Resource};
 
 fn readers(names: &[&str]) -> Policy {
     let member = |name: &&str| (Role::Reader, Member::User((*name).to_owned()));
@@ -15,7 +15,7 @@ fn repository_resource() -> Resource {
     Resource::Repository(repository("r").path)
 }
 
-async fn set(world: &MetadataWorld, resource: &Resource, policy: &Policy) -> Result<Policy, PolicyConflict> {
+async fn set(world: &MetadataWorld, resource: &Resource, policy: &Policy) -> Result<Policy, PolicyRefusal> {
     world
         .store
         .set_policy(resource, policy, ann(), at(3))
@@ -52,7 +52,7 @@ pub(crate) async fn of_two_writers_who_read_the_same_the_second_is_told(world: M
     let second = set(&world, &resource, &with(&["b"])).await;
     assert_eq!(
         second,
-        Err(PolicyConflict {
+        Err(PolicyRefusal::Changed {
             resource: resource.clone()
         })
     );
@@ -94,6 +94,55 @@ pub(crate) async fn a_repository_that_is_gone_leaves_no_rights(world: MetadataWo
     assert!(world.store.access_generation().await.unwrap() > before);
     let policy = world.store.policy(&resource).await.unwrap();
     assert!(policy.bindings().is_empty());
+}
+
+pub(crate) async fn a_deleted_account_leaves_no_rights_to_a_later_one_of_its_name(world: MetadataWorld) {
+    let store = &world.store;
+    let project = Resource::Project("p".parse().unwrap());
+    store
+        .create_account(&account("user:bob"), ann())
+        .await
+        .unwrap()
+        .unwrap();
+    let both = set(&world, &repository_resource(), &readers(&["bob", "eve"]))
+        .await
+        .unwrap();
+    set(&world, &Resource::Registry, &readers(&["bob"]))
+        .await
+        .unwrap();
+    let other = set(&world, &project, &readers(&["eve"])).await.unwrap();
+    let begun = store.events(0, 99).await.unwrap().len();
+
+    let changed = store.delete_account("bob", ann(), at(9)).await.unwrap().unwrap();
+    assert_eq!(changed, [repository_resource(), Resource::Registry]);
+    let left = store.policy(&repository_resource()).await.unwrap();
+    assert_eq!(left.bindings(), readers(&["eve"]).bindings());
+    assert_ne!(left.etag, both.etag);
+    // Whoever read it with him in does not put him back.
+    let late = set(&world, &repository_resource(), &both).await;
+    assert!(matches!(late, Err(PolicyRefusal::Changed { .. })), "{late:?}");
+    let registry = store.policy(&Resource::Registry).await.unwrap();
+    assert!(registry.bindings().is_empty());
+    assert_eq!(store.policy(&project).await.unwrap(), other);
+
+    let events = store.events(0, 99).await.unwrap().split_off(begun);
+    let told: Vec<_> = events
+        .into_iter()
+        .map(|event| (event.resource, event.kind))
+        .collect();
+    let account = "bob".to_owned();
+    let removed = || EventKind::BindingsRemoved {
+        account: account.clone(),
+    };
+    let name = account.clone();
+    assert_eq!(
+        told,
+        [
+            (Resource::Registry, EventKind::AccountDeleted { name }),
+            (repository_resource(), removed()),
+            (Resource::Registry, removed()),
+        ]
+    );
 }
 
 pub(crate) async fn the_access_generation_grows_with_every_change_of_rights(world: MetadataWorld) {

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::administrators::unless_nobody_is_left;
 use super::events::{self, Told};
-use super::policies::next_generation;
+use super::policies::{self, next_generation};
 use super::values::{from_time, limit as column_limit, parsed, time};
 use super::{SqliteMetadata, failed};
 use crate::{Account, AccountKey, AccountRefusal, Accounts, Actor, EventKind, Resource, StoreError};
@@ -60,8 +61,14 @@ impl Accounts for SqliteMetadata {
         actor: &Actor,
     ) -> Result<Result<(), AccountRefusal>, StoreError> {
         let (account, actor) = (account.clone(), actor.clone());
-        self.write(move |connection| update(connection, &account, &actor))
-            .await
+        self.write(move |connection| {
+            let name = name_of(&account.member)?;
+            let last = || AccountRefusal::LastAdministrator { name };
+            unless_nobody_is_left(connection, account.updated, last, || {
+                update(connection, &account, &actor)
+            })
+        })
+        .await
     }
 
     async fn delete_account(
@@ -69,18 +76,11 @@ impl Accounts for SqliteMetadata {
         name: &str,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Result<(), AccountRefusal>, StoreError> {
+    ) -> Result<Result<Vec<Resource>, AccountRefusal>, StoreError> {
         let (name, actor) = (name.to_owned(), actor.clone());
         self.write(move |connection| {
-            let deleted = connection
-                .execute("DELETE FROM account WHERE name = ?1", [&name])
-                .map_err(failed("delete an account"))?;
-            if deleted == 0 {
-                return Ok(Err(AccountRefusal::Unknown { name }));
-            }
-            next_generation(connection)?;
-            tell(connection, (&actor, now), &EventKind::AccountDeleted { name })?;
-            Ok(Ok(()))
+            let last = || AccountRefusal::LastAdministrator { name: name.clone() };
+            unless_nobody_is_left(connection, now, last, || delete(connection, &name, (&actor, now)))
         })
         .await
     }
@@ -121,30 +121,39 @@ impl Accounts for SqliteMetadata {
     ) -> Result<Result<(), AccountRefusal>, StoreError> {
         let (name, id, actor) = (account.to_owned(), id.to_owned(), actor.clone());
         self.write(move |connection| {
-            let deleted = connection
-                .execute(
-                    "DELETE FROM account_key WHERE account = ?1 AND id = ?2",
-                    [&name, &id],
-                )
-                .map_err(failed("delete a key"))?;
-            if deleted == 0 {
-                return Ok(Err(AccountRefusal::KeyUnknown { name, id }));
-            }
-            renew(connection, &name)?;
-            let kind = EventKind::KeyDeleted { account: name, id };
-            tell(connection, (&actor, now), &kind)?;
-            Ok(Ok(()))
+            let last = || AccountRefusal::LastAdministrator { name: name.clone() };
+            unless_nobody_is_left(connection, now, last, || {
+                delete_key(connection, (&name, &id), (&actor, now))
+            })
         })
         .await
     }
 
-    async fn has_accounts(&self) -> Result<bool, StoreError> {
+    async fn is_closed(&self) -> Result<bool, StoreError> {
         self.look_up(|connection| {
             connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM account)")
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM closed)")
                 .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-                .map_err(failed("look for accounts"))
+                .map_err(failed("look whether the registry is closed"))
         })
+    }
+
+    async fn close(&self, actor: &Actor, now: Timestamp) -> Result<(), StoreError> {
+        let actor = actor.clone();
+        self.write(move |connection| {
+            if close(connection, now)? {
+                next_generation(connection)?;
+                tell(connection, (&actor, now), &EventKind::RegistryClosed)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn reopen(&self, actor: &Actor, now: Timestamp) -> Result<usize, StoreError> {
+        let actor = actor.clone();
+        self.write(move |connection| reopen(connection, (&actor, now)))
+            .await
     }
 
     async fn secret(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -226,8 +235,84 @@ fn create(
             ],
         )
         .map_err(failed("make an account"))?;
+    close(connection, account.created)?;
     let kind = EventKind::AccountCreated { name };
     tell(connection, (actor, account.created), &kind)?;
+    Ok(Ok(()))
+}
+
+/// Whether the registry was open before.
+fn close(connection: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    let closed = connection
+        .prepare_cached("INSERT INTO closed (one, since) VALUES (1, ?1) ON CONFLICT DO NOTHING")
+        .and_then(|mut statement| statement.execute([time(now)]))
+        .map_err(failed("close the registry"))?;
+    Ok(closed > 0)
+}
+
+fn reopen(connection: &Connection, (actor, now): (&Actor, Timestamp)) -> Result<usize, StoreError> {
+    let error = failed("reopen the registry");
+    let names: Vec<String> = connection
+        .prepare_cached("SELECT name FROM account ORDER BY name")
+        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+        .map_err(&error)?;
+    for name in &names {
+        // Each is there: it was listed in this transaction.
+        let _ = delete(connection, name, (actor, now))?;
+    }
+    let opened = connection
+        .prepare_cached("DELETE FROM closed")
+        .and_then(|mut statement| statement.execute([]))
+        .map_err(&error)?;
+    if opened > 0 {
+        next_generation(connection)?;
+        tell(connection, (actor, now), &EventKind::RegistryReopened)?;
+    }
+    Ok(names.len())
+}
+
+fn delete(
+    connection: &Connection,
+    name: &str,
+    (actor, now): (&Actor, Timestamp),
+) -> Result<Result<Vec<Resource>, AccountRefusal>, StoreError> {
+    let member: Option<String> = connection
+        .prepare_cached("DELETE FROM account WHERE name = ?1 RETURNING member")
+        .and_then(|mut statement| statement.query_row([name], |row| row.get(0)).optional())
+        .map_err(failed("delete an account"))?;
+    let name = name.to_owned();
+    let Some(member) = member else {
+        return Ok(Err(AccountRefusal::Unknown { name }));
+    };
+    next_generation(connection)?;
+    let kind = EventKind::AccountDeleted { name: name.clone() };
+    tell(connection, (actor, now), &kind)?;
+    let kind = EventKind::BindingsRemoved { account: name };
+    let changed = policies::forget_member(connection, &member, now)?;
+    for resource in &changed {
+        events::tell(connection, &Told::of(resource, actor, now), &kind)?;
+    }
+    Ok(Ok(changed))
+}
+
+fn delete_key(
+    connection: &Connection,
+    (account, id): (&str, &str),
+    (actor, now): (&Actor, Timestamp),
+) -> Result<Result<(), AccountRefusal>, StoreError> {
+    let deleted = connection
+        .execute(
+            "DELETE FROM account_key WHERE account = ?1 AND id = ?2",
+            [account, id],
+        )
+        .map_err(failed("delete a key"))?;
+    let (name, id) = (account.to_owned(), id.to_owned());
+    if deleted == 0 {
+        return Ok(Err(AccountRefusal::KeyUnknown { name, id }));
+    }
+    renew(connection, &name)?;
+    let kind = EventKind::KeyDeleted { account: name, id };
+    tell(connection, (actor, now), &kind)?;
     Ok(Ok(()))
 }
 
@@ -315,6 +400,14 @@ fn groups(groups: &[Member]) -> String {
     serde_json::Value::from(names).to_string()
 }
 
+/// The groups of `member`.
+pub(super) fn from_groups(column: &str, member: &str) -> Result<Vec<Member>, StoreError> {
+    let groups: Vec<String> = serde_json::from_str(column).map_err(|_| StoreError::Damaged {
+        what: format!("the groups of {member}"),
+    })?;
+    groups.iter().map(|group| parsed("a group", group)).collect()
+}
+
 /// A row of [`COLUMNS`] after the name.
 struct Columns {
     member: String,
@@ -341,15 +434,9 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
 }
 
 fn from_columns(columns: Columns) -> Result<Account, StoreError> {
-    let groups: Vec<String> = serde_json::from_str(&columns.groups).map_err(|_| StoreError::Damaged {
-        what: format!("the groups of {}", columns.member),
-    })?;
     Ok(Account {
         member: parsed("a member", &columns.member)?,
-        groups: groups
-            .iter()
-            .map(|group| parsed("a group", group))
-            .collect::<Result<_, _>>()?,
+        groups: from_groups(&columns.groups, &columns.member)?,
         generation: columns.generation.unsigned_abs(),
         created: from_time(columns.created)?,
         updated: from_time(columns.updated)?,

@@ -5,10 +5,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::administrators::unless_nobody_is_left;
 use super::events::{self, Told};
 use super::values::{limit as column_limit, parsed, time};
 use super::{SqliteMetadata, failed};
-use crate::{Actor, EventKind, Policies, PolicyConflict, Resource, StoreError};
+use crate::{Actor, EventKind, Policies, PolicyRefusal, Resource, StoreError};
 
 #[async_trait]
 impl Policies for SqliteMetadata {
@@ -22,10 +23,15 @@ impl Policies for SqliteMetadata {
         policy: &Policy,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Result<Policy, PolicyConflict>, StoreError> {
+    ) -> Result<Result<Policy, PolicyRefusal>, StoreError> {
         let (resource, policy, actor) = (resource.clone(), policy.clone(), actor.clone());
-        self.write(move |connection| set(connection, &resource, policy, (&actor, now)))
-            .await
+        self.write(move |connection| {
+            let last = || PolicyRefusal::LastAdministrator;
+            unless_nobody_is_left(connection, now, last, || {
+                set(connection, &resource, policy, (&actor, now))
+            })
+        })
+        .await
     }
 
     async fn policies(
@@ -84,6 +90,35 @@ pub(super) fn forget(connection: &Connection, resource: &Resource) -> Result<(),
     Ok(())
 }
 
+/// Takes `member` out of every policy; the resources of those it was in.
+pub(super) fn forget_member(
+    connection: &Connection,
+    member: &str,
+    now: Timestamp,
+) -> Result<Vec<Resource>, StoreError> {
+    let error = failed("take somebody out of policies");
+    let names: Vec<String> = connection
+        .prepare_cached("SELECT DISTINCT resource FROM binding WHERE member = ?1 ORDER BY resource")
+        .and_then(|mut statement| statement.query_map([member], |row| row.get(0))?.collect())
+        .map_err(&error)?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    connection
+        .execute("DELETE FROM binding WHERE member = ?1", [member])
+        .map_err(&error)?;
+    let generation = next_generation(connection)?;
+    let mut renew = connection
+        .prepare_cached("UPDATE policy SET generation = ?2, updated = ?3 WHERE resource = ?1")
+        .map_err(&error)?;
+    for name in &names {
+        renew
+            .execute(params![name, generation, time(now)])
+            .map_err(&error)?;
+    }
+    names.iter().map(|name| parsed("a resource", name)).collect()
+}
+
 fn read(connection: &Connection, resource: &str) -> Result<Policy, StoreError> {
     let rows: Vec<(String, String)> = connection
         .prepare_cached("SELECT role, member FROM binding WHERE resource = ?1")
@@ -121,12 +156,12 @@ fn set(
     resource: &Resource,
     mut policy: Policy,
     (actor, now): (&Actor, Timestamp),
-) -> Result<Result<Policy, PolicyConflict>, StoreError> {
+) -> Result<Result<Policy, PolicyRefusal>, StoreError> {
     let name = resource.to_string();
     let so_far = etag(generation(connection, &name)?);
     if policy.etag.as_ref().is_some_and(|read| *read != so_far) {
         let resource = resource.clone();
-        return Ok(Err(PolicyConflict { resource }));
+        return Ok(Err(PolicyRefusal::Changed { resource }));
     }
     let error = failed("set a policy");
     let generation = next_generation(connection)?;

@@ -9,7 +9,7 @@ use super::failed;
 use crate::StoreError;
 
 /// The format that this program writes, kept in the file's `user_version`. Step N brings format N to N + 1.
-const STEPS: [&str; 3] = [FIRST, SECOND, THIRD];
+const STEPS: [&str; 4] = [FIRST, SECOND, THIRD, FOURTH];
 
 const FIRST: &str = "
 CREATE TABLE repository (
@@ -190,6 +190,17 @@ UPDATE package SET
 CREATE INDEX manifest_by_created ON manifest (package, created, digest);
 ";
 
+const FOURTH: &str = "
+-- A row once the registry asks everybody who they are. It stays when accounts and issuers go.
+CREATE TABLE closed (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    since INTEGER NOT NULL
+) STRICT;
+INSERT INTO closed (one, since) SELECT 1, created FROM account ORDER BY created LIMIT 1;
+
+CREATE INDEX binding_by_member ON binding (member, resource);
+";
+
 /// Makes the tables, or the steps that an older file lacks, in one transaction.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let error = failed("bring the database up to date");
@@ -251,6 +262,27 @@ mod tests {
                 })
                 .unwrap();
             assert_eq!((version, kept), (newest, 1));
+        }
+    }
+
+    #[test]
+    fn a_registry_that_had_an_account_is_closed() {
+        for (account, expected) in [
+            ("", 0),
+            (
+                "INSERT INTO account VALUES ('a', 'user:a', '', NULL, '[]', 0, 1, 5, 6);",
+                1,
+            ),
+        ] {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in [FIRST, SECOND, THIRD, account, "PRAGMA user_version = 3;"] {
+                connection.execute_batch(step).unwrap();
+            }
+            bring_up_to_date(&mut connection).unwrap();
+            let closed: i64 = connection
+                .query_row("SELECT count(*) FROM closed", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(closed, expected);
         }
     }
 

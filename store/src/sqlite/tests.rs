@@ -25,6 +25,6 @@ fn a_newer_database_is_refused() {
         .unwrap();
     assert!(matches!(
         SqliteMetadata::open(&path),
-        Err(StoreError::Newer { found: 99, known: 3 })
+        Err(StoreError::Newer { found: 99, known: 4 })
     ));
 }

@@ -1,4 +1,5 @@
-//! `lightship account create` in a data directory that no server uses: how the first administrator is made.
+//! `lightship account create` and `reopen` in a data directory that no server uses: how the first administrator is made, and how
+//! a registry is opened again.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use store::{
     Account, Accounts as _, Actor, DataDirectory, Entropy as _, Policies as _, Resource, StoreError,
 };
 
-use super::{COMMAND, CreateArguments};
+use super::{COMMAND, CreateArguments, ReopenArguments};
 use crate::arguments::Format;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output;
@@ -67,6 +68,33 @@ pub(super) fn create(
     Ok(Outcome::Done)
 }
 
+pub(super) fn reopen(
+    arguments: &ReopenArguments,
+    format: Format,
+    settings: &Settings,
+) -> Result<Outcome, Failure> {
+    let data = arguments.data.display();
+    if !arguments.yes {
+        return Err(Failure::usage(format!(
+            "every account in {data} would be removed, and everybody could read everything"
+        ))
+        .hint("say --yes if that is meant"));
+    }
+    let directory = server::open_existing(&arguments.data)?;
+    let actor = Actor(ACTOR.to_owned());
+    let removed = runtime::block_on(directory.metadata().reopen(&actor, server::now()))?;
+    let removed = removed.map_err(|error| Failure::outside("cannot reopen the registry", error))?;
+    if !settings.quiet {
+        output::talk(&format!(
+            "{data} asks nobody any more who they are; {removed} accounts were removed"
+        ));
+    }
+    match format {
+        Format::Json => output::report(COMMAND, format, &json!({"accountsRemoved": removed}), String::new),
+        Format::Text => Ok(Outcome::Done),
+    }
+}
+
 /// Whether anybody has the role on the whole registry.
 async fn is_administered(directory: &DataDirectory) -> Result<bool, Failure> {
     let policy = directory.metadata().policy(&Resource::Registry).await;
@@ -99,7 +127,7 @@ async fn store_account(
         .await
         .map_err(failed)?
         // Nobody else has the directory.
-        .map_err(|conflict| Failure::bug("cannot set the registry's policy", conflict))?;
+        .map_err(|refusal| Failure::bug("cannot set the registry's policy", refusal))?;
     Ok(())
 }
 
@@ -122,11 +150,11 @@ pub(super) fn member(name: &str, is_service_account: bool) -> Result<Member, Fai
     // Logging in with such a name means something else.
     let means_itself = matches!(Credential::of_user(name, ""), Ok(Credential::Password { .. }));
     // And in a path, where administration has it, these would mean another.
-    let is_found = !name.contains([':', '/', '%']) && !matches!(name, "." | "..");
+    let is_found = !name.contains([':', '/', '%']) && !name.starts_with('_') && !matches!(name, "." | "..");
     if !is_found || !means_itself {
         return Err(Failure::usage(format!(
-            "{name:?} cannot be the name of an account: no name has a colon, slash or %, or is dots, and some are those of \
-             kinds of tokens"
+            "{name:?} cannot be the name of an account: no name has a colon, slash or %, begins with _ or is dots, and some \
+             are those of kinds of tokens"
         )));
     }
     Ok(member)
@@ -161,6 +189,7 @@ mod tests {
             "_json_key",
             "_json_key_base64",
             "_token",
+            "_ann",
             "oauth2accesstoken",
         ] {
             assert!(member(name, false).is_err(), "{name}");
