@@ -74,6 +74,7 @@ fn registry_on(directory: &DataDirectory) -> Registry {
         clock: Arc::new(FixedClock),
         entropy: Arc::new(Counter(AtomicU64::new(Timestamp::now().as_nanosecond() as u64))),
         log: Arc::new(Nobody),
+        backups: None,
     };
     let options = Options {
         routes: routes(),

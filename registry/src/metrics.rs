@@ -1,6 +1,7 @@
 //! What is counted. Labels are our own words only, so their number is bounded.
 
 mod text;
+mod upkeep;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use store::CollectionReport;
 
 use crate::refusal::Refusal;
 use crate::routes::Operation;
+use upkeep::Upkeep;
 
 /// Upper bounds of the histogram of latencies, in microseconds.
 const BOUNDS: [u64; 10] = [
@@ -42,6 +44,7 @@ pub(crate) struct Metrics {
     /// Errors, no room, too much to do.
     store: [AtomicU64; STORE_TROUBLE.len()],
     collection: Collections,
+    upkeep: Upkeep,
 }
 
 const STORE_TROUBLE: [&str; 3] = ["error", "full", "busy"];

@@ -140,9 +140,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
                 update(&open(None)?, (repository, &settings), format).await
             }
             Action::Delete { repository, yes } => delete(&open(None)?, (&repository, yes), format).await,
-            Action::Quota { project, set } => {
-                quota::run(&open(None)?, project.as_deref(), set, format).await
-            }
+            Action::Quota { project, set } => quota::run(&open(None)?, project.as_deref(), set, format).await,
             Action::Images { place } => {
                 let place = place.as_deref();
                 let image = place.and_then(|place| ImageName::parse(place).ok());

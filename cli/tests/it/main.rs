@@ -13,3 +13,4 @@ mod errors;
 mod program;
 mod serving;
 mod streams;
+mod upkeep;

@@ -18,15 +18,15 @@ const OTHER_CERTIFICATE: &str = include_str!("../../../registry/tests/it/certifi
 const OTHER_KEY: &str = include_str!("../../../registry/tests/it/certificates/b.key.pem");
 
 /// A server of its own process.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     lines: Receiver<String>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Serving {
     /// With the configuration `server.toml`, on a free port.
-    fn start(place: &Place, more: &[&str]) -> Serving {
+    pub(crate) fn start(place: &Place, more: &[&str]) -> Serving {
         let mut arguments = vec![
             "serve",
             "--config",
@@ -59,7 +59,7 @@ impl Serving {
 
     /// The next line that contains `words`.
     #[track_caller]
-    fn says(&self, words: &str) -> String {
+    pub(crate) fn says(&self, words: &str) -> String {
         let mut said = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(LONG) {
             if line.contains(words) {
@@ -70,7 +70,7 @@ impl Serving {
         panic!("it does not say {words}, but {said:?}");
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
@@ -88,7 +88,7 @@ impl Serving {
     }
 
     /// Ends it and says how it ended.
-    fn end(mut self) -> Option<i32> {
+    pub(crate) fn end(mut self) -> Option<i32> {
         self.signal("TERM");
         self.child.wait().unwrap().code()
     }
@@ -132,13 +132,14 @@ fn a_check_finds_every_fault_and_starts_nothing() {
     let address = taken.local_addr().unwrap();
     place.write(
         "server.toml",
-        &format!("[server]\nlisten = \"{address}\"\ndata = \"file\"\n[tls]\ncertificate = \"a.pem\"\nkey = \"b.key\"\n"),
+        &format!("[server]\nlisten = \"{address}\"\ndata = \"file\"\nbackup_directory = \"nowhere\"\n[tls]\ncertificate = \"a.pem\"\nkey = \"b.key\"\n"),
     );
     let ran = place.run(&["serve", "--config", "server.toml", "--check"]);
     assert_eq!(ran.status, Some(2), "{}", ran.stderr);
     for part in [
         "do not make a pair",
         "is not a directory",
+        "cannot use the directory for backups nowhere",
         "something else listens there",
     ] {
         assert!(ran.stderr.contains(part), "{part} is not in {}", ran.stderr);
@@ -174,6 +175,32 @@ fn a_check_finds_every_fault_and_starts_nothing() {
         ran.stderr
     );
     assert!(!place.path("data").exists());
+}
+
+#[test]
+fn backups_within_the_data_are_refused_before_anything_starts() {
+    let place = Place::empty();
+    for inside in ["data", "data/backups", "data/../data/./deep/er"] {
+        place.write(
+            "server.toml",
+            &format!("[server]\nbackup_directory = \"{inside}\"\n"),
+        );
+        for check in [&["--check"][..], &[]] {
+            let serve = [
+                "serve",
+                "--config",
+                "server.toml",
+                "--listen",
+                "127.0.0.1:0",
+                "--data",
+                "data",
+            ];
+            let ran = place.run(&[&serve[..], check].concat());
+            assert_eq!(ran.status, Some(2), "{inside}: {}", ran.stderr);
+            assert!(ran.stderr.contains("is in the data directory"), "{}", ran.stderr);
+            assert!(!place.path("data").exists());
+        }
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod faults;
 mod google;
 mod isolation;
 mod issuers;
+mod jobs;
 mod late_append;
 mod manifests;
 mod operation;

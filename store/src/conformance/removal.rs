@@ -105,7 +105,12 @@ async fn other_repository(store: &Store) -> PackagePath {
 async fn push_while(store: &Store, package: &PackagePath, goes_on: impl Fn() -> bool) -> usize {
     let mut pushed = 0;
     while goes_on() {
-        put(store, package, &manifest(&format!("push {pushed}"), &[], &["latest"])).await;
+        put(
+            store,
+            package,
+            &manifest(&format!("push {pushed}"), &[], &["latest"]),
+        )
+        .await;
         pushed += 1;
     }
     pushed
@@ -180,7 +185,9 @@ pub(crate) async fn what_is_pushed_while_a_package_goes_stays_whole(world: Metad
         tokio::task::yield_now().await;
     }
     // Of those that came at the same time it goes last.
-    let oldest = (0..IMAGES).map(image).min_by_key(|image| image.digest.to_string());
+    let oldest = (0..IMAGES)
+        .map(image)
+        .min_by_key(|image| image.digest.to_string());
     let oldest = oldest.unwrap();
     let index = manifest("new", &[(oldest.digest, Reference::Child)], &["new"]);
     let pushed = store.put_manifest(&a, &index, ann(), at(50)).await.unwrap();

@@ -109,12 +109,12 @@ impl SqliteMetadata {
                 }
             }
             let (path, actor, at_once) = (path.clone(), actor.clone(), walk == WALKS_MAX);
-            let removed = self.write(move |connection| {
-                match !at_once && has_packages(connection, &path)? {
+            let removed = self.write(
+                move |connection| match !at_once && has_packages(connection, &path)? {
                     true => Ok(None),
                     false => remove_row(connection, &path, (&actor, now)).map(Some),
-                }
-            });
+                },
+            );
             if let Some(removed) = removed.await? {
                 return Ok(removed);
             }
@@ -228,12 +228,7 @@ fn youngest(connection: &Connection, place: &Place<'_>) -> Result<At, StoreError
 }
 
 /// Removes manifests below `at`, which are those that are older.
-fn remove_some(
-    connection: &Connection,
-    place: &Place<'_>,
-    at: &At,
-    way: Way,
-) -> Refused<Step<At>> {
+fn remove_some(connection: &Connection, place: &Place<'_>, at: &At, way: Way) -> Refused<Step<At>> {
     let found: Vec<(i64, String, i64)> = connection
         .prepare_cached(
             "SELECT id, digest, created FROM manifest WHERE package = ?1 AND (created, digest) < (?2, ?3)
@@ -274,9 +269,7 @@ fn remove_some(
 /// Whether another manifest of the package names it as its child.
 fn is_held(connection: &Connection, place: &Place<'_>, digest: &Digest) -> Result<bool, StoreError> {
     connection
-        .prepare_cached(
-            "SELECT 1 FROM reference WHERE digest = ?2 AND package = ?1 AND kind = 'child'",
-        )
+        .prepare_cached("SELECT 1 FROM reference WHERE digest = ?2 AND package = ?1 AND kind = 'child'")
         .and_then(|mut statement| statement.exists(params![place.id, digest.to_string()]))
         .map_err(failed("look up what holds a manifest"))
 }
@@ -293,11 +286,7 @@ fn rows_of(connection: &Connection, row: i64) -> Result<i64, StoreError> {
 }
 
 /// Removes links after a digest to blobs that no manifest of the package names any more.
-fn unlink_some(
-    connection: &Connection,
-    place: &Place<'_>,
-    after: &str,
-) -> Result<Step<String>, StoreError> {
+fn unlink_some(connection: &Connection, place: &Place<'_>, after: &str) -> Result<Step<String>, StoreError> {
     let found: Vec<(String, bool)> = connection
         .prepare_cached(
             "SELECT digest, EXISTS (SELECT 1 FROM reference
