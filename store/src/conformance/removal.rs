@@ -17,8 +17,8 @@ const OF_AN_INDEX: usize = 10;
 /// All manifests of a package that is filled.
 const MANIFESTS: usize = IMAGES + IMAGES / OF_AN_INDEX;
 
-/// Pushes that find their turn while so much is removed, at the very least.
-const PUSHES_MIN: usize = 5;
+/// Pushes that find their turn while so much is removed, at the very least; in one piece it would be ten.
+const PUSHES_MIN: usize = 15;
 
 type Store = Arc<dyn MetadataStore>;
 
