@@ -1,5 +1,6 @@
 //! What the commands share that administer a registry: whom to ask, how resources are named, tables.
 
+mod jobs;
 mod resource_names;
 mod table;
 
@@ -8,6 +9,7 @@ use client::registry::{Administration, AdministrationRequest, RegistryError};
 use serde_json::Value;
 use transport::Method;
 
+pub(crate) use jobs::job;
 pub(crate) use resource_names::{ImageName, repository_name, resource_name};
 pub(crate) use table::table;
 

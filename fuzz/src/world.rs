@@ -80,12 +80,14 @@ fn registry_on(directory: &DataDirectory) -> Registry {
         clock: Arc::new(FixedClock),
         entropy: Arc::new(Counter),
         log: Arc::new(Nobody),
+        backups: None,
     };
     let options = Options {
         routes: routes(),
         writes: Writes::ThisMachine,
         access: AccessOptions::default(),
         rates: Rates::default(),
+        trusted_proxies: registry::TrustedProxies::default(),
         new_repositories: NewRepositories::default(),
         sparse_manifests: false,
         grace: Duration::from_secs(3600),

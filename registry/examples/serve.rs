@@ -38,6 +38,7 @@ async fn main() {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         log: Arc::new(Silent),
+        backups: None,
     };
     let repository = "projects/default/locations/local/repositories/images";
     let options = Options {

@@ -1,6 +1,7 @@
 //! What is counted. Labels are our own words only, so their number is bounded.
 
 mod text;
+mod upkeep;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use store::CollectionReport;
 use crate::refusal::Refusal;
 use crate::room::Pushes;
 use crate::routes::Operation;
+use upkeep::Upkeep;
 
 /// Upper bounds of the histogram of latencies, in microseconds.
 const BOUNDS: [u64; 10] = [
@@ -45,6 +47,7 @@ pub(crate) struct Metrics {
     /// Whether writes are refused for want of room, or fail.
     writes: [AtomicU64; WRITES_REFUSED.len()],
     collection: Collections,
+    upkeep: Upkeep,
 }
 
 const WRITES_REFUSED: [(&str, Pushes); 2] = [("no_space", Pushes::NoRoom), ("failure", Pushes::Failing)];

@@ -15,7 +15,7 @@ use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreError, UploadKey};
+use store::{Backups, BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreError, UploadKey};
 
 use crate::access::Caller;
 use crate::administration::Jobs;
@@ -53,6 +53,8 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// Who hears of requests.
     pub log: Arc<dyn Log>,
+    /// What makes backups, where they have a place.
+    pub backups: Option<Arc<dyn Backups>>,
 }
 
 /// A registry. Cheap to clone; clones are the same one.
@@ -385,6 +387,10 @@ impl Registry {
 
     pub(crate) fn metadata(&self) -> &dyn MetadataStore {
         &*self.shared.services.metadata
+    }
+
+    pub(crate) fn backups(&self) -> Option<&dyn Backups> {
+        self.shared.services.backups.as_deref()
     }
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {

@@ -12,8 +12,11 @@
 //! ([`FileBlobStore::keep_objects`](crate::FileBlobStore)); rows go before their objects, so one that is in the copy has
 //! its object still. Pushes and pulls go on meanwhile. Unfinished uploads are not in it.
 
+mod breaking;
 mod copying;
+mod directory;
 mod document;
+mod place;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,15 +29,18 @@ use jiff::Timestamp;
 
 use crate::directory::{METADATA_FILE, mark_as_data};
 use crate::files::{object_path, run_blocking};
-use crate::{Blob, Cursor, DataDirectory, SqliteMetadata, StoreError, Walk};
-use copying::{Source, copy_object, finish_place, hash_of, make_place, sync_directory};
+use crate::{
+    Advance, Blob, Cursor, DataDirectory, Extent, FileBlobStore, SqliteMetadata, StoreError, Walk, Watch,
+};
+use breaking::BreakOff;
+pub(crate) use breaking::Breaking;
+use copying::{GoOn, Source, copy_object, hash_of, sync_directory};
+pub use directory::BackupDirectory;
 use document::Document;
+use place::Place;
 
 /// Rows that are read at a time.
 const PAGE: usize = 1000;
-
-/// Is told how far a backup or restore has come, after each object.
-pub type CopyProgress = Arc<dyn Fn(Copied) + Send + Sync>;
 
 /// How a backup is made.
 #[derive(Clone)]
@@ -47,7 +53,7 @@ pub struct BackupOptions {
     /// help against a broken disk.
     pub link: bool,
     /// Is told after each object.
-    pub progress: Option<CopyProgress>,
+    pub watch: Option<Watch>,
 }
 
 impl fmt::Debug for BackupOptions {
@@ -99,6 +105,12 @@ pub enum BackupError {
         /// What, and where.
         what: String,
     },
+    /// Something else makes a backup there, or restores one.
+    #[error("a backup or a restore is going on there")]
+    Busy,
+    /// The directory that backups go to is not there: its disk may not be mounted.
+    #[error("the directory for backups is not there")]
+    NoDirectory,
     /// The disk or the database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,73 +126,140 @@ pub trait Backup: Send + Sync {
     async fn back_up(&self, options: &BackupOptions, now: Timestamp) -> Result<Copied, BackupError>;
 }
 
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeBackup {
+    /// What it is called where backups are kept.
+    pub name: String,
+    /// The objects in it.
+    pub copied: Copied,
+    /// The size of everything else.
+    pub metadata_bytes: u64,
+}
+
+/// Backups of a store in use, kept where whoever runs it has chosen.
+#[async_trait]
+pub trait Backups: Send + Sync {
+    /// Makes a backup of everything that was written when this was called. Pushes, deletes and collections go on meanwhile.
+    /// It is there once it is whole, and not before.
+    ///
+    /// # Errors
+    /// Nothing is left of it then, and nothing when this is given up before it is answered.
+    async fn make_backup(&self, watch: Watch, now: Timestamp) -> Result<MadeBackup, BackupError>;
+}
+
 #[async_trait]
 impl Backup for DataDirectory {
     async fn back_up(&self, options: &BackupOptions, now: Timestamp) -> Result<Copied, BackupError> {
-        let (options, metadata, root) = (options.clone(), self.metadata().clone(), self.path().to_owned());
-        let kept = self.blobs().keep_objects();
-        let copied = run_blocking(move || {
-            let made = make(&metadata, &root, &options, now);
-            drop(kept);
-            Ok(made)
+        let (options, copying) = (options.clone(), Copying::of(self));
+        let copied = copying.beside(move |copying| {
+            let made = copying.make(&options, now)?;
+            Ok(made.copied)
         });
-        copied.await?
+        copied.await
     }
 }
 
-fn make(
-    metadata: &SqliteMetadata,
-    root: &Path,
-    options: &BackupOptions,
-    now: Timestamp,
-) -> Result<Copied, BackupError> {
-    let to = &options.to;
-    make_place(to)?;
-    let database = to.join(METADATA_FILE);
-    metadata.copy_to(&database)?;
-    let (metadata_digest, metadata_bytes) = hash_of(&database)?;
-    let mut sources = Vec::new();
-    if let Some(earlier) = &options.earlier {
-        Document::read(earlier)?;
-        sources.push(Source {
-            root: earlier,
-            link: true,
-        });
-    }
-    let link = options.link;
-    sources.push(Source { root, link });
-    let rows = SqliteMetadata::open_to_read(&database)?;
-    let copied = copy_all(&rows, to, options.progress.as_ref(), &mut |blob| {
-        let path = object_path(&blob.key)?;
-        for source in &sources {
-            if let Some(linked) = copy_object(source, to, &path, blob.size)? {
-                return Ok(linked);
-            }
+/// What a backup is made of.
+struct Copying {
+    blobs: FileBlobStore,
+    metadata: SqliteMetadata,
+    root: PathBuf,
+    breaking: Arc<Breaking>,
+}
+
+/// A backup before it has a name.
+struct Made {
+    copied: Copied,
+    metadata_bytes: u64,
+}
+
+impl Copying {
+    fn of(data: &DataDirectory) -> Copying {
+        Copying {
+            blobs: data.blobs().clone(),
+            metadata: data.metadata().clone(),
+            root: data.path().to_owned(),
+            breaking: Arc::default(),
         }
-        let what = format!("object {} is not there", blob.key.as_str());
-        Err(StoreError::Damaged { what }.into())
-    })?;
-    drop(rows);
-    Document {
-        created: now,
-        metadata_digest,
-        metadata_bytes,
-        objects: copied.objects,
-        object_bytes: copied.bytes,
     }
-    .write(to)?;
-    Ok(copied)
+
+    /// Works where blocking is no harm, and breaks off when nobody waits for the answer any more: the end of the program would
+    /// else wait for the end of the backup.
+    async fn beside<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Copying) -> Result<T, BackupError> + Send + 'static,
+    ) -> Result<T, BackupError> {
+        let _end = BreakOff(Arc::clone(&self.breaking));
+        run_blocking(move || Ok(work(&self))).await?
+    }
+
+    fn make(&self, options: &BackupOptions, now: Timestamp) -> Result<Made, BackupError> {
+        self.make_while(options, now, &|| self.breaking.go_on())
+    }
+
+    fn make_while(
+        &self,
+        options: &BackupOptions,
+        now: Timestamp,
+        go_on: GoOn<'_>,
+    ) -> Result<Made, BackupError> {
+        let to = &options.to;
+        let place = Place::make(to)?;
+        let _kept = self.blobs.keep_objects();
+        let database = to.join(METADATA_FILE);
+        self.metadata.copy_to(&database, &self.breaking)?;
+        let (metadata_digest, metadata_bytes) = hash_of(&database)?;
+        let mut sources = Vec::new();
+        if let Some(earlier) = &options.earlier {
+            Document::read(earlier)?;
+            sources.push(Source {
+                root: earlier,
+                link: true,
+            });
+        }
+        sources.push(Source {
+            root: &self.root,
+            link: options.link,
+        });
+        let rows = SqliteMetadata::open_to_read(&database)?;
+        let copied = copy_all(&rows, to, options.watch.as_ref(), &mut |blob| {
+            let path = object_path(&blob.key)?;
+            for source in &sources {
+                if let Some(linked) = copy_object(source, to, &path, blob.size, go_on)? {
+                    return Ok(linked);
+                }
+            }
+            let what = format!("object {} is not there", blob.key.as_str());
+            Err(StoreError::Damaged { what }.into())
+        })?;
+        drop(rows);
+        Document {
+            created: now,
+            metadata_digest,
+            metadata_bytes,
+            objects: copied.objects,
+            object_bytes: copied.bytes,
+        }
+        .write(to)?;
+        place.finish()?;
+        Ok(Made {
+            copied,
+            metadata_bytes,
+        })
+    }
 }
 
 /// Makes a data directory of a backup. Every byte is compared with its digest on the way; the format file, without which
-/// nothing opens the directory, is written last. `progress` is told after each object.
+/// nothing opens the directory, is written last. `watch` is told after each object.
 ///
 /// # Errors
 /// When `to` is a directory with something in it, when the backup is not whole, and when something in it is damaged.
-/// What is in the directory then is no data directory, and nothing opens it as one.
-pub fn restore(from: &Path, to: &Path, progress: Option<&CopyProgress>) -> Result<Copied, BackupError> {
+/// What is in the directory then is no data directory, and nothing opens it as one. Another restore into the directory removes
+/// it and begins again.
+pub fn restore(from: &Path, to: &Path, watch: Option<&Watch>) -> Result<Copied, BackupError> {
     let document = Document::read(from)?;
-    make_place(to)?;
+    let place = Place::make(to)?;
     let database = to.join(METADATA_FILE);
     let failed = |source| StoreError::io("copy the database", source);
     fs::copy(from.join(METADATA_FILE), &database).map_err(failed)?;
@@ -193,12 +272,12 @@ pub fn restore(from: &Path, to: &Path, progress: Option<&CopyProgress>) -> Resul
         root: from,
         link: false,
     };
-    let copied = copy_all(&rows, to, progress, &mut |blob| {
+    let copied = copy_all(&rows, to, watch, &mut |blob| {
         let path = object_path(&blob.key)?;
         let what = |what: &str| BackupError::Damaged {
             what: format!("object {} {what}", blob.key.as_str()),
         };
-        copy_object(&source, to, &path, blob.size)?.ok_or_else(|| what("is not there"))?;
+        copy_object(&source, to, &path, blob.size, &|| Ok(()))?.ok_or_else(|| what("is not there"))?;
         if copying::digest_of(&to.join(&path), blob.digest.algorithm())? != blob.digest {
             return Err(what("has other bytes"));
         }
@@ -210,7 +289,7 @@ pub fn restore(from: &Path, to: &Path, progress: Option<&CopyProgress>) -> Resul
         return Err(BackupError::Damaged { what });
     }
     mark_as_data(to)?;
-    finish_place(to)?;
+    place.finish()?;
     Ok(copied)
 }
 
@@ -218,9 +297,10 @@ pub fn restore(from: &Path, to: &Path, progress: Option<&CopyProgress>) -> Resul
 fn copy_all(
     rows: &SqliteMetadata,
     to: &Path,
-    progress: Option<&CopyProgress>,
+    watch: Option<&Watch>,
     copy: &mut dyn FnMut(&Blob) -> Result<bool, BackupError>,
 ) -> Result<Copied, BackupError> {
+    let total = rows.extent_of_blobs()?;
     let mut copied = Copied::default();
     let mut directories: BTreeSet<PathBuf> = [to.to_owned()].into();
     let mut from: Option<Cursor> = None;
@@ -238,8 +318,12 @@ fn copy_all(
             copied.objects += 1;
             copied.bytes = copied.bytes.saturating_add(blob.size);
             copied.linked += u64::from(linked);
-            if let Some(progress) = progress {
-                progress(copied);
+            if let Some(watch) = watch {
+                let done = Extent {
+                    objects: copied.objects,
+                    bytes: copied.bytes,
+                };
+                watch(Advance { done, total });
             }
         }
         from = page.next;
@@ -253,5 +337,9 @@ fn copy_all(
     Ok(copied)
 }
 
+#[cfg(test)]
+mod running_tests;
+#[cfg(test)]
+mod stress_tests;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ pub(crate) mod listing;
 pub(crate) mod metadata;
 mod otherwise;
 pub(crate) mod policies;
+pub(crate) mod removal;
 pub(crate) mod statistics;
 
 use std::sync::LazyLock;
@@ -139,6 +140,15 @@ macro_rules! metadata_contract {
                 what_is_wanted_again_since_it_was_listed_stays,
                 where_policies_only_count_nothing_goes,
                 a_cleanup_reaches_everything_in_small_parts,
+            }
+        }
+        mod removing {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::removal,
+                pushes_go_on_while_much_is_removed,
+                a_removal_that_ends_half_way_leaves_what_is_whole_and_is_repeated,
+                what_is_pushed_while_a_package_goes_stays_whole,
+                indexes_that_are_older_than_what_they_name_go_too,
             }
         }
         mod collecting {

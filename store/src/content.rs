@@ -265,6 +265,10 @@ pub trait Content: Send + Sync {
     ) -> Result<Removal, StoreError>;
 
     /// Removes a package with all that is in it; false when there is none. Refused while it has an immutable tag.
+    ///
+    /// It goes in parts, and others read and write between them. Where that ends half-way, as with the process, what is left
+    /// is whole, an index with what it names, and goes when this is called again. What is pushed into the package meanwhile
+    /// stays.
     async fn delete_package(
         &self,
         package: &PackagePath,

@@ -13,6 +13,7 @@
 
 mod entropy;
 mod error;
+mod extent;
 mod resource;
 
 mod accounts;
@@ -38,7 +39,7 @@ mod files;
 mod sqlite;
 
 pub use accounts::{Account, AccountKey, AccountRefusal, Accounts};
-pub use backup::{Backup, BackupError, BackupOptions, Copied, CopyProgress, restore};
+pub use backup::{Backup, BackupDirectory, BackupError, BackupOptions, Backups, Copied, MadeBackup, restore};
 pub use blobs::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, STORAGE_KEY_BYTES_MAX, StorageKey, UploadKey,
 };
@@ -58,6 +59,7 @@ pub use directory::DataDirectory;
 pub use entropy::Entropy;
 pub use error::StoreError;
 pub use events::{Actor, Event, EventKind, Events};
+pub use extent::{Advance, Extent, Watch};
 pub use files::FileBlobStore;
 pub use listing::{Image, Listing, Package, TagEntry, Version, VersionOrder, VersionQuery};
 pub use metadata::MetadataStore;
@@ -68,7 +70,7 @@ pub use resource::{
     LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, Resource,
     ResourceError,
 };
-pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubReport, scrub};
+pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubOptions, ScrubReport, scrub};
 pub use settings::{
     CLEANUP_ID_BYTES_MAX, CLEANUP_PREFIX_BYTES_MAX, CLEANUP_PREFIXES_MAX, DESCRIPTION_BYTES_MAX,
     KEEP_COUNT_MAX, LABEL_BYTES_MAX, LABELS_MAX, SettingsError, TAG_PATTERN_BYTES_MAX, TAG_PATTERNS_MAX,

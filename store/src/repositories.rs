@@ -151,6 +151,9 @@ pub trait Repositories: Send + Sync {
     ) -> Result<Result<(), RepositoryRefusal>, StoreError>;
 
     /// Removes a repository with all that is in it, and its policy. Blobs lose their links and go with the next collection.
+    ///
+    /// It goes in parts, and others read and write between them. Where that ends half-way, as with the process, the repository
+    /// is still there with its policy, what is left in it is whole, and goes when this is called again.
     async fn delete_repository(
         &self,
         path: &RepositoryPath,

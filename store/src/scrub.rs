@@ -1,28 +1,24 @@
 //! Looks whether what is stored is what was pushed.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::pin::Pin;
+mod reading;
+
+use std::fmt;
+use std::num::NonZeroU64;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use oci::{Algorithm, Digest, Hasher};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use oci::Digest;
 
-use crate::files::run_blocking;
 use crate::{
-    Blob, BlobContent, BlobStore, ByteRange, Cursor, MetadataStore, PackagePath, Page, StoreError, Walk,
+    Blob, BlobStore, ByteRange, Cursor, Extent, MetadataStore, PackagePath, Page, StoreError, Walk, Watch,
 };
+use reading::Reading;
 
 /// Findings that a report holds; the rest is only counted.
 pub const FINDINGS_MAX: usize = 1000;
 
 /// What is looked at by one call of the store. A part of manifests is held in memory.
 const PAGE: usize = 64;
-
-/// What is read at once.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// A manifest, and what of that which it names is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +43,9 @@ pub trait Inspection: Send + Sync {
 
     /// All manifests of all packages.
     async fn all_manifests(&self, walk: Walk<'_>) -> Result<Page<ManifestState>, StoreError>;
+
+    /// How many blobs there are, and their bytes.
+    async fn extent(&self) -> Result<Extent, StoreError>;
 
     /// What the store itself finds wrong with its own files. May take long; holds up nobody.
     async fn integrity(&self) -> Result<Vec<String>, StoreError>;
@@ -130,20 +129,47 @@ impl ScrubReport {
     }
 }
 
-/// Hashes every blob and every manifest again and looks for what they name. Changes nothing.
+/// How a scrub goes about it.
+#[derive(Clone, Default)]
+pub struct ScrubOptions {
+    /// What it reads of blobs at most, so that pulls have the disk; none is no limit.
+    pub bytes_per_second: Option<NonZeroU64>,
+    /// Is told how many blobs are done, and how many bytes.
+    pub watch: Option<Watch>,
+}
+
+impl fmt::Debug for ScrubOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ScrubOptions")
+            .field("bytes_per_second", &self.bytes_per_second)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Hashes every blob and every manifest again and looks for what they name. Changes nothing. It can be given up at any moment.
 ///
 /// # Errors
 /// When the metadata cannot be read. Whatever is wrong with a blob is a finding.
-pub async fn scrub(blobs: &dyn BlobStore, metadata: &dyn MetadataStore) -> Result<ScrubReport, StoreError> {
-    let mut report = ScrubReport::default();
+pub async fn scrub(
+    blobs: &dyn BlobStore,
+    metadata: &dyn MetadataStore,
+    options: &ScrubOptions,
+) -> Result<ScrubReport, StoreError> {
+    let mut run = Run {
+        blobs,
+        metadata,
+        reading: Reading::new(options, metadata.extent().await?),
+        report: ScrubReport::default(),
+    };
     for message in metadata.integrity().await? {
-        report.add(Finding::Database { message });
+        run.report.add(Finding::Database { message });
     }
     let mut from = None;
     loop {
         let page = metadata.all_blobs(part(from.as_ref())).await?;
         for blob in page.items {
-            scrub_blob(blobs, metadata, &blob, &mut report).await?;
+            run.blob(&blob).await?;
         }
         from = page.next;
         if from.is_none() {
@@ -153,55 +179,62 @@ pub async fn scrub(blobs: &dyn BlobStore, metadata: &dyn MetadataStore) -> Resul
     loop {
         let page = metadata.all_manifests(part(from.as_ref())).await?;
         for manifest in page.items {
-            scrub_manifest(manifest, &mut report);
+            scrub_manifest(manifest, &mut run.report);
         }
         from = page.next;
         if from.is_none() {
-            return Ok(report);
+            return Ok(run.report);
         }
     }
 }
 
-async fn scrub_blob(
-    blobs: &dyn BlobStore,
-    metadata: &dyn MetadataStore,
-    blob: &Blob,
-    report: &mut ScrubReport,
-) -> Result<(), StoreError> {
-    let digest = blob.digest;
-    let read = match blobs.read(&blob.key, blob.size, ByteRange::all(blob.size)).await {
-        Ok(content) => digest_of(content, digest.algorithm()).await,
-        Err(error) => Err(error),
-    };
-    let finding = match read {
-        Ok(Some(found)) => {
-            report.blobs += 1;
-            report.bytes += blob.size;
-            if found == digest {
-                return Ok(());
-            }
-            Finding::BlobDamaged { digest }
-        }
-        Ok(None) => {
-            report.elsewhere += 1;
+struct Run<'r> {
+    blobs: &'r dyn BlobStore,
+    metadata: &'r dyn MetadataStore,
+    reading: Reading,
+    report: ScrubReport,
+}
+
+impl Run<'_> {
+    async fn blob(&mut self, blob: &Blob) -> Result<(), StoreError> {
+        let finding = self.finding(blob).await;
+        self.reading.done(blob.size);
+        let Some(finding) = finding else {
             return Ok(());
+        };
+        // A collection may have taken it since it was listed.
+        let named = self.metadata.named_keys(std::slice::from_ref(&blob.key)).await?;
+        if !named.is_empty() {
+            self.report.add(finding);
         }
-        Err(StoreError::Missing { .. }) => Finding::BlobMissing { digest },
-        Err(StoreError::Damaged { .. }) => Finding::BlobDamaged { digest },
-        Err(error) => Finding::BlobUnreadable {
-            digest,
-            reason: error.to_string(),
-        },
-    };
-    // A collection may have taken it since it was listed.
-    if !metadata
-        .named_keys(std::slice::from_ref(&blob.key))
-        .await?
-        .is_empty()
-    {
-        report.add(finding);
+        Ok(())
     }
-    Ok(())
+
+    async fn finding(&mut self, blob: &Blob) -> Option<Finding> {
+        let digest = blob.digest;
+        let all = ByteRange::all(blob.size);
+        let read = match self.blobs.read(&blob.key, blob.size, all).await {
+            Ok(content) => self.reading.digest_of(content, digest.algorithm()).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(Some(found)) => {
+                self.report.blobs += 1;
+                self.report.bytes += blob.size;
+                (found != digest).then_some(Finding::BlobDamaged { digest })
+            }
+            Ok(None) => {
+                self.report.elsewhere += 1;
+                None
+            }
+            Err(StoreError::Missing { .. }) => Some(Finding::BlobMissing { digest }),
+            Err(StoreError::Damaged { .. }) => Some(Finding::BlobDamaged { digest }),
+            Err(error) => Some(Finding::BlobUnreadable {
+                digest,
+                reason: error.to_string(),
+            }),
+        }
+    }
 }
 
 fn scrub_manifest(manifest: ManifestState, report: &mut ScrubReport) {
@@ -218,52 +251,6 @@ fn scrub_manifest(manifest: ManifestState, report: &mut ScrubReport) {
             manifest: digest,
             blob,
         });
-    }
-}
-
-/// The digest of all that is read; none where only a client can read it.
-async fn digest_of(content: BlobContent, algorithm: Algorithm) -> Result<Option<Digest>, StoreError> {
-    match content {
-        BlobContent::File { file, range } => {
-            run_blocking(move || {
-                hash_file(&file, range, algorithm)
-                    .map(Some)
-                    .map_err(|source| StoreError::io("read an object", source))
-            })
-            .await
-        }
-        BlobContent::Stream(stream) => hash_stream(stream, algorithm)
-            .await
-            .map(Some)
-            .map_err(|source| StoreError::io("read an object", source)),
-        BlobContent::Redirect(_) => Ok(None),
-    }
-}
-
-fn hash_file(file: &File, range: ByteRange, algorithm: Algorithm) -> io::Result<Digest> {
-    let mut hasher = Hasher::new(algorithm);
-    let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(range.length()).unwrap_or(PIECE_BYTES))];
-    let mut at = range.start;
-    while at < range.end {
-        let rest = usize::try_from(range.end - at).unwrap_or(usize::MAX);
-        let room = piece.len().min(rest);
-        let Some(room) = piece.get_mut(..room) else { break };
-        file.read_exact_at(room, at)?;
-        hasher.update(room);
-        at += room.len() as u64;
-    }
-    Ok(hasher.finish())
-}
-
-async fn hash_stream(mut stream: Pin<Box<dyn AsyncRead + Send>>, algorithm: Algorithm) -> io::Result<Digest> {
-    let mut hasher = Hasher::new(algorithm);
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        let count = stream.read(&mut piece).await?;
-        if count == 0 {
-            return Ok(hasher.finish());
-        }
-        hasher.update(piece.get(..count).unwrap_or_default());
     }
 }
 

@@ -15,10 +15,10 @@ mod expiry;
 mod inspection;
 mod listing;
 mod manifests;
-mod packages;
 mod policies;
 mod projects;
 mod quota;
+mod removal;
 mod repositories;
 mod schema;
 mod statistics;
@@ -33,7 +33,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::{Blob, Page, StoreError, Walk};
+use crate::backup::Breaking;
+use crate::{Blob, Extent, Page, StoreError, Walk};
 use connection::Readers;
 use writer::Writer;
 
@@ -97,17 +98,23 @@ impl SqliteMetadata {
     }
 
     /// Copies everything as of one moment into a new file. Waits for nobody, and nobody waits for it.
-    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+    pub(crate) fn copy_to(&self, path: &Path, breaking: &Breaking) -> Result<(), StoreError> {
         let path = path.to_str().ok_or_else(|| StoreError::Database {
             action: "copy the database",
             reason: "the path is not text".to_owned(),
         })?;
         self.readers.with(|connection| {
-            connection
-                .execute("VACUUM INTO ?1", [path])
-                .map(drop)
-                .map_err(failed("copy the database"))
+            let interrupt = connection.get_interrupt_handle();
+            let copied = breaking.ended_by(Box::new(move || interrupt.interrupt()), || {
+                connection.execute("VACUUM INTO ?1", [path])
+            });
+            copied.map(drop).map_err(failed("copy the database"))
         })
+    }
+
+    /// How many blobs there are, where blocking is no harm.
+    pub(crate) fn extent_of_blobs(&self) -> Result<Extent, StoreError> {
+        self.readers.with(inspection::extent)
     }
 
     /// A part of all blobs, where blocking is no harm.

@@ -1,36 +1,49 @@
-//! `lightship backup` and `lightship restore`: a data directory as a copy that is checked byte by byte.
+//! `lightship backup` and `lightship restore`: a registry as a copy that is checked byte by byte.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::{Value, json};
 use store::{Backup as _, BackupError, BackupOptions, Copied};
 
+use crate::administration::{RegistryOption, job, number, text};
 use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Kind, Outcome};
+use crate::server::backup_directory;
 use crate::settings::Settings;
 use crate::{output, runtime, server};
 
-/// Copy a data directory that no server uses into a backup
+/// Back up a running registry, or a data directory that no server uses
 ///
-/// Everything is in it: images, accounts, policies, tags and their history, and the secrets that sign tokens. Keep it as the
-/// directory itself.
+/// A running registry is backed up with --registry, while it serves, into the directory that its configuration names
+/// (server.backup_directory); what is said here is the name of the backup there. Everything is in it: images, accounts, policies,
+/// tags and their history, and the secrets that sign tokens. Keep it as the directory itself. `lightship restore` makes a data
+/// directory of it.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Where the backup goes: an empty or a new directory
-    #[arg(value_name = "DIR")]
-    to: PathBuf,
+    /// Where the backup of a data directory goes: an empty or a new directory
+    #[arg(
+        value_name = "DIR",
+        required_unless_present = "registry",
+        conflicts_with = "registry"
+    )]
+    to: Option<PathBuf>,
     /// The data directory [default: $XDG_DATA_HOME/lightship or ~/.local/share/lightship]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "registry")]
     data: Option<PathBuf>,
     /// An earlier backup on the same disk: what it has already is linked from there, and takes no room
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "registry")]
     earlier: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryOption,
     #[command(flatten)]
     format: FormatOption,
 }
 
 /// Make a data directory of a backup, and check every byte on the way
+///
+/// What a restore left that was broken off is removed, and it begins again.
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArguments {
     /// The backup
@@ -52,28 +65,56 @@ struct Report {
     linked: u64,
 }
 
+#[derive(Serialize)]
+struct RunningReport {
+    schema: &'static str,
+    #[serde(flatten)]
+    content: Value,
+}
+
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    match &arguments.to {
+        Some(to) => offline(to, arguments, settings),
+        None => running(arguments, settings),
+    }
+}
+
+/// Has a running registry make one.
+fn running(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
+    let report = job(&arguments.registry, &json!({"kind": "BACKUP"}), settings)?;
+    match arguments.format.format {
+        Format::Json => output::json(&RunningReport {
+            schema: "lightship/backup/v1",
+            content: report,
+        })?,
+        Format::Text => {
+            let line = format!(
+                "{}: {} objects ({}), {} of them linked; metadata {}\n",
+                inspect::visible(text(&report, "name")),
+                number(&report, "objects"),
+                output::bytes(number(&report, "bytes")),
+                number(&report, "linked"),
+                output::bytes(number(&report, "metadata_bytes")),
+            );
+            output::data(line.as_bytes())?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn offline(to: &Path, arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let data = settings.data_directory(arguments.data.as_deref())?;
     let directory = server::open_existing(&data)?;
-    if is_within(&arguments.to, &data) {
-        return Err(
-            Failure::usage(format!("{} is in the data directory", arguments.to.display()))
-                .hint("a backup goes to another place, best of all to another disk"),
-        );
-    }
+    backup_directory::check_apart(to, &data)?;
     let options = BackupOptions {
-        to: arguments.to.clone(),
+        to: to.to_owned(),
         earlier: arguments.earlier.clone(),
         link: false,
-        progress: None,
+        watch: None,
     };
     let copied = runtime::block_on(directory.back_up(&options, settings.now))?;
     let copied = copied.map_err(|error| failed(format!("cannot back up {}", data.display()), error))?;
-    told(
-        "lightship/backup/v1",
-        (&arguments.to, copied),
-        arguments.format.format,
-    )
+    told("lightship/backup/v1", (to, copied), arguments.format.format)
 }
 
 pub(crate) fn run_restore(arguments: &RestoreArguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -82,15 +123,6 @@ pub(crate) fn run_restore(arguments: &RestoreArguments, settings: &Settings) -> 
     let copied =
         restored.map_err(|error| failed(format!("cannot restore {}", arguments.from.display()), error))?;
     told("lightship/restore/v1", (&data, copied), arguments.format.format)
-}
-
-/// Whether a path that need not be there yet leads into a directory that is.
-fn is_within(path: &Path, directory: &Path) -> bool {
-    let (Ok(absolute), Ok(directory)) = (std::path::absolute(path), directory.canonicalize()) else {
-        return false;
-    };
-    let there = absolute.ancestors().find_map(|part| part.canonicalize().ok());
-    there.is_some_and(|there| there.starts_with(directory))
 }
 
 fn failed(attempt: String, error: BackupError) -> Failure {

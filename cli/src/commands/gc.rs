@@ -1,25 +1,23 @@
 //! `lightship gc` and `lightship scrub`: looking after a data directory or a running registry.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use registry::administration::reports;
 use serde_json::{Value, json};
-use store::{Actor, CleanupOptions, CollectionOptions};
+use store::{Actor, CleanupOptions, CollectionOptions, ScrubOptions};
 
-use crate::administration::{Administered, RegistryOption, last, number, text};
+use crate::administration::{RegistryOption, job, number, text};
 use crate::arguments::FormatOption;
-use crate::commands::repo::seconds;
-use crate::failure::{Failure, Kind, Outcome};
+use crate::commands::repo::{bytes, seconds};
+use crate::failure::{Failure, Outcome};
 use crate::settings::Settings;
 use crate::{output, runtime, server};
 
 /// How long a blob that nobody needs is kept, and an upload may rest, as the server has it by default.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
-
-/// Between two questions how far a job is.
-const POLL: Duration = Duration::from_millis(300);
 
 /// Free what nobody needs: blobs, dead uploads, and untagged manifests where that is asked for
 ///
@@ -42,6 +40,9 @@ pub(crate) struct Arguments {
 /// Works on a running registry, or on a data directory that no server uses.
 #[derive(Debug, Args)]
 pub(crate) struct ScrubArguments {
+    /// What is read in a second at most, as 20MB; 0 is no limit [default: a running registry 64 MiB, a data directory no limit]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    rate: Option<u64>,
     #[command(flatten)]
     place: Place,
 }
@@ -75,8 +76,9 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         None => {
             let cleanup = json!({"kind": "CLEANUP", "dryRun": dry_run});
             let body = json!({"kind": "COLLECTION", "dryRun": dry_run, "untaggedAfter": untagged});
-            let cleaned = job(&arguments.place, &cleanup, settings)?;
-            (cleaned, job(&arguments.place, &body, settings)?)
+            let registry = &arguments.place.registry;
+            let cleaned = job(registry, &cleanup, settings)?;
+            (cleaned, job(registry, &body, settings)?)
         }
     };
     report["cleanup"] = cleanup;
@@ -173,10 +175,18 @@ pub(crate) fn run_scrub(arguments: &ScrubArguments, settings: &Settings) -> Resu
     let report = match &arguments.place.data {
         Some(data) => {
             let directory = server::open_existing(data)?;
-            let scrubbed = runtime::block_on(store::scrub(directory.blobs(), directory.metadata()))?;
+            let options = ScrubOptions {
+                bytes_per_second: arguments.rate.and_then(NonZeroU64::new),
+                watch: None,
+            };
+            let scrub = store::scrub(directory.blobs(), directory.metadata(), &options);
+            let scrubbed = runtime::block_on(scrub)?;
             reports::scrub(&scrubbed.map_err(|error| Failure::outside("cannot scrub", error))?)
         }
-        None => job(&arguments.place, &json!({"kind": "SCRUB"}), settings)?,
+        None => {
+            let body = json!({"kind": "SCRUB", "bytesPerSecond": arguments.rate});
+            job(&arguments.place.registry, &body, settings)?
+        }
     };
     output::report("scrub", arguments.place.format.format, &report, || {
         scrubbed(&report)
@@ -205,34 +215,6 @@ fn scrubbed(report: &Value) -> String {
         "{blobs} blobs ({bytes}) and {manifests} manifests looked at: {found} findings\n"
     ));
     text
-}
-
-/// Starts a job on a running registry and waits for its end; its report.
-fn job(place: &Place, body: &Value, settings: &Settings) -> Result<Value, Failure> {
-    let server = place.registry.open(None, settings)?;
-    runtime::block_on(awaited(&server, body))?
-}
-
-async fn awaited(server: &Administered, body: &Value) -> Result<Value, Failure> {
-    let kind = text(body, "kind").to_ascii_lowercase();
-    let mut job = server
-        .post(&format!("start a {kind}"), "/lightship/v1/jobs", body)
-        .await?;
-    let path = format!("/lightship/v1/jobs/{}", last(text(&job, "name")));
-    loop {
-        match text(&job, "state") {
-            "RUNNING" => tokio::time::sleep(POLL).await,
-            "DONE" => return Ok(job["report"].take()),
-            _ => {
-                let reason = inspect::visible(text(&job, "error"));
-                return Err(Failure::stated(
-                    Kind::Outside,
-                    format!("the {kind} on {} failed: {reason}", server.host()),
-                ));
-            }
-        }
-        job = server.get(&format!("ask about a {kind}"), &path).await?;
-    }
 }
 
 #[cfg(test)]

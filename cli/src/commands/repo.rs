@@ -1,6 +1,7 @@
 //! `lightship repo`: repositories of a running registry, and what is in them.
 
 mod contents;
+mod quota;
 mod settings_options;
 
 use clap::{Args, Subcommand};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use transport::Method;
 
 use self::settings_options::SettingsOptions;
-pub(crate) use self::settings_options::seconds;
+pub(crate) use self::settings_options::{bytes, seconds};
 use crate::administration::{
     Administered, ImageName, RegistryOption, VerbFormat, encoded, last, number, repository_name, table, text,
     time,
@@ -68,6 +69,14 @@ enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// Show what projects hold and how much they may, or set how much one may
+    Quota {
+        /// The project [default: all]
+        project: Option<String>,
+        /// Most bytes that its repositories hold together, as 50GB; 0 is no limit
+        #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "project")]
+        set: Option<u64>,
+    },
     /// List the images of a repository, or of one name, with how often they are used
     Images {
         /// A repository, or an image without a tag
@@ -110,6 +119,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
                 update(&open(None)?, (repository, &settings), format).await
             }
             Action::Delete { repository, yes } => delete(&open(None)?, (&repository, yes), format).await,
+            Action::Quota { project, set } => quota::run(&open(None)?, project.as_deref(), set, format).await,
             Action::Images { place } => {
                 let place = place.as_deref();
                 let image = place.and_then(|place| ImageName::parse(place).ok());

@@ -80,6 +80,7 @@ impl Configuration {
         let issuers = self.access.issuers.iter_mut();
         let named = [
             &mut self.server.data,
+            &mut self.server.backup_directory,
             &mut self.tls.certificate,
             &mut self.tls.key,
             &mut self.log.audit_file,

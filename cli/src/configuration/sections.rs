@@ -18,6 +18,9 @@ section! {
         listen: Option<SocketAddr> = "\"127.0.0.1:5000\"",
         /// Where everything is kept; `--data` wins over it. Without either it is the user's data directory.
         data: Option<PathBuf> = "\"/var/lib/lightship\"",
+        /// Where backups of the running registry go, best of all on another disk: a directory that is there already and is
+        /// not within the data. `lightship backup` gives each a name of its own in it. Without it there are none.
+        backup_directory: Option<PathBuf> = "\"/var/backups/lightship\"",
         /// Under which scheme and host clients reach it, where that is not what their requests name: behind a proxy that
         /// ends TLS.
         external_url: Option<Text<Origin>> = "\"https://registry.example\"",

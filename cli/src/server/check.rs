@@ -4,8 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use super::cannot_listen;
 use super::options::{ServerOptions, ServerSettings};
+use super::{backup_directory, cannot_listen};
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output;
 use crate::settings::Settings;
@@ -20,6 +20,7 @@ pub(crate) fn check(options: &ServerOptions, settings: &Settings) -> Result<Outc
     let faults = [
         certificates,
         directory(&server.data),
+        server.backups.as_deref().map_or(Ok(()), backup_directory::check),
         audit(&server),
         address(&server),
     ];

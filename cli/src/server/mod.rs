@@ -2,8 +2,10 @@
 
 mod access;
 mod audit_file;
+pub(crate) mod backup_directory;
 mod certificate_files;
 mod check;
+mod collecting;
 mod logging;
 mod options;
 mod reload;
@@ -16,15 +18,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use registry::{Clock, Listening, Registry, Services};
-use store::{Cleaned, CollectionReport, DataDirectory, Entropy, StoreError};
+use store::{BackupDirectory, Backups, DataDirectory, Entropy, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use transport::Secret;
 
 pub(crate) use check::check;
-use logging::{ServerLog, with_causes};
-use options::Collecting;
+use logging::ServerLog;
 pub(crate) use options::{ServerOptions, ServerSettings};
 use reload::Reload;
 
@@ -33,9 +34,6 @@ use crate::open_files::connections_that_fit;
 use crate::output;
 use crate::runtime;
 use crate::settings::Settings;
-
-/// The first collection comes no later after the start.
-const FIRST_COLLECTION: Duration = Duration::from_secs(300);
 
 /// Serves, and runs `beside` on a thread of its own once the address is known, with a token for everything there. It may be broken off at any moment: the
 /// end of the server is the end of the program.
@@ -46,6 +44,7 @@ pub(crate) fn run(
     beside: impl FnOnce(SocketAddr, Secret) + Send + 'static,
 ) -> Result<Outcome, Failure> {
     let directory = DataDirectory::open(&server.data).map_err(|error| cannot_open(&server.data, error))?;
+    let directory = Arc::new(directory);
     let certificates = server
         .certificates
         .as_ref()
@@ -58,12 +57,19 @@ pub(crate) fn run(
         ));
     }
     let log = Arc::new(ServerLog::open(&server.log, now)?);
+    let backups = server
+        .backups
+        .as_ref()
+        .map(|path| BackupDirectory::new(Arc::clone(&directory), path.clone()));
     let services = Services {
         blobs: Arc::new(directory.blobs().clone()),
         metadata: Arc::new(directory.metadata().clone()),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         log: log.clone(),
+        backups: backups
+            .clone()
+            .map(|backups| Arc::new(backups) as Arc<dyn Backups>),
     };
     if runtime::block_on(access::nobody_can_log_in(&directory, &server.registry.access))?? {
         output::talk(
@@ -80,12 +86,13 @@ pub(crate) fn run(
         log,
         certificates,
     };
-    runtime::block_on(serve(reload, beside))??;
+    runtime::block_on(serve(reload, backups, beside))??;
     Ok(Outcome::Done)
 }
 
 async fn serve(
     reload: Reload,
+    backups: Option<BackupDirectory>,
     beside: impl FnOnce(SocketAddr, Secret) + Send + 'static,
 ) -> Result<(), Failure> {
     let address = reload.current.listen;
@@ -107,11 +114,15 @@ async fn serve(
     let own = Secret::new(reload.registry.own_token());
     std::thread::spawn(move || beside(address, own));
     let registry = reload.registry.clone();
-    tokio::spawn(collect(
+    tokio::spawn(collecting::collect(
         registry.clone(),
         reload.current.collection.clone(),
         reload.log.clone(),
+        sleep,
     ));
+    if let Some(backups) = backups {
+        tokio::spawn(backup_directory::clear(backups, reload.log.clone()));
+    }
     tokio::spawn(look_after(reload, hangup));
     let stop = async move {
         tokio::select! {
@@ -154,57 +165,6 @@ async fn look_after(mut reload: Reload, mut hangup: Signal) {
             Err(_) => return,
         }
     }
-}
-
-/// Removes what policies remove and frees what nobody needs, again and again.
-async fn collect(registry: Registry, collecting: Collecting, log: Arc<ServerLog>) {
-    let Some(interval) = collecting.interval else {
-        return;
-    };
-    let (cleanup, options) = (collecting.cleanup(), collecting.options());
-    sleep(interval.min(FIRST_COLLECTION)).await;
-    loop {
-        // First what then nobody needs any more.
-        match registry.clean_up(&cleanup).await {
-            Ok(report) if report.removed == Cleaned::default() => {}
-            Ok(report) => log.notice(&cleaned(report.removed)),
-            Err(error) => log.failed(&format!("the cleanup failed: {}", with_causes(&error))),
-        }
-        match registry.collect(&options).await {
-            Ok(report) => {
-                if report != CollectionReport::default() {
-                    log.notice(&freed(&report));
-                }
-            }
-            Err(error) => log.failed(&format!("the collection failed: {}", with_causes(&error))),
-        }
-        sleep(interval).await;
-    }
-}
-
-fn cleaned(removed: Cleaned) -> String {
-    format!(
-        "cleanup policies removed {} versions ({}) with {} tags",
-        removed.versions,
-        output::bytes(removed.bytes),
-        removed.tags
-    )
-}
-
-fn freed(report: &CollectionReport) -> String {
-    let bytes = report.blobs.bytes + report.orphans.bytes + report.uploads.bytes;
-    let mut text = format!(
-        "collection freed {}: {} manifests, {} blobs, {} orphans, {} uploads",
-        output::bytes(bytes),
-        report.manifests,
-        report.blobs.count,
-        report.orphans.count,
-        report.uploads.count
-    );
-    if report.failures > 0 {
-        text.push_str(&format!("; {} could not be removed", report.failures));
-    }
-    text
 }
 
 fn cannot_listen(address: SocketAddr, error: io::Error) -> Failure {

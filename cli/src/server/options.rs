@@ -9,6 +9,7 @@ use registry::{HostRoutes, Limits, NewRepositories, Options, Writes};
 use store::{Actor, CleanupOptions, CollectionOptions, ImmutableTags};
 
 use super::audit_file::AuditFile;
+use super::backup_directory;
 use super::certificate_files::CertificateFiles;
 use super::logging::LogSettings;
 use crate::configuration::{self, AnonymousWrites, Configuration, LogLevel};
@@ -48,6 +49,8 @@ pub(crate) struct ServerOptions {
 pub(crate) struct ServerSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) data: PathBuf,
+    /// Where backups go; none where there are none.
+    pub(crate) backups: Option<PathBuf>,
     pub(crate) registry: Options,
     pub(crate) certificates: Option<CertificateFiles>,
     pub(crate) collection: Collecting,
@@ -154,9 +157,14 @@ impl ServerOptions {
             grace,
             limits,
         };
+        let data = settings.data_directory(self.data.as_deref().or(server.data.as_deref()))?;
+        if let Some(backups) = &server.backup_directory {
+            backup_directory::check_apart(backups, &data)?;
+        }
         Ok(ServerSettings {
             listen: self.listen.or(server.listen).unwrap_or(LISTEN),
-            data: settings.data_directory(self.data.as_deref().or(server.data.as_deref()))?,
+            data,
+            backups: server.backup_directory,
             registry,
             certificates: CertificateFiles::of(tls)?,
             collection: collecting(&collection, grace),

@@ -49,6 +49,7 @@ impl Reload {
         self.current = ServerSettings {
             listen: self.current.listen,
             data: self.current.data.clone(),
+            backups: self.current.backups.clone(),
             collection: self.current.collection.clone(),
             log: super::logging::LogSettings {
                 level: fresh.log.level,
@@ -148,6 +149,7 @@ impl Reload {
         let left = [
             ("server.listen", self.current.listen != fresh.listen),
             ("server.data", self.current.data != fresh.data),
+            ("server.backup_directory", self.current.backups != fresh.backups),
             (
                 "limits.connections_max or limits.manifest_cache_bytes_max",
                 fixed(&self.current) != fixed(fresh),

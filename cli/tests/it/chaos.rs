@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use oci::Digest;
-use store::{Actor, CollectionOptions, CollectionReport, DataDirectory, collect, scrub};
+use store::{Actor, CollectionOptions, CollectionReport, DataDirectory, ScrubOptions, collect, scrub};
 
 use connection::{Connection, Pieces};
 use dice::Dice;
@@ -194,7 +194,9 @@ impl World {
 /// Scrubs a directory that no server uses, and frees what can be freed.
 async fn collection(place: &Path, upload_idle: Duration) -> CollectionReport {
     let data = DataDirectory::open(place).unwrap();
-    let found = scrub(data.blobs(), data.metadata()).await.unwrap();
+    let found = scrub(data.blobs(), data.metadata(), &ScrubOptions::default())
+        .await
+        .unwrap();
     assert_eq!(found.findings, []);
     let options = CollectionOptions {
         grace: Duration::ZERO,
@@ -212,7 +214,9 @@ async fn collection(place: &Path, upload_idle: Duration) -> CollectionReport {
         .await
         .unwrap();
     assert_eq!(report.failures, 0);
-    let found = scrub(data.blobs(), data.metadata()).await.unwrap();
+    let found = scrub(data.blobs(), data.metadata(), &ScrubOptions::default())
+        .await
+        .unwrap();
     assert_eq!(found.findings, []);
     report
 }

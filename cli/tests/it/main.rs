@@ -16,3 +16,4 @@ mod program;
 mod server_process;
 mod serving;
 mod streams;
+mod upkeep;

@@ -42,13 +42,14 @@ fn a_check_finds_every_fault_and_starts_nothing() {
     let address = taken.local_addr().unwrap();
     place.write(
         "server.toml",
-        &format!("[server]\nlisten = \"{address}\"\ndata = \"file\"\n[tls]\ncertificate = \"a.pem\"\nkey = \"b.key\"\n"),
+        &format!("[server]\nlisten = \"{address}\"\ndata = \"file\"\nbackup_directory = \"nowhere\"\n[tls]\ncertificate = \"a.pem\"\nkey = \"b.key\"\n"),
     );
     let ran = place.run(&["serve", "--config", "server.toml", "--check"]);
     assert_eq!(ran.status, Some(2), "{}", ran.stderr);
     for part in [
         "do not make a pair",
         "is not a directory",
+        "cannot use the directory for backups nowhere",
         "something else listens there",
     ] {
         assert!(ran.stderr.contains(part), "{part} is not in {}", ran.stderr);
@@ -84,6 +85,32 @@ fn a_check_finds_every_fault_and_starts_nothing() {
         ran.stderr
     );
     assert!(!place.path("data").exists());
+}
+
+#[test]
+fn backups_within_the_data_are_refused_before_anything_starts() {
+    let place = Place::empty();
+    for inside in ["data", "data/backups", "data/../data/./deep/er"] {
+        place.write(
+            "server.toml",
+            &format!("[server]\nbackup_directory = \"{inside}\"\n"),
+        );
+        for check in [&["--check"][..], &[]] {
+            let serve = [
+                "serve",
+                "--config",
+                "server.toml",
+                "--listen",
+                "127.0.0.1:0",
+                "--data",
+                "data",
+            ];
+            let ran = place.run(&[&serve[..], check].concat());
+            assert_eq!(ran.status, Some(2), "{inside}: {}", ran.stderr);
+            assert!(ran.stderr.contains("is in the data directory"), "{}", ran.stderr);
+            assert!(!place.path("data").exists());
+        }
+    }
 }
 
 #[test]

@@ -1,18 +1,20 @@
-//! Work that takes long: cleanup, collection and scrub. It runs in the server and is asked about.
+//! Work that takes long: cleanup, collection, scrub and backup. It runs in the server and is asked about.
 //!
 //! What is known of a job is in memory, and gone with the server; its effects are not.
 
+mod work;
+
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Permission;
 use hyper::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::{CleanupOptions, CollectionOptions, RepositoryPath, Resource};
+use store::{Advance, Resource, Watch};
 
-use super::{Asked, Unfit, documents, ok, reports};
+use self::work::{JobError, Work};
+use super::{Asked, Unfit, documents, ok};
 use crate::answer::Answer;
 use crate::call::Arriving;
 use crate::refusal::Refusal;
@@ -20,15 +22,6 @@ use crate::registry::Registry;
 
 /// Jobs that are remembered.
 const JOBS_MAX: usize = 32;
-
-/// How long an upload may rest before a collection takes it.
-const UPLOAD_IDLE: Duration = Duration::from_secs(24 * 3600);
-
-/// Longest duration in a body.
-const DURATION_BYTES_MAX: usize = 32;
-
-/// Longest name of a repository in a body.
-const NAME_BYTES_MAX: usize = 1024;
 
 /// What is known of jobs.
 #[derive(Debug, Default)]
@@ -40,21 +33,10 @@ struct Job {
     kind: &'static str,
     started: Timestamp,
     ended: Option<Timestamp>,
+    /// How far it is, where that can be said.
+    advance: Option<Advance>,
     /// The report, or why there is none.
     result: Option<Result<Value, String>>,
-}
-
-/// What is to be done.
-enum Work {
-    Collection {
-        dry_run: bool,
-        untagged_after: Option<Duration>,
-    },
-    Scrub,
-    Cleanup {
-        dry_run: bool,
-        repository: Option<RepositoryPath>,
-    },
 }
 
 pub(crate) async fn collection(asked: &Asked<'_>, body: &mut Arriving) -> Result<Answer, Refusal> {
@@ -68,7 +50,8 @@ pub(crate) async fn collection(asked: &Asked<'_>, body: &mut Arriving) -> Result
         return Ok(ok(&json!({"jobs": jobs})));
     }
     let given = asked.document(body).await?;
-    let work = work(&given)?;
+    let work = Work::of(&given)?;
+    work.check(asked.registry)?;
     let kind = work.kind();
     let mut random = [0; 8];
     asked.registry.entropy().fill(&mut random);
@@ -77,20 +60,27 @@ pub(crate) async fn collection(asked: &Asked<'_>, body: &mut Arriving) -> Result
         kind,
         started: asked.registry.now(),
         ended: None,
+        advance: None,
         result: None,
     };
     asked.registry.jobs().begin(&job)?;
-    let (registry, id, actor) = (asked.registry.clone(), job.id.clone(), asked.actor());
-    tokio::spawn(async move {
-        let result = work.run(&registry, actor).await;
-        let result = result.map_err(|error| {
-            registry.trouble(&id, &error);
-            error.to_string()
-        });
-        let now = registry.now();
-        registry.jobs().end(&id, result, now);
-    });
+    run(asked.registry.clone(), job.id.clone(), work, asked.actor());
     Ok(ok(&document(&job)))
+}
+
+fn run(registry: Registry, id: String, work: Work, actor: store::Actor) {
+    let (working, of) = (registry.clone(), id.clone());
+    let watch: Watch = Arc::new(move |advance| working.jobs().advanced(&of, advance));
+    let working = registry.clone();
+    // By itself, so that one that panics is not said to run for ever, and kept from being started again.
+    let result = tokio::spawn(async move { work.run(&working, actor, watch).await });
+    tokio::spawn(async move {
+        let result = result.await.unwrap_or(Err(JobError::Broken)).map_err(|error| {
+            registry.trouble(&id, &error);
+            error.told()
+        });
+        registry.jobs().end(&id, result, registry.now());
+    });
 }
 
 pub(crate) async fn one(asked: &Asked<'_>, id: &str) -> Result<Answer, Refusal> {
@@ -111,85 +101,24 @@ fn document(job: &Job) -> Value {
         Some(Ok(report)) => ("DONE", report.clone(), Value::Null),
         Some(Err(reason)) => ("FAILED", Value::Null, Value::from(reason.as_str())),
     };
+    let progress = job.advance.map(|Advance { done, total }| {
+        json!({
+            "objectsDone": done.objects,
+            "objectsTotal": total.objects,
+            "bytesDone": done.bytes,
+            "bytesTotal": total.bytes,
+        })
+    });
     json!({
         "name": format!("jobs/{}", job.id),
         "kind": job.kind,
         "state": state,
         "startTime": documents::time(job.started),
         "endTime": job.ended.map(documents::time),
+        "progress": progress,
         "report": report,
         "error": error,
     })
-}
-
-fn work(given: &Value) -> Result<Work, Refusal> {
-    let kinds = ["KIND_UNSPECIFIED", "COLLECTION", "SCRUB", "CLEANUP"];
-    match documents::choice(given, "kind", &kinds)? {
-        1 => Ok(Work::Collection {
-            dry_run: documents::flag(given, "dryRun")?,
-            untagged_after: match documents::text(given, "untaggedAfter", DURATION_BYTES_MAX)? {
-                "" => None,
-                text => Some(documents::duration(text).ok_or_else(|| {
-                    super::Invalid::new("untaggedAfter", "it is no number of seconds with an s")
-                })?),
-            },
-        }),
-        2 => Ok(Work::Scrub),
-        3 => Ok(Work::Cleanup {
-            dry_run: documents::flag(given, "dryRun")?,
-            repository: match documents::text(given, "repository", NAME_BYTES_MAX)? {
-                "" => None,
-                text => Some(
-                    text.parse()
-                        .map_err(|error| super::Invalid::new("repository", format!("{error}")))?,
-                ),
-            },
-        }),
-        _ => Err(super::Invalid::new("kind", "it is needed: COLLECTION, SCRUB or CLEANUP").into()),
-    }
-}
-
-impl Work {
-    fn kind(&self) -> &'static str {
-        match self {
-            Work::Collection { .. } => "COLLECTION",
-            Work::Scrub => "SCRUB",
-            Work::Cleanup { .. } => "CLEANUP",
-        }
-    }
-
-    async fn run(self, registry: &Registry, actor: store::Actor) -> Result<Value, store::StoreError> {
-        match self {
-            Work::Collection {
-                dry_run,
-                untagged_after,
-            } => {
-                let options = CollectionOptions {
-                    grace: registry.options().grace,
-                    upload_idle: UPLOAD_IDLE,
-                    untagged_after,
-                    dry_run,
-                    actor,
-                };
-                let report = registry.collect(&options).await?;
-                Ok(reports::collection(&report, dry_run))
-            }
-            Work::Scrub => {
-                let report = store::scrub(registry.blobs(), registry.metadata()).await?;
-                Ok(reports::scrub(&report))
-            }
-            Work::Cleanup { dry_run, repository } => {
-                let options = CleanupOptions {
-                    repository,
-                    grace: registry.options().grace,
-                    dry_run,
-                    actor,
-                };
-                let report = registry.clean_up(&options).await?;
-                Ok(reports::cleanup(&report, dry_run))
-            }
-        }
-    }
 }
 
 impl Jobs {
@@ -217,6 +146,13 @@ impl Jobs {
         Ok(())
     }
 
+    fn advanced(&self, id: &str, advance: Advance) {
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job) = jobs.iter_mut().find(|job| job.id == id) {
+            job.advance = Some(advance);
+        }
+    }
+
     fn end(&self, id: &str, result: Result<Value, String>, now: Timestamp) {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(job) = jobs.iter_mut().find(|job| job.id == id) {
@@ -241,6 +177,7 @@ mod tests {
             kind,
             started: Timestamp::UNIX_EPOCH,
             ended: None,
+            advance: None,
             result: None,
         }
     }

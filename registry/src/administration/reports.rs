@@ -1,7 +1,7 @@
-//! What cleanup, collection and scrub report, as JSON: the same from a running registry and from a data directory.
+//! What cleanup, collection, scrub and backup report, as JSON: the same from a running registry and from a data directory.
 
 use serde_json::{Value, json};
-use store::{Cleaned, CleanupReport, CollectionReport, Expired, Freed, ScrubReport};
+use store::{Cleaned, CleanupReport, CollectionReport, Expired, Freed, MadeBackup, ScrubReport};
 
 use super::routes::package_name;
 
@@ -63,5 +63,18 @@ pub fn scrub(report: &ScrubReport) -> Value {
         "elsewhere": report.elsewhere,
         "findings": findings,
         "findings_left_out": report.findings_left_out,
+    })
+}
+
+/// What is in a backup, and what it is called.
+#[must_use]
+pub fn backup(made: &MadeBackup) -> Value {
+    let copied = made.copied;
+    json!({
+        "name": made.name,
+        "objects": copied.objects,
+        "bytes": copied.bytes,
+        "linked": copied.linked,
+        "metadata_bytes": made.metadata_bytes,
     })
 }

@@ -54,6 +54,7 @@ impl Metrics {
             page.value("writes_refused", &[("reason", reason)], &read(gauge));
         }
         self.collections(&mut page);
+        self.upkeep.write(&mut page);
         page.0
     }
 
@@ -138,22 +139,27 @@ impl Metrics {
 }
 
 /// What was written so far.
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn begin(&mut self, name: &str, kind: &str, what: &str) {
+    pub(super) fn begin(&mut self, name: &str, kind: &str, what: &str) {
         self.line(format_args!(
             "# HELP lightship_{name} {what}\n# TYPE lightship_{name} {kind}"
         ));
     }
 
-    fn one(&mut self, name: &str, kind: &str, what: &str, number: &AtomicU64) {
+    pub(super) fn one(&mut self, name: &str, kind: &str, what: &str, number: &AtomicU64) {
         self.begin(name, kind, what);
         self.value(name, &[], &read(number));
     }
 
     /// Labels and their values are our own words: nothing in them has to be escaped.
-    fn value(&mut self, name: &str, labels: &[(&str, &dyn fmt::Display)], value: &dyn fmt::Display) {
+    pub(super) fn value(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &dyn fmt::Display)],
+        value: &dyn fmt::Display,
+    ) {
         let labels: Vec<String> = labels
             .iter()
             .map(|(label, value)| format!("{label}=\"{value}\""))
@@ -171,11 +177,11 @@ impl Page {
     }
 }
 
-fn read(number: &AtomicU64) -> u64 {
+pub(super) fn read(number: &AtomicU64) -> u64 {
     number.load(Ordering::Relaxed)
 }
 
-fn seconds(microseconds: u64) -> f64 {
+pub(super) fn seconds(microseconds: u64) -> f64 {
     Duration::from_micros(microseconds).as_secs_f64()
 }
 
@@ -183,7 +189,7 @@ fn seconds(microseconds: u64) -> f64 {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use store::{CollectionReport, Freed};
+    use store::{Cleaned, CollectionReport, Freed, ScrubReport};
 
     use super::super::{Kind, Metrics};
     use super::*;
@@ -311,6 +317,45 @@ mod tests {
             let samples = parse(&metrics.text());
             let of = |reason: &str| samples[&format!("lightship_writes_refused{{reason=\"{reason}\"}}")];
             assert_eq!((of("no_space"), of("failure")), (no_space, failure), "{pushes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_beside_requests_is_counted_by_kind() {
+        let metrics = Metrics::default();
+        let empty = parse(&metrics.text());
+        let removed = Cleaned {
+            versions: 3,
+            tags: 4,
+            bytes: 5,
+        };
+        metrics.cleaned(Some(removed), Duration::from_millis(500), 1_800_000_001);
+        metrics.cleaned(None, Duration::ZERO, 1_900_000_000);
+        metrics.scrubbing(11);
+        let scrubbed = ScrubReport {
+            blobs: 6,
+            findings_left_out: 1,
+            ..ScrubReport::default()
+        };
+        metrics.scrubbed(Some(&scrubbed), Duration::ZERO, 1_800_000_002);
+        metrics.backed_up(None, Duration::ZERO, 1_900_000_000);
+        let samples = parse(&metrics.text());
+        assert_eq!(samples.len(), empty.len(), "labels are bounded");
+        for (sample, expected) in [
+            ("cleanups_total{outcome=\"done\"}", 1.0),
+            ("cleanups_total{outcome=\"failed\"}", 1.0),
+            ("cleanup_removed_total{kind=\"version\"}", 3.0),
+            ("cleanup_removed_total{kind=\"tag\"}", 4.0),
+            ("cleanup_last_end_timestamp_seconds", 1_800_000_001.0),
+            ("cleanup_last_duration_seconds", 0.5),
+            ("scrub_read_bytes_total", 11.0),
+            ("scrub_last_findings", 1.0),
+            ("scrubs_total{outcome=\"done\"}", 1.0),
+            ("backups_total{outcome=\"failed\"}", 1.0),
+            ("backup_last_end_timestamp_seconds", 0.0),
+        ] {
+            let found = samples.get(&format!("lightship_{sample}"));
+            assert_eq!(found, Some(&expected), "{sample}");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::administration::{R, get, names, refused, send, send_as};
+use crate::administration::{R, names, refused, send, send_as};
+use crate::jobs::report_of_job;
 use crate::server::Server;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,20 +252,6 @@ async fn the_last_account_cannot_be_removed_since_the_registry_would_be_open() {
     assert_eq!(delete("ann").await, 200);
     assert_eq!(delete("root").await, 400);
     assert_eq!(server.get("/v2/a/manifests/latest").await.status.as_u16(), 401);
-}
-
-/// Runs a job to its end.
-async fn report_of_job(server: &Server, body: &Value) -> Value {
-    let (status, mut job) = send(server, "POST", "/lightship/v1/jobs", body).await;
-    assert_eq!(status, 200, "{job}");
-    let path = format!("/lightship/v1/{}", job["name"].as_str().unwrap());
-    // It ends by itself; the test's own limit of time is that of its runner.
-    while job["state"] == "RUNNING" {
-        tokio::task::yield_now().await;
-        job = get(server, &path).await;
-    }
-    assert_eq!(job["state"], "DONE", "{job}");
-    job["report"].take()
 }
 
 #[tokio::test(flavor = "multi_thread")]

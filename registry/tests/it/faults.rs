@@ -9,19 +9,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use oci::Digest;
-use store::{Append, BlobContent, BlobStore, ByteRange, ObjectAge, StorageKey, StoreError, UploadKey, scrub};
+use store::{
+    Append, BlobContent, BlobStore, ByteRange, ObjectAge, ScrubOptions, StorageKey, StoreError, UploadKey,
+    scrub,
+};
 
 use crate::server::{Server, image_of};
 
 /// A disk of its own, of 8 MiB.
-struct SmallDisk {
-    mounted: PathBuf,
+pub(crate) struct SmallDisk {
+    pub(crate) mounted: PathBuf,
     _at: tempfile::TempDir,
 }
 
 impl SmallDisk {
     /// None where this process may not mount.
-    fn mount() -> Option<SmallDisk> {
+    pub(crate) fn mount() -> Option<SmallDisk> {
         let at = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount
@@ -60,9 +63,8 @@ fn uploads(data: &Path) -> usize {
 }
 
 async fn nothing_is_lost(server: &Server, data: &Path) {
-    let found = scrub(server.directory.blobs(), server.directory.metadata())
-        .await
-        .unwrap();
+    let (blobs, metadata) = (server.directory.blobs(), server.directory.metadata());
+    let found = scrub(blobs, metadata, &ScrubOptions::default()).await.unwrap();
     assert_eq!(found.findings, []);
     assert_eq!(uploads(data), 0);
 }

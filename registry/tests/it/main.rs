@@ -21,6 +21,7 @@ mod fuzz_finds;
 mod google;
 mod isolation;
 mod issuers;
+mod jobs;
 mod late_append;
 mod leftovers;
 mod manifests;

@@ -1,7 +1,7 @@
 //! A registry in this process and a client that hides nothing.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use registry::{
     AuditRecord, Certificates, Clock, HostRoutes, Limits, Listening, Log, NewRepositories, Options, Record,
     Registry, Services, Writes, serve,
 };
-use store::{BlobStore, DataDirectory, Entropy, FileBlobStore};
+use store::{BackupDirectory, BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Server {
@@ -24,6 +24,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) registry: Registry,
     pub(crate) directory: Arc<DataDirectory>,
+    pub(crate) backups: PathBuf,
     log: Arc<Listener>,
     _stop: tokio::sync::oneshot::Sender<()>,
     _files: Option<tempfile::TempDir>,
@@ -33,6 +34,8 @@ pub(crate) struct Server {
 struct Ground {
     directory: Arc<DataDirectory>,
     blobs: Arc<dyn BlobStore>,
+    /// Where its backups go, once there is such a directory.
+    backups: PathBuf,
     certificates: Option<Arc<Certificates>>,
     expects_trouble: bool,
 }
@@ -147,6 +150,7 @@ impl Server {
         let ground = Ground {
             blobs: Arc::new(directory.blobs().clone()),
             directory,
+            backups: files.path().join("backups"),
             certificates,
             expects_trouble: false,
         };
@@ -167,10 +171,21 @@ impl Server {
         let ground = Ground {
             blobs: seen(directory.blobs().clone()),
             directory,
+            backups: files.path().join("backups"),
             certificates: None,
             expects_trouble: false,
         };
         let server = Server::on(ground, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// Where something may go wrong beside the requests.
+    pub(crate) async fn start_amid_trouble() -> Server {
+        let files = tempfile::tempdir().unwrap();
+        let server = Server::amid_trouble(&files.path().join("data"), |blobs| blobs).await;
         Server {
             _files: Some(files),
             ..server
@@ -186,6 +201,7 @@ impl Server {
         let ground = Ground {
             blobs: over(Arc::new(directory.blobs().clone())),
             directory,
+            backups: data.with_file_name("backups"),
             certificates: None,
             expects_trouble: true,
         };
@@ -196,6 +212,7 @@ impl Server {
         let Ground {
             directory,
             blobs,
+            backups,
             certificates,
             expects_trouble,
         } = ground;
@@ -210,6 +227,7 @@ impl Server {
             clock: clock.clone(),
             entropy: Arc::new(Counter(AtomicU64::new(0))),
             log: log.clone(),
+            backups: Some(Arc::new(BackupDirectory::new(directory.clone(), backups.clone()))),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -227,6 +245,7 @@ impl Server {
             clock,
             registry,
             directory,
+            backups,
             log,
             _stop: stop,
             _files: None,

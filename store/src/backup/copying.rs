@@ -1,6 +1,6 @@
 //! Files from one place to another.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -12,45 +12,17 @@ use crate::StoreError;
 /// What is read at once.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// What is copied between two questions whether to go on.
+const COPIED_BYTES: u64 = 32 << 20;
+
+/// Is asked before each piece; its error ends the work.
+pub(super) type GoOn<'g> = &'g dyn Fn() -> io::Result<()>;
+
 /// Where objects come from.
 pub(super) struct Source<'s> {
     pub(super) root: &'s Path,
     /// Whether they may be linked.
     pub(super) link: bool,
-}
-
-/// Makes a directory, or takes one that is there and empty.
-pub(super) fn make_place(path: &Path) -> Result<(), BackupError> {
-    let failed = |source| StoreError::io("make the directory", source);
-    fs::create_dir_all(path).map_err(failed)?;
-    if fs::read_dir(path).map_err(failed)?.next().is_some() {
-        let path = path.to_owned();
-        return Err(BackupError::NotEmpty { path });
-    }
-    // Whoever else had found it empty at the same moment is told that it is not.
-    let taken = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path.join(TAKEN_FILE));
-    match taken {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(BackupError::NotEmpty {
-            path: path.to_owned(),
-        }),
-        Err(source) => Err(failed(source).into()),
-    }
-}
-
-/// Ends what [`make_place`] began: whatever `finish` makes is there at once or not at all.
-pub(super) fn finish_place(path: &Path) -> Result<(), StoreError> {
-    let finished = fs::remove_file(path.join(TAKEN_FILE)).and_then(|()| {
-        // The directory may have been made just now: its own name must last as well.
-        for directory in std::path::absolute(path)?.ancestors().take(2) {
-            File::open(directory)?.sync_all()?;
-        }
-        Ok(())
-    });
-    finished.map_err(|source| StoreError::io("finish the directory", source))
 }
 
 /// Copies an object and makes its bytes durable, or links it; says which. None where the source does not have it whole.
@@ -59,6 +31,7 @@ pub(super) fn copy_object(
     to: &Path,
     path: &Path,
     size: u64,
+    go_on: GoOn<'_>,
 ) -> Result<Option<bool>, BackupError> {
     let failed = |source| StoreError::io("copy an object", source);
     let (old, new): (PathBuf, PathBuf) = (source.root.join(path), to.join(path));
@@ -68,21 +41,48 @@ pub(super) fn copy_object(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(failed(source).into()),
     }
-    if let Some(directory) = new.parent() {
-        fs::create_dir_all(directory).map_err(failed)?;
+    if let Some(directory) = path.parent() {
+        make_directories(to, directory).map_err(failed)?;
     }
     // Another file system, or one that knows no links: then it is copied.
     if source.link && fs::hard_link(&old, &new).is_ok() {
+        go_on().map_err(failed)?;
         return Ok(Some(true));
     }
-    let copied = fs::copy(&old, &new).and_then(|copied| {
-        File::open(&new)?.sync_all()?;
-        Ok(copied)
-    });
-    if copied.map_err(failed)? != size {
+    if copy_bytes(&old, &new, go_on).map_err(failed)? != size {
         return Ok(None);
     }
     Ok(Some(false))
+}
+
+/// Makes the directories of `path` in `root`, never `root` itself: when the disk that it was on is gone, what follows would
+/// land on another one.
+fn make_directories(root: &Path, path: &Path) -> io::Result<()> {
+    let mut directory = root.to_owned();
+    for part in path {
+        directory.push(part);
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Copies in pieces, so that the end of the program need not wait for a file that is large.
+fn copy_bytes(old: &Path, new: &Path, go_on: GoOn<'_>) -> io::Result<u64> {
+    let mut from = File::open(old)?;
+    let mut into = File::create(new)?;
+    let mut copied = 0;
+    loop {
+        go_on()?;
+        let piece = io::copy(&mut from.by_ref().take(COPIED_BYTES), &mut into)?;
+        copied += piece;
+        if piece < COPIED_BYTES {
+            into.sync_all()?;
+            return Ok(copied);
+        }
+    }
 }
 
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
@@ -115,5 +115,3 @@ pub(super) fn digest_of(path: &Path, algorithm: Algorithm) -> Result<Digest, Sto
         hasher.update(piece.get(..count).unwrap_or_default());
     }
 }
-
-const TAKEN_FILE: &str = "unfinished";

@@ -9,7 +9,6 @@ use oci::Digest;
 use serde_json::{Value, json};
 
 use super::BackupError;
-use super::copying::finish_place;
 use crate::StoreError;
 
 /// The format of backups.
@@ -26,7 +25,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Writes it, whole and durable, as the last file of the backup.
+    /// Writes it, whole and with durable bytes, as the last file of the backup.
     pub(super) fn write(&self, to: &Path) -> Result<(), StoreError> {
         let text = json!({
             "kind": KIND,
@@ -44,8 +43,7 @@ impl Document {
                 file.sync_all()
             })
             .and_then(|()| fs::rename(&temporary, to.join(FILE)))
-            .map_err(|source| StoreError::io("finish the backup", source))?;
-        finish_place(to)
+            .map_err(|source| StoreError::io("finish the backup", source))
     }
 
     pub(super) fn read(from: &Path) -> Result<Document, BackupError> {

@@ -1,6 +1,4 @@
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use oci::Digest;
@@ -11,20 +9,19 @@ use crate::conformance::{
     Counter, ann, at, blob, bytes_of, manifest, no_redirects, package, repository, tag,
 };
 use crate::{
-    Blob, BlobStore, ByteRange, CollectionOptions, Committed, Content, GRACE_MIN, Listing, Reference,
-    Repositories, StorageKey, UploadKey, collect, scrub,
+    Blob, BlobStore, ByteRange, Committed, Content, Reference, Repositories, StorageKey, UploadKey, scrub,
 };
 
-struct World {
+pub(super) struct World {
     directory: TempDir,
-    data: DataDirectory,
+    pub(super) data: Arc<DataDirectory>,
     entropy: Counter,
 }
 
 impl World {
-    async fn new() -> World {
+    pub(super) async fn new() -> World {
         let directory = tempfile::tempdir().unwrap();
-        let data = DataDirectory::open(&directory.path().join("data")).unwrap();
+        let data = Arc::new(DataDirectory::open(&directory.path().join("data")).unwrap());
         let made = repository("r");
         let created = data.metadata().create_repository(&made, ann()).await;
         created.unwrap().unwrap();
@@ -35,13 +32,13 @@ impl World {
         }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Pushes an image of one layer of its own, with a tag of its own, until it is stored: the collection of these tests
     /// has no patience with rows.
-    async fn push(&self, name: &str) {
+    pub(super) async fn push(&self, name: &str) {
         let (bytes, a) = (layer(name), package("a"));
         let (blobs, metadata, digest) = (self.data.blobs(), self.data.metadata(), Digest::sha256_of(&bytes));
         let image = manifest(name, &[(digest, Reference::Blob)], &[name]);
@@ -77,16 +74,18 @@ impl World {
             to: self.at(name),
             earlier: None,
             link: false,
-            progress: None,
+            watch: None,
         };
         change(&mut options);
         self.data.back_up(&options, at(1000)).await
     }
 
     /// Opens what was restored and looks whether all is well with it, and these images are in it.
-    async fn check(&self, name: &str, images: &[&str]) {
+    pub(super) async fn check(&self, name: &str, images: &[&str]) {
         let data = DataDirectory::open(&self.at(name)).unwrap();
-        let report = scrub(data.blobs(), data.metadata()).await.unwrap();
+        let report = scrub(data.blobs(), data.metadata(), &crate::ScrubOptions::default())
+            .await
+            .unwrap();
         assert_eq!(report.findings, []);
         for name in images {
             let stored = data.metadata().tagged(&package("a"), &tag(name)).await.unwrap();
@@ -104,12 +103,12 @@ impl World {
     }
 }
 
-fn layer(name: &str) -> Vec<u8> {
+pub(super) fn layer(name: &str) -> Vec<u8> {
     name.bytes().cycle().take(5000).collect()
 }
 
 /// All objects of a backup or data directory.
-fn objects(root: &Path) -> Vec<PathBuf> {
+pub(super) fn objects(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![root.join("objects")];
     while let Some(path) = left.pop() {
@@ -167,7 +166,7 @@ async fn a_place_that_is_not_empty_is_left_alone() {
 }
 
 impl World {
-    fn check_backup(&self, name: &str) {
+    pub(super) fn check_backup(&self, name: &str) {
         let place = self.at(&format!("of {name}"));
         restore(&self.at(name), &place, None).unwrap();
         fs::remove_dir_all(place).unwrap();
@@ -183,21 +182,23 @@ async fn a_restore_that_is_cut_short_is_no_store_and_a_backup_no_backup() {
     world.back_up("backup", |_| {}).await.unwrap();
     for cut in 1..=4 {
         // Whatever was written until then stays as it is, as after a kill.
-        let dies: CopyProgress = Arc::new(move |copied: Copied| assert!(copied.objects < cut, "killed"));
+        let dies: Watch = Arc::new(move |advance: Advance| assert!(advance.done.objects < cut, "killed"));
         let place = world.at(&format!("cut {cut}"));
         let (from, to, progress) = (world.at("backup"), place.clone(), Arc::clone(&dies));
         let killed = std::thread::spawn(move || restore(&from, &to, Some(&progress)).is_ok()).join();
         assert!(killed.is_err());
         assert!(matches!(DataDirectory::open(&place), Err(StoreError::Foreign)));
         let again = restore(&world.at("backup"), &place, None);
-        assert!(matches!(again, Err(BackupError::NotEmpty { .. })));
+        assert_eq!(again.unwrap().objects, 4);
+        world.check(&format!("cut {cut}"), &["n0", "n3"]).await;
         let name = format!("backup {cut}");
-        let backup = world
-            .back_up(&name, |options| options.progress = Some(dies))
-            .await;
+        let backup = world.back_up(&name, |options| options.watch = Some(dies)).await;
         assert!(backup.is_err());
         let restored = restore(&world.at(&name), &world.at("new"), None);
         assert!(matches!(restored, Err(BackupError::NotABackup { .. })));
+        // It begins again where it was broken off.
+        world.back_up(&name, |_| {}).await.unwrap();
+        world.check_backup(&name);
     }
     // The store whose backup was cut short removes objects again.
     let object = objects(&world.at("data")).pop().unwrap();
@@ -286,104 +287,34 @@ async fn objects_of_an_earlier_backup_need_no_room_again() {
     assert!(matches!(refused.await, Err(BackupError::NotABackup { .. })));
 }
 
-/// What goes on while backups are made.
-struct Use {
-    world: World,
-    is_over: AtomicBool,
-    pushed: AtomicU64,
-}
-
-impl Use {
-    /// Pushes; most of it goes again, so that the collection has something to take.
-    async fn push(&self, pusher: usize) {
-        let (metadata, a) = (self.world.data.metadata(), package("a"));
-        for round in 0.. {
-            if self.is_over.load(Ordering::Relaxed) {
-                return;
-            }
-            let name = format!("p{pusher}-{round}");
-            self.world.push(&name).await;
-            self.pushed.fetch_add(1, Ordering::Relaxed);
-            if round % 4 != 0 {
-                let digest = Digest::sha256_of(name.as_bytes());
-                let deleted = metadata.delete_manifest(&a, &digest, ann(), at(30));
-                deleted.await.unwrap().unwrap();
-                let digest = Digest::sha256_of(&layer(&name));
-                metadata.unlink_blob(&a, &digest).await.unwrap();
-            }
-        }
+#[tokio::test]
+async fn only_what_a_restore_left_behind_is_cleared() {
+    let world = World::new().await;
+    world.push("one").await;
+    world.back_up("backup", |_| {}).await.unwrap();
+    let restored = |name: &str| restore(&world.at("backup"), &world.at(name), None);
+    let half = |name: &str, mark: &str| {
+        fs::create_dir_all(world.at(name).join("objects/sha256")).unwrap();
+        fs::write(world.at(name).join("unfinished"), mark).unwrap();
+    };
+    half("of another program", "to do: chapter three");
+    half("with more", "");
+    fs::write(world.at("with more").join("thesis.tex"), "precious").unwrap();
+    half("whole", "");
+    fs::write(world.at("whole").join("format"), "lightship-data 1\n").unwrap();
+    for name in ["of another program", "with more", "whole"] {
+        let refused = restored(name);
+        assert!(matches!(refused, Err(BackupError::NotEmpty { .. })), "{name}");
+        assert!(world.at(name).join("objects/sha256").exists(), "{name}");
     }
-
-    async fn collect(&self) {
-        let options = CollectionOptions {
-            grace: GRACE_MIN,
-            upload_idle: GRACE_MIN,
-            untagged_after: Some(Duration::ZERO),
-            dry_run: false,
-            actor: ann().clone(),
-        };
-        let (blobs, metadata) = (self.world.data.blobs(), self.world.data.metadata());
-        while !self.is_over.load(Ordering::Relaxed) {
-            let collected = collect(blobs, metadata, &options, at(1_000_000)).await;
-            collected.unwrap();
-        }
-    }
-
-    /// Backs up and restores, and looks whether what was stored for good before is in it.
-    async fn back_up(&self, number: usize) {
-        let world = &self.world;
-        let a = package("a");
-        let entries = world.data.metadata().tag_entries(&a, None, 10_000);
-        let mut kept: Vec<String> = entries
-            .await
-            .unwrap()
-            .iter()
-            .map(|entry| entry.tag.to_string())
-            .collect();
-        kept.retain(|name| {
-            let round = name.rsplit('-').next().unwrap();
-            round.parse::<u64>().unwrap() % 4 == 0
-        });
-        let (backup, new) = (format!("backup {number}"), format!("new {number}"));
-        world.back_up(&backup, |_| {}).await.unwrap();
-        let (from, to) = (world.at(&backup), world.at(&new));
-        let restored = tokio::task::spawn_blocking(move || restore(&from, &to, None));
-        restored.await.unwrap().unwrap();
-        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
-        assert!(!kept.is_empty());
-        world.check(&new, &kept).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_backup_of_a_store_in_use_is_whole() {
-    const BACKUPS: usize = 5;
-    let used = Arc::new(Use {
-        world: World::new().await,
-        is_over: AtomicBool::new(false),
-        pushed: AtomicU64::new(0),
-    });
-    let mut tasks = tokio::task::JoinSet::new();
-    for pusher in 0..3 {
-        let used = Arc::clone(&used);
-        tasks.spawn(async move { used.push(pusher).await });
-    }
-    let collecting = Arc::clone(&used);
-    tasks.spawn(async move { collecting.collect().await });
-    for number in 0..BACKUPS {
-        let aim = used.pushed.load(Ordering::Relaxed) + 5;
-        while used.pushed.load(Ordering::Relaxed) < aim {
-            tokio::task::yield_now().await;
-        }
-        used.back_up(number).await;
-    }
-    used.is_over.store(true, Ordering::Relaxed);
-    tasks.join_all().await;
-    // What was to be removed meanwhile is gone.
-    let rows = used.world.data.metadata().blobs_of(Walk {
-        from: None,
-        limit: 100_000,
-    });
-    let objects = objects(&used.world.at("data"));
-    assert_eq!(objects.len(), rows.unwrap().items.len());
+    half("under way", "");
+    let held = fs::File::options()
+        .write(true)
+        .open(world.at("under way/unfinished"))
+        .unwrap();
+    held.lock().unwrap();
+    assert!(matches!(restored("under way"), Err(BackupError::Busy)));
+    drop(held);
+    restored("under way").unwrap();
+    world.check("under way", &["one"]).await;
 }

@@ -185,7 +185,13 @@ async fn a_collection_without_a_pause_loses_nothing_that_was_answered() {
     world.is_over.store(true, Ordering::Relaxed);
     let freed = collector.await.unwrap();
     assert!(freed.blobs.count > 0 && freed.manifests > 0, "{freed:?}");
-    let found = scrub(world.data.blobs(), world.data.metadata()).await.unwrap();
+    let found = scrub(
+        world.data.blobs(),
+        world.data.metadata(),
+        &crate::ScrubOptions::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(found.findings, []);
     // Every object is one that a row names.
     let objects = world.data.blobs().objects(None, 1000).await.unwrap();

@@ -4,7 +4,7 @@ use oci::Digest;
 
 use super::{MetadataWorld, ann, at, blob, manifest, package};
 use crate::{
-    Blob, Cursor, EventKind, InPackage, ManifestState, PackagePath, Page, Reference, StoreError, Walk,
+    Blob, Cursor, EventKind, Extent, InPackage, ManifestState, PackagePath, Page, Reference, StoreError, Walk,
 };
 
 /// All parts of a walk, each of which looks at `limit` things.
@@ -237,4 +237,6 @@ pub(crate) async fn a_scrub_walk_tells_what_is_missing(world: MetadataWorld) {
     };
     assert_eq!(states, [expected]);
     assert_eq!(world.store.integrity().await.unwrap(), Vec::<String>::new());
+    let extent = Extent { objects: 2, bytes: 2 };
+    assert_eq!(world.store.extent().await.unwrap(), extent);
 }

@@ -1,9 +1,13 @@
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use oci::Algorithm;
 
 use super::*;
 use crate::conformance::{BlobWorld, Counter, ann, at, manifest, no_redirects, package, repository};
-use crate::{Content, DataDirectory, FileBlobStore, Reference, Repositories};
+use crate::{Advance, Content, DataDirectory, FileBlobStore, Reference, Repositories};
 
 struct World {
     directory: tempfile::TempDir,
@@ -67,7 +71,9 @@ async fn world() -> World {
 
 impl World {
     async fn scrub(&self) -> ScrubReport {
-        scrub(self.data.blobs(), self.data.metadata()).await.unwrap()
+        scrub(self.data.blobs(), self.data.metadata(), &ScrubOptions::default())
+            .await
+            .unwrap()
     }
 
     fn object(&self, blob: &Blob) -> PathBuf {
@@ -89,6 +95,36 @@ async fn a_whole_store_has_no_findings() {
         ..ScrubReport::default()
     };
     assert_eq!(world.scrub().await, expected);
+}
+
+#[tokio::test]
+async fn a_scrub_tells_how_far_it_is_and_keeps_to_its_rate() {
+    const BYTES: u64 = (3 << 20) + 10;
+    const RATE: u64 = 8 << 20;
+    let world = world().await;
+    let told: Arc<Mutex<Vec<Advance>>> = Arc::default();
+    let telling = Arc::clone(&told);
+    let options = ScrubOptions {
+        bytes_per_second: NonZeroU64::new(RATE),
+        watch: Some(Arc::new(move |advance| telling.lock().unwrap().push(advance))),
+    };
+    let begun = Instant::now();
+    let report = scrub(world.data.blobs(), world.data.metadata(), &options)
+        .await
+        .unwrap();
+    assert_eq!((report.bytes, report.findings), (BYTES, vec![]));
+    assert!(begun.elapsed() >= Duration::from_secs_f64(BYTES as f64 / RATE as f64));
+    let told = told.lock().unwrap();
+    let total = Extent {
+        objects: 3,
+        bytes: BYTES,
+    };
+    assert!(told.iter().all(|advance| advance.total == total));
+    let bytes: Vec<u64> = told.iter().map(|advance| advance.done.bytes).collect();
+    assert!(bytes.is_sorted(), "{bytes:?}");
+    // Also within a large one.
+    assert!(bytes.iter().filter(|bytes| **bytes > 0).count() > 3, "{bytes:?}");
+    assert_eq!(told.last().unwrap().done, total);
 }
 
 #[tokio::test]
@@ -147,6 +183,8 @@ async fn what_another_store_has_is_missing_in_this_one() {
     let world = world().await;
     let empty = tempfile::tempdir().unwrap();
     let blobs = FileBlobStore::open(empty.path().to_owned()).unwrap();
-    let report = scrub(&blobs, world.data.metadata()).await.unwrap();
+    let report = scrub(&blobs, world.data.metadata(), &ScrubOptions::default())
+        .await
+        .unwrap();
     assert_eq!((report.findings.len(), report.blobs), (3, 0));
 }

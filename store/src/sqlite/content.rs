@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::listing::package_names;
 use super::manifests::Place;
 use super::values::{package_id, repository_id};
-use super::{SqliteMetadata, blobs, manifests, packages, tags};
+use super::{SqliteMetadata, blobs, manifests, tags};
 use crate::{
     Actor, Blob, Committed, Content, NewManifest, PackagePath, PutRefusal, ReferrerQuery, Removal,
     RepositoryPath, StoreError, StoredManifest, TagMove,
@@ -160,8 +160,7 @@ impl Content for SqliteMetadata {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<bool, PutRefusal>, StoreError> {
-        self.write_in(package, (actor, now), Ok(false), packages::delete)
-            .await
+        self.remove_package(package, (actor, now)).await
     }
 
     async fn tags(
@@ -226,7 +225,7 @@ impl Content for SqliteMetadata {
 
 impl SqliteMetadata {
     /// Writes in a package that is there; where it is not, the answer is `absent`.
-    async fn write_in<T: Send + 'static>(
+    pub(super) async fn write_in<T: Send + 'static>(
         &self,
         package: &PackagePath,
         (actor, now): (&Actor, Timestamp),

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use oci::Digest;
 use rusqlite::{Connection, params};
 
-use super::values::parsed;
+use super::values::{from_size, parsed};
 use super::walk::{Part, part};
 use super::{SqliteMetadata, blobs, failed};
-use crate::{Blob, Inspection, ManifestState, PackagePath, Page, StoreError, Walk};
+use crate::{Blob, Extent, Inspection, ManifestState, PackagePath, Page, StoreError, Walk};
 
 /// Lines of an integrity check that are read.
 const MESSAGES_MAX: usize = 100;
@@ -54,6 +54,10 @@ impl Inspection for SqliteMetadata {
         .await
     }
 
+    async fn extent(&self) -> Result<Extent, StoreError> {
+        self.read(extent).await
+    }
+
     async fn integrity(&self) -> Result<Vec<String>, StoreError> {
         self.read(|connection| {
             let mut messages: Vec<String> = connection
@@ -70,6 +74,18 @@ impl Inspection for SqliteMetadata {
         })
         .await
     }
+}
+
+pub(super) fn extent(connection: &Connection) -> Result<Extent, StoreError> {
+    let (objects, bytes): (i64, i64) = connection
+        .query_row("SELECT count(*), ifnull(sum(size), 0) FROM blob", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(failed("count the blobs"))?;
+    Ok(Extent {
+        objects: from_size(objects)?,
+        bytes: from_size(bytes)?,
+    })
 }
 
 pub(super) fn all_blobs(connection: &Connection, part: &Part) -> Result<Page<Blob>, StoreError> {

@@ -11,11 +11,11 @@ use super::values::{
     from_immutable_tags, from_size, from_time, immutable_tags, limit as column_limit, parsed, repository_id,
     size, time,
 };
-use super::{SqliteMetadata, cleanup, failed, policies, quota};
+use super::{SqliteMetadata, cleanup, failed, quota};
 use crate::settings;
 use crate::{
     Actor, EventKind, Format, Mode, ProjectId, Repositories, Repository, RepositoryPath, RepositoryRefusal,
-    Resource, StoreError,
+    StoreError,
 };
 
 const COLUMNS: &str =
@@ -90,30 +90,7 @@ impl Repositories for SqliteMetadata {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<(), RepositoryRefusal>, StoreError> {
-        let (path, actor) = (path.clone(), actor.clone());
-        self.write(move |connection| {
-            let bytes: Option<i64> = connection
-                .query_row(
-                    "DELETE FROM repository WHERE path = ?1 RETURNING linked_bytes",
-                    [path.to_string()],
-                    |row| row.get(0),
-                )
-                .optional()
-                .map_err(failed("delete a repository"))?;
-            let Some(bytes) = bytes else {
-                return Ok(Err(RepositoryRefusal::Unknown { path }));
-            };
-            quota::repository_deleted(connection, path.project(), bytes)?;
-            // One of the same name begins with nobody's rights.
-            policies::forget(connection, &Resource::Repository(path.clone()))?;
-            events::tell(
-                connection,
-                &Told::of_repository(&path, &actor, now),
-                &EventKind::RepositoryDeleted,
-            )?;
-            Ok(Ok(()))
-        })
-        .await
+        self.remove_repository(path, (actor, now)).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use oci::Digest;
-use store::{BlobStore, ByteRange, Content, DataDirectory, scrub};
+use store::{BlobStore, ByteRange, Content, DataDirectory, ScrubOptions, scrub};
 
 use crate::child::{self, layer, package};
 
@@ -41,7 +41,9 @@ impl Answered {
 
 async fn check(place: &Path, answered: &Answered) {
     let data = DataDirectory::open(place).unwrap();
-    let found = scrub(data.blobs(), data.metadata()).await.unwrap();
+    let found = scrub(data.blobs(), data.metadata(), &ScrubOptions::default())
+        .await
+        .unwrap();
     assert_eq!(found.findings, []);
     for name in &answered.pushed {
         let tag = format!("t-{name}").parse().unwrap();

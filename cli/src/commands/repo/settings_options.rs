@@ -137,7 +137,7 @@ impl SettingsOptions {
 }
 
 /// A number of bytes, also with a unit as reports show it.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 5] = [
         ("kB", 1_000),
         ("MB", 1_000_000),
