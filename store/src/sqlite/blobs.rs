@@ -12,20 +12,21 @@ use super::walk::Part;
 use super::{failed, quota};
 use crate::{Blob, Committed, PackagePath, Page, StoreError};
 
+/// The blob `?3` as the package `?2` of the repository `?1` links it.
+pub(super) const LINKED: &str = "SELECT blob.storage_key, blob.size, blob.last_seen
+    FROM repository
+    JOIN package ON package.repository = repository.id
+    JOIN link ON link.package = package.id
+    JOIN blob ON blob.digest = link.digest
+    WHERE repository.path = ?1 AND package.name = ?2 AND link.digest = ?3";
+
 pub(super) fn blob(
     connection: &Connection,
     package: &PackagePath,
     digest: &Digest,
 ) -> Result<Option<Blob>, StoreError> {
     let found: Option<(String, i64, i64)> = connection
-        .prepare_cached(
-            "SELECT blob.storage_key, blob.size, blob.last_seen
-             FROM repository
-             JOIN package ON package.repository = repository.id
-             JOIN link ON link.package = package.id
-             JOIN blob ON blob.digest = link.digest
-             WHERE repository.path = ?1 AND package.name = ?2 AND link.digest = ?3",
-        )
+        .prepare_cached(LINKED)
         .and_then(|mut statement| {
             let (repository, name) = (package.repository.to_string(), package.name.as_str());
             statement

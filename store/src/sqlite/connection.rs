@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failed;
@@ -37,10 +38,14 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
 }
 
 fn set_up(connection: &Connection) -> Result<(), StoreError> {
+    let error = failed("open the database");
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A statement that comes from the cache again would else be compiled again, since other values might change the plan:
+    // https://www.sqlite.org/queryplanner-ng.html#qpstab.
     connection
-        .busy_timeout(BUSY_TIMEOUT)
-        .map_err(failed("open the database"))
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(&error)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(&error)
 }
 
 /// Connections that read. Each is used by one call at a time; as many are made as there are calls at once, which

@@ -28,3 +28,19 @@ fn a_newer_database_is_refused() {
         Err(StoreError::Newer { found: 99, known: 4 })
     ));
 }
+
+#[test]
+fn a_statement_is_compiled_once_however_often_its_values_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteMetadata::open(&directory.path().join("metadata.sqlite")).unwrap();
+    let compiled_again = store.look_up(|connection| {
+        let mut compiled_again = 0;
+        for name in ["a", "b", "c"] {
+            let mut statement = connection.prepare_cached(blobs::LINKED).unwrap();
+            assert!(!statement.exists([name, name, name]).unwrap());
+            compiled_again = statement.get_status(rusqlite::StatementStatus::RePrepare);
+        }
+        Ok(compiled_again)
+    });
+    assert_eq!(compiled_again.unwrap(), 0);
+}
