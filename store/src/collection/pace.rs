@@ -13,7 +13,7 @@ const PAGE: usize = 128;
 const PAGE_BESIDE_OTHERS: usize = 8;
 
 /// After each part beside others it rests for so many times as long as that took, and at most [`REST_MAX`].
-const REST: u32 = 2;
+const REST: u32 = 4;
 const REST_MAX: Duration = Duration::from_millis(100);
 
 /// Others count as there for so long after their last request.
