@@ -104,16 +104,19 @@ impl Reload {
 
     /// Names of what has changed and is taken, and of what has changed and is not.
     fn differences(&self, fresh: &ServerSettings) -> (Vec<&'static str>, Vec<&'static str>) {
+        let names =
+            |all: &[(&'static str, bool)]| all.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+        (names(&self.taken(fresh)), names(&self.left(fresh)))
+    }
+
+    /// What is taken while the server runs, and whether it has changed.
+    fn taken(&self, fresh: &ServerSettings) -> [(&'static str, bool); 11] {
         let (old, new) = (&self.current.registry, &fresh.registry);
-        let fixed = |settings: &ServerSettings| {
-            let limits = &settings.registry.limits;
-            (limits.connections_max, limits.manifest_cache_bytes_max)
-        };
         let differ =
             |old: &dyn std::fmt::Debug, new: &dyn std::fmt::Debug| format!("{old:?}") != format!("{new:?}");
         let access =
             |settings: &ServerSettings| (settings.access.token_seconds, settings.access.issuers.clone());
-        let taken = [
+        [
             ("limits", old.limits != self.possible(fresh)),
             ("routes", differ(&old.routes, &new.routes)),
             (
@@ -145,8 +148,16 @@ impl Reload {
                     && self.certificates.is_some()
                     && fresh.certificates.is_some(),
             ),
-        ];
-        let left = [
+        ]
+    }
+
+    /// What waits for the next start, and whether it has changed.
+    fn left(&self, fresh: &ServerSettings) -> [(&'static str, bool); 8] {
+        let fixed = |settings: &ServerSettings| {
+            let limits = &settings.registry.limits;
+            (limits.connections_max, limits.manifest_cache_bytes_max)
+        };
+        [
             ("server.listen", self.current.listen != fresh.listen),
             ("server.data", self.current.data != fresh.data),
             ("server.backup_directory", self.current.backups != fresh.backups),
@@ -161,9 +172,6 @@ impl Reload {
                 "whether there is TLS",
                 self.certificates.is_some() != fresh.certificates.is_some(),
             ),
-        ];
-        let names =
-            |all: &[(&'static str, bool)]| all.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
-        (names(&taken), names(&left))
+        ]
     }
 }
