@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{Backup as _, BackupError, BackupOptions, Copied};
 
 use crate::administration::{RegistryOption, job, number, text};
@@ -56,22 +55,6 @@ pub(crate) struct RestoreArguments {
     format: FormatOption,
 }
 
-#[derive(Serialize)]
-struct Report {
-    schema: &'static str,
-    directory: String,
-    objects: u64,
-    bytes: u64,
-    linked: u64,
-}
-
-#[derive(Serialize)]
-struct RunningReport {
-    schema: &'static str,
-    #[serde(flatten)]
-    content: Value,
-}
-
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     match &arguments.to {
         Some(to) => offline(to, arguments, settings),
@@ -82,24 +65,16 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
 /// Has a running registry make one.
 fn running(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let report = job(&arguments.registry, &json!({"kind": "BACKUP"}), settings)?;
-    match arguments.format.format {
-        Format::Json => output::json(&RunningReport {
-            schema: "lightship/backup/v1",
-            content: report,
-        })?,
-        Format::Text => {
-            let line = format!(
-                "{}: {} objects ({}), {} of them linked; metadata {}\n",
-                inspect::visible(text(&report, "name")),
-                number(&report, "objects"),
-                output::bytes(number(&report, "bytes")),
-                number(&report, "linked"),
-                output::bytes(number(&report, "metadata_bytes")),
-            );
-            output::data(line.as_bytes())?;
-        }
-    }
-    Ok(Outcome::Done)
+    output::report("backup", arguments.format.format, &report, || {
+        format!(
+            "{}: {} objects ({}), {} of them linked; metadata {}\n",
+            inspect::visible(text(&report, "name")),
+            number(&report, "objects"),
+            output::bytes(number(&report, "bytes")),
+            number(&report, "linked"),
+            output::bytes(number(&report, "metadata_bytes")),
+        )
+    })
 }
 
 fn offline(to: &Path, arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -114,7 +89,7 @@ fn offline(to: &Path, arguments: &Arguments, settings: &Settings) -> Result<Outc
     };
     let copied = runtime::block_on(directory.back_up(&options, settings.now))?;
     let copied = copied.map_err(|error| failed(format!("cannot back up {}", data.display()), error))?;
-    told("lightship/backup/v1", (to, copied), arguments.format.format)
+    told("backup", (to, copied), arguments.format.format)
 }
 
 pub(crate) fn run_restore(arguments: &RestoreArguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -122,7 +97,7 @@ pub(crate) fn run_restore(arguments: &RestoreArguments, settings: &Settings) -> 
     let restored = store::restore(&arguments.from, &data, None);
     let copied =
         restored.map_err(|error| failed(format!("cannot restore {}", arguments.from.display()), error))?;
-    told("lightship/restore/v1", (&data, copied), arguments.format.format)
+    told("restore", (&data, copied), arguments.format.format)
 }
 
 fn failed(attempt: String, error: BackupError) -> Failure {
@@ -133,28 +108,21 @@ fn failed(attempt: String, error: BackupError) -> Failure {
     Failure::new(kind, attempt, error)
 }
 
-fn told(
-    schema: &'static str,
-    (directory, copied): (&Path, Copied),
-    format: Format,
-) -> Result<Outcome, Failure> {
-    let report = Report {
-        schema,
-        directory: directory.display().to_string(),
-        objects: copied.objects,
-        bytes: copied.bytes,
-        linked: copied.linked,
-    };
-    match format {
-        Format::Json => output::json(&report)?,
-        Format::Text => {
-            let bytes = output::bytes(report.bytes);
-            let line = format!(
-                "{}: {} objects ({bytes}), {} of them linked\n",
-                report.directory, report.objects, report.linked
-            );
-            output::data(line.as_bytes())?;
-        }
-    }
-    Ok(Outcome::Done)
+/// Reports what was copied into a directory.
+fn told(command: &str, (directory, copied): (&Path, Copied), format: Format) -> Result<Outcome, Failure> {
+    let directory = directory.display().to_string();
+    let report = json!({
+        "directory": directory,
+        "objects": copied.objects,
+        "bytes": copied.bytes,
+        "linked": copied.linked,
+    });
+    output::report(command, format, &report, || {
+        format!(
+            "{directory}: {} objects ({}), {} of them linked\n",
+            copied.objects,
+            output::bytes(copied.bytes),
+            copied.linked
+        )
+    })
 }

@@ -58,3 +58,23 @@ impl Encryption {
 fn contains(hosts: &[String], host: &str) -> bool {
     hosts.iter().any(|other| other.eq_ignore_ascii_case(host))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_the_same_in_any_letters_and_only_with_their_port() {
+        let encryption = Encryption {
+            plain_http: vec!["Registry.example:5000".to_owned()],
+            tls: vec!["localhost".to_owned()],
+        };
+        for host in ["registry.example:5000", "REGISTRY.EXAMPLE:5000"] {
+            assert!(encryption.is_plain(host) && !encryption.is_tls(host), "{host}");
+        }
+        assert!(encryption.is_tls("LocalHost"));
+        for host in ["registry.example", "registry.example:50000", "localhost:5000"] {
+            assert!(!encryption.is_plain(host) && !encryption.is_tls(host), "{host}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use archive::tar::{EntryKind, Limits, Reader};
 use client::{BlobRead, CopyOptions, Location, Selector, SinkError};
 use oci::{Descriptor, Digest, MediaType};
 
@@ -177,6 +178,22 @@ async fn archives_of_the_same_images_are_the_same_bytes() {
             archives.push(fs::read(path).unwrap());
         }
         assert_eq!(archives[0], archives[1], "{medium}");
+        // Nothing of who wrote them, where and when, and everybody may read what is unpacked.
+        let mut reader = Reader::new(&archives[0][..], Limits::default());
+        let mut kinds = Vec::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            let mode = match entry.kind {
+                EntryKind::Directory => 0o755,
+                _ => 0o644,
+            };
+            assert_eq!(
+                (entry.mode, entry.uid, entry.gid, entry.mtime),
+                (mode, 0, 0, 0),
+                "{medium}: {entry:?}"
+            );
+            kinds.push(entry.kind);
+        }
+        assert!(kinds.contains(&EntryKind::File), "{medium}");
     }
 }
 

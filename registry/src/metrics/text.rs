@@ -189,7 +189,7 @@ pub(super) fn seconds(microseconds: u64) -> f64 {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use store::{Cleaned, CollectionReport, Freed, ScrubReport};
+    use store::{Cleaned, CollectionReport, Copied, Freed, MadeBackup, ScrubReport};
 
     use super::super::{Kind, Metrics};
     use super::*;
@@ -338,6 +338,15 @@ mod tests {
             ..ScrubReport::default()
         };
         metrics.scrubbed(Some(&scrubbed), Duration::ZERO, 1_800_000_002);
+        let made = MadeBackup {
+            name: "a".to_owned(),
+            copied: Copied {
+                bytes: 20,
+                ..Copied::default()
+            },
+            metadata_bytes: 1,
+        };
+        metrics.backed_up(Some(&made), Duration::ZERO, 1_800_000_003);
         metrics.backed_up(None, Duration::ZERO, 1_900_000_000);
         let samples = parse(&metrics.text());
         assert_eq!(samples.len(), empty.len(), "labels are bounded");
@@ -352,7 +361,8 @@ mod tests {
             ("scrub_last_findings", 1.0),
             ("scrubs_total{outcome=\"done\"}", 1.0),
             ("backups_total{outcome=\"failed\"}", 1.0),
-            ("backup_last_end_timestamp_seconds", 0.0),
+            ("backup_last_end_timestamp_seconds", 1_800_000_003.0),
+            ("backup_last_bytes", 21.0),
         ] {
             let found = samples.get(&format!("lightship_{sample}"));
             assert_eq!(found, Some(&expected), "{sample}");
