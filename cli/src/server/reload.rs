@@ -105,10 +105,6 @@ impl Reload {
     /// Names of what has changed and is taken, and of what has changed and is not.
     fn differences(&self, fresh: &ServerSettings) -> (Vec<&'static str>, Vec<&'static str>) {
         let (old, new) = (&self.current.registry, &fresh.registry);
-        let fixed = |settings: &ServerSettings| {
-            let limits = &settings.registry.limits;
-            (limits.connections_max, limits.manifest_cache_bytes_max)
-        };
         let differ =
             |old: &dyn std::fmt::Debug, new: &dyn std::fmt::Debug| format!("{old:?}") != format!("{new:?}");
         let access =
@@ -166,4 +162,10 @@ impl Reload {
             |all: &[(&'static str, bool)]| all.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
         (names(&taken), names(&left))
     }
+}
+
+/// The limits that hold as long as the server runs.
+fn fixed(settings: &ServerSettings) -> (usize, usize) {
+    let limits = &settings.registry.limits;
+    (limits.connections_max, limits.manifest_cache_bytes_max)
 }
