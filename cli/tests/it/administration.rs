@@ -116,6 +116,7 @@ fn what_is_asked_for_wrongly_is_said_before_any_registry_is_asked() {
             "write an object with `bindings`",
         ),
         (&["repo", "quota", ""], "a value is required"),
+        (&["inspect", "registry.example/UPPER"], "NAME in small letters"),
         (&["serve", "--listen", "localhost:5000"], "as 127.0.0.1:5000"),
         (
             &["account", "create", &"a".repeat(5000), "--data", "data"],
