@@ -40,7 +40,8 @@ fn the_help_lists_every_command_and_every_exit_status() {
                    manifests where that is asked for
       scrub        Hash every blob again and look whether everything that is
                    referred to is there; exit status 1 when not
-      backup       Copy a data directory that no server uses into a backup
+      backup       Back up a running registry, or a data directory that no server
+                   uses
       restore      Make a data directory of a backup, and check every byte on the
                    way
       login        Keep a user name and password for a registry, where docker keeps
