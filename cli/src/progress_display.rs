@@ -91,7 +91,9 @@ impl ProgressDisplay {
         }
         // What was fetched is worth a line where no bar showed it; the rest only when it took long enough to wonder.
         let notable = task.work == Work::Download || task.started.elapsed() >= LINE_EVERY;
-        if self.drawing == Drawing::Lines && notable {
+        // A task ends when it fails, too, and nothing came then.
+        let failed = task.done_bytes == 0 && task.total_bytes.is_some_and(|total| total > 0);
+        if self.drawing == Drawing::Lines && notable && !(task.work == Work::Download && failed) {
             let bytes = task.total_bytes.unwrap_or(task.done_bytes);
             self.say(&format!(
                 "{} {} ({})",

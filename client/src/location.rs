@@ -62,7 +62,7 @@ pub enum LocationError {
     },
     /// It is none of the media, and not a reference either.
     #[error(
-        "{text:?} is not an image: write oci:DIR, oci-archive:FILE, docker-archive:FILE or HOST/NAME:TAG"
+        "{text:?} is not an image: write oci:DIR, oci-archive:FILE, docker-archive:FILE or HOST/NAME:TAG, NAME in small letters"
     )]
     Reference {
         /// The text.

@@ -50,7 +50,7 @@ pub(crate) enum Refusal {
     Range { size: u64 },
     #[error("a blob has at most {limit_bytes} bytes here")]
     BlobTooLarge { limit_bytes: u64 },
-    #[error("the quota of {quota_bytes} bytes would be exceeded")]
+    #[error("the quota of the repository or its project, {quota_bytes} bytes, would be exceeded")]
     Quota { quota_bytes: u64 },
     #[error("a manifest has at most {limit_bytes} bytes")]
     ManifestTooLarge { limit_bytes: usize },

@@ -20,7 +20,8 @@ mod place;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use crate::directory::{METADATA_FILE, mark_as_data};
 use crate::files::{object_path, run_blocking};
 use crate::{
     Advance, Blob, Cursor, DataDirectory, Extent, FileBlobStore, SqliteMetadata, StoreError, Walk, Watch,
+    private,
 };
 use breaking::BreakOff;
 pub(crate) use breaking::Breaking;
@@ -208,6 +210,8 @@ impl Copying {
         let place = Place::make(to)?;
         let _kept = self.blobs.keep_objects();
         let database = to.join(METADATA_FILE);
+        private::make_file(&database)
+            .map_err(|source| StoreError::io("make the copy of the database", source))?;
         self.metadata.copy_to(&database, &self.breaking)?;
         let (metadata_digest, metadata_bytes) = hash_of(&database)?;
         let mut sources = Vec::new();
@@ -262,7 +266,14 @@ pub fn restore(from: &Path, to: &Path, watch: Option<&Watch>) -> Result<Copied, 
     let place = Place::make(to)?;
     let database = to.join(METADATA_FILE);
     let failed = |source| StoreError::io("copy the database", source);
-    fs::copy(from.join(METADATA_FILE), &database).map_err(failed)?;
+    private::make_file(&database)
+        .and_then(|()| {
+            io::copy(
+                &mut File::open(from.join(METADATA_FILE))?,
+                &mut File::create(&database)?,
+            )
+        })
+        .map_err(failed)?;
     if hash_of(&database)? != (document.metadata_digest, document.metadata_bytes) {
         let what = format!("{METADATA_FILE} is not what was written");
         return Err(BackupError::Damaged { what });

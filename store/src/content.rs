@@ -104,7 +104,7 @@ pub enum PutRefusal {
         tag: Tag,
     },
     /// The quota of the repository or its project would be exceeded.
-    #[error("the quota of {quota_bytes} bytes would be exceeded")]
+    #[error("the quota of the repository or its project, {quota_bytes} bytes, would be exceeded")]
     OverQuota {
         /// The quota, in bytes.
         quota_bytes: u64,

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{FileBlobStore, SqliteMetadata, StoreError};
+use crate::{FileBlobStore, SqliteMetadata, StoreError, private};
 
 /// The format of the directory as a whole. The database has one of its own.
 const FORMAT: u32 = 1;
@@ -29,7 +29,8 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Opens the directory, or makes a new one in an empty or missing place. Does not look at what is stored.
+    /// Opens the directory, or makes a new one in an empty or missing place. Does not look at what is stored. The metadata hold
+    /// the secrets that sign tokens: what is made is for its owner alone.
     ///
     /// # Errors
     /// [`StoreError::Locked`] while another process has it, [`StoreError::Newer`] when a newer release wrote it,
@@ -37,12 +38,14 @@ impl DataDirectory {
     pub fn open(path: &Path) -> Result<DataDirectory, StoreError> {
         let failed = |source| StoreError::io("open the data directory", source);
         let is_new = !path.exists();
-        fs::create_dir_all(path).map_err(failed)?;
+        private::make_directory(path).map_err(failed)?;
         let lock = take_lock(path)?;
         check_format(path)?;
+        let metadata = path.join(METADATA_FILE);
+        private::make_file(&metadata).map_err(failed)?;
         let stores = DataDirectory {
             blobs: FileBlobStore::open(path.to_owned())?,
-            metadata: SqliteMetadata::open(&path.join(METADATA_FILE))?,
+            metadata: SqliteMetadata::open(&metadata)?,
             path: path.to_owned(),
             _lock: lock,
         };
@@ -148,6 +151,28 @@ mod tests {
         assert!(matches!(DataDirectory::open(&path), Err(StoreError::Locked)));
         drop(open);
         DataDirectory::open(&path).unwrap();
+    }
+
+    #[test]
+    fn only_its_owner_reads_a_directory_that_is_made() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let place = tempfile::tempdir().unwrap();
+        let above = place.path().join("above");
+        let new = above.join("data");
+        let _open = DataDirectory::open(&new).unwrap();
+        assert_eq!(mode(&new), 0o700);
+        // Those above it are nobody's secret.
+        assert_ne!(mode(&above) & 0o055, 0);
+        // In one that somebody made for more people, they do not read the secrets either.
+        let shared = place.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+        let _open = DataDirectory::open(&shared).unwrap();
+        assert_eq!(mode(&shared), 0o755);
+        for file in [METADATA_FILE, "metadata.sqlite-wal"] {
+            assert_eq!(mode(&shared.join(file)), 0o600, "{file}");
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod statistics;
 mod conformance;
 mod directory;
 mod files;
+mod private;
 mod sqlite;
 
 pub use accounts::{Account, AccountKey, AccountRefusal, Accounts};

@@ -16,17 +16,13 @@ use crate::{output, runtime, server};
 /// Back up a running registry, or a data directory that no server uses
 ///
 /// A running registry is backed up with --registry, while it serves, into the directory that its configuration names
-/// (server.backup_directory); what is said here is the name of the backup there. Everything is in it: images, accounts, policies,
+/// (server.backup_directory), where the backup has a name of its own, which is told. A data directory is backed up into DIR. Everything is in it: images, accounts, policies,
 /// tags and their history, and the secrets that sign tokens. Keep it as the directory itself. `lightship restore` makes a data
 /// directory of it.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Where the backup of a data directory goes: an empty or a new directory
-    #[arg(
-        value_name = "DIR",
-        required_unless_present = "registry",
-        conflicts_with = "registry"
-    )]
+    #[arg(value_name = "DIR", conflicts_with = "registry")]
     to: Option<PathBuf>,
     /// The data directory [default: $XDG_DATA_HOME/lightship or ~/.local/share/lightship]
     #[arg(long, value_name = "DIR", conflicts_with = "registry")]
@@ -58,7 +54,12 @@ pub(crate) struct RestoreArguments {
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     match &arguments.to {
         Some(to) => offline(to, arguments, settings),
-        None => running(arguments, settings),
+        None if arguments.registry.registry.is_some() => running(arguments, settings),
+        None => Err(
+            Failure::usage("neither a running registry nor a directory to back up into was named").hint(
+                "back up a running registry with --registry HOST, or a data directory into DIR with --data",
+            ),
+        ),
     }
 }
 
@@ -105,7 +106,18 @@ fn failed(attempt: String, error: BackupError) -> Failure {
         BackupError::Store(_) | BackupError::Damaged { .. } => Kind::Outside,
         _ => Kind::Usage,
     };
-    Failure::new(kind, attempt, error)
+    let hint = match &error {
+        BackupError::NotEmpty { .. } => Some("name a directory that is empty or not there yet"),
+        BackupError::NotABackup { .. } => {
+            Some("name a directory that `lightship backup` has made: one with backup.json in it")
+        }
+        _ => None,
+    };
+    let failure = Failure::new(kind, attempt, error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 /// Reports what was copied into a directory.

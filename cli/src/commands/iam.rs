@@ -261,7 +261,15 @@ fn read(path: &Path) -> Result<Value, Failure> {
         )));
     }
     let text = fs::read_to_string(path).map_err(|error| Failure::new(Kind::Usage, attempt(), error))?;
-    serde_saphyr::from_str(&text).map_err(|error| Failure::new(Kind::Usage, attempt(), error))
+    let policy: Value =
+        serde_saphyr::from_str(&text).map_err(|error| Failure::new(Kind::Usage, attempt(), error))?;
+    // One without bindings gives nothing to anybody, and is a policy.
+    if !policy.is_object() || policy.get("policy").is_some() {
+        return Err(Failure::usage(format!("{} is no policy", path.display())).hint(
+            "write an object with `bindings`: what `lightship iam show RESOURCE --format json` shows as `policy`",
+        ));
+    }
+    Ok(policy)
 }
 
 async fn check(
@@ -274,7 +282,12 @@ async fn check(
         "pull" => "artifactregistry.repositories.downloadArtifacts",
         "push" => "artifactregistry.repositories.uploadArtifacts",
         "delete" => "artifactregistry.repositories.deleteArtifacts",
-        other => other,
+        other if other.contains('.') => other,
+        other => {
+            return Err(Failure::usage(format!("`{other}` is no action")).hint(
+                "say pull, push, delete or the name of a permission, such as artifactregistry.repositories.get",
+            ));
+        }
     };
     let body = json!({"principal": principal, "permission": permission, "resource": resource});
     let attempted = format!("check what {principal} may");

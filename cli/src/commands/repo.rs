@@ -4,6 +4,7 @@ mod contents;
 mod quota;
 mod settings_options;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use transport::Method;
@@ -39,7 +40,7 @@ enum Action {
     /// List the repositories that you may see
     List {
         /// Only those of this project
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         project: Option<String>,
     },
     /// Show a repository
@@ -72,6 +73,7 @@ enum Action {
     /// Show what projects hold and how much they may, or set how much one may
     Quota {
         /// The project [default: all]
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         project: Option<String>,
         /// Most bytes that its repositories hold together, as 50GB; 0 is no limit
         #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "project")]

@@ -1,6 +1,7 @@
 //! Whether a server would start: everything is looked at, and nothing is changed.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -44,6 +45,9 @@ pub(crate) fn check(options: &ServerOptions, settings: &Settings) -> Result<Outc
     Err(first)
 }
 
+/// Files of a data directory that a server opens to write, where they are there.
+const WRITTEN: [&str; 2] = ["lock", "metadata.sqlite"];
+
 /// A server may hold the directory, so it is not opened.
 fn directory(path: &Path) -> Result<(), Failure> {
     let attempt = || format!("cannot use the data directory {}", path.display());
@@ -61,7 +65,23 @@ fn directory(path: &Path) -> Result<(), Failure> {
     tempfile::tempfile_in(there).map(drop).map_err(|error| {
         Failure::outside(attempt(), error)
             .hint("the user that the server runs as has to be able to write there")
-    })
+    })?;
+    WRITTEN
+        .iter()
+        .try_for_each(|name| can_be_written(&path.join(name)))
+}
+
+/// As when somebody else, root for example, worked on the directory before.
+fn can_be_written(file: &Path) -> Result<(), Failure> {
+    match OpenOptions::new().read(true).write(true).open(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let attempt = format!("cannot write to {} in the data directory", file.display());
+            Err(Failure::outside(attempt, error).hint(
+                "all in it has to belong to the user that the server runs as: give it to that user with `chown -R`",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn audit(server: &ServerSettings) -> Result<(), Failure> {

@@ -206,7 +206,7 @@ pub(crate) fn cannot_open(path: &Path, error: StoreError) -> Failure {
         }
         StoreError::Full { .. } => Failure::outside(attempt, error).hint("its disk is full: make room on it"),
         StoreError::Io { .. } => Failure::outside(attempt, error)
-            .hint("it has to be a directory that this user may write to; name another with --data DIR"),
+            .hint("this user has to be able to write to it and to all that is in it; else name another with --data DIR"),
         other => Failure::outside(attempt, other),
     }
 }

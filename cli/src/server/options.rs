@@ -25,7 +25,7 @@ pub(crate) struct ServerOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Address and port to listen on; port 0 is any free one [default: 127.0.0.1:5000]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Where everything is kept [default: $XDG_DATA_HOME/lightship or ~/.local/share/lightship]
     #[arg(long, value_name = "DIR")]
@@ -42,6 +42,11 @@ pub(crate) struct ServerOptions {
     /// Do not let reads name the host they mean in `?ns=`, as containerd does with a mirror
     #[arg(long)]
     ignore_namespace: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = "write an IP address and a port, as 127.0.0.1:5000, 0.0.0.0:5000 or [::]:5000";
+    text.parse().map_err(|_| wanted.to_owned())
 }
 
 /// Resolved: nothing is left to look up.

@@ -68,12 +68,18 @@ fn a_data_directory_is_collected_scrubbed_copied_and_made_again() {
     );
     document(&["scrub", "--data", "again"]);
     for (arguments, words) in [
-        (["backup", "copy", "--data", "data"], "copy is not empty"),
+        (
+            ["backup", "copy", "--data", "data"],
+            "hint: name a directory that is empty",
+        ),
         (
             ["backup", "other", "--data", "nothing"],
             "there is no data directory",
         ),
-        (["restore", "data", "--data", "third"], "not a whole backup"),
+        (
+            ["restore", "data", "--data", "third"],
+            "hint: name a directory that `lightship backup` has made",
+        ),
         (
             ["backup", "data/copy", "--data", "data"],
             "is in the data directory",
@@ -88,6 +94,7 @@ fn a_data_directory_is_collected_scrubbed_copied_and_made_again() {
 #[test]
 fn what_is_asked_for_wrongly_is_said_before_any_registry_is_asked() {
     let place = Place::empty();
+    place.write("empty.json", "");
     for (arguments, words) in [
         (&["repo", "show", "r"][..], "is no repository"),
         (&["repo", "delete", "p/us/r"], "say --yes"),
@@ -96,6 +103,25 @@ fn what_is_asked_for_wrongly_is_said_before_any_registry_is_asked() {
         (&["iam", "grant", "ann", "reader", "registry"], "is no member"),
         (&["iam", "grant", "user:ann", "king", "registry"], "is no role"),
         (&["gc", "--untagged-after", "soon"], "is no time"),
+        (
+            &["backup"],
+            "hint: back up a running registry with --registry HOST",
+        ),
+        (
+            &["iam", "check", "user:ann", "fly", "registry"],
+            "say pull, push, delete",
+        ),
+        (
+            &["iam", "set", "registry", "empty.json"],
+            "write an object with `bindings`",
+        ),
+        (&["repo", "quota", ""], "a value is required"),
+        (&["inspect", "registry.example/UPPER"], "NAME in small letters"),
+        (&["serve", "--listen", "localhost:5000"], "as 127.0.0.1:5000"),
+        (
+            &["account", "create", &"a".repeat(5000), "--data", "data"],
+            "aaa…\" cannot be the name",
+        ),
         (
             &["account", "create", "a:b", "--data", "data"],
             "cannot be the name of an account",

@@ -287,3 +287,18 @@ fn a_directory_that_cannot_be_written_to_is_told() {
         assert!(ran.stderr.contains("\nhint: "), "{}", ran.stderr);
     }
 }
+
+/// Who worked on it as root has left files there that the server's user cannot write to. As for root nothing is that, it is a
+/// directory here.
+#[test]
+fn a_check_tells_of_a_file_in_the_data_directory_that_cannot_be_written_to() {
+    for name in ["lock", "metadata.sqlite"] {
+        let place = Place::empty();
+        fs::create_dir_all(place.path("data").join(name)).unwrap();
+        let ran = place.run(&["serve", "--check", "--listen", "127.0.0.1:0", "--data", "data"]);
+        assert_eq!(ran.status, Some(3), "{}", ran.stderr);
+        let begins = format!("error: cannot write to data/{name} in the data directory\n  caused by: ");
+        assert!(ran.stderr.starts_with(&begins), "{}", ran.stderr);
+        assert!(ran.stderr.contains("chown -R"), "{}", ran.stderr);
+    }
+}

@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::BackupError;
-use crate::StoreError;
 use crate::directory::METADATA_FILE;
+use crate::{StoreError, private};
 
 /// A directory that nobody else fills, until it is dropped.
 pub(super) struct Place {
@@ -19,7 +19,7 @@ impl Place {
     /// Makes a directory, or takes one that is empty, or that a backup or restore before was broken off in: what that left is
     /// removed, which is what we put there and nothing else.
     pub(super) fn make(path: &Path) -> Result<Place, BackupError> {
-        fs::create_dir_all(path).map_err(failed)?;
+        private::make_directory(path).map_err(failed)?;
         let not_empty = || BackupError::NotEmpty {
             path: path.to_owned(),
         };

@@ -1,5 +1,6 @@
 //! The directory for backups of a running registry.
 
+use std::fs;
 use std::sync::Mutex;
 
 use super::directory::named;

@@ -1,5 +1,6 @@
 //! Backups while everything else goes on.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 

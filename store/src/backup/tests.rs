@@ -1,3 +1,4 @@
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use bytes::Bytes;
@@ -135,6 +136,13 @@ async fn what_was_backed_up_is_restored() {
     world.push("later").await;
     let restored = restore(&world.at("backup"), &world.at("new"), None).unwrap();
     assert_eq!(restored, copied);
+    // They hold the secrets that sign tokens.
+    for directory in ["backup", "new"] {
+        for (what, mode) in [(".", 0o700), (METADATA_FILE, 0o600)] {
+            let path = world.at(directory).join(what);
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode, "{path:?}");
+        }
+    }
     world.check("new", &names).await;
     let data = DataDirectory::open(&world.at("new")).unwrap();
     let later = data.metadata().tagged(&package("a"), &tag("later")).await;

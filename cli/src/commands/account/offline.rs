@@ -140,10 +140,11 @@ pub(super) fn member(name: &str, is_service_account: bool) -> Result<Member, Fai
     } else {
         "user"
     };
+    let shown = shortened(name);
     let member = format!("{kind}:{name}").parse().map_err(|error| {
         Failure::new(
             Kind::Usage,
-            format!("{name:?} cannot be the name of an account"),
+            format!("{shown:?} cannot be the name of an account"),
             error,
         )
     })?;
@@ -153,11 +154,20 @@ pub(super) fn member(name: &str, is_service_account: bool) -> Result<Member, Fai
     let is_found = !name.contains([':', '/', '%']) && !name.starts_with('_') && !matches!(name, "." | "..");
     if !is_found || !means_itself {
         return Err(Failure::usage(format!(
-            "{name:?} cannot be the name of an account: no name has a colon, slash or %, begins with _ or is dots, and some \
+            "{shown:?} cannot be the name of an account: no name has a colon, slash or %, begins with _ or is dots, and some \
              are those of kinds of tokens"
         )));
     }
     Ok(member)
+}
+
+/// What is shown of a name, which may be of any length.
+fn shortened(name: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    match name.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
 }
 
 fn hash(password: &str) -> Result<String, Failure> {
