@@ -91,6 +91,7 @@ fn registry_on(directory: &DataDirectory) -> Registry {
         new_repositories: NewRepositories::default(),
         sparse_manifests: false,
         grace: Duration::from_secs(3600),
+        upload_idle: Duration::from_secs(3600),
         limits: Limits {
             blob_bytes_max: BLOB_BYTES_MAX,
             ..Limits::default()

@@ -49,6 +49,7 @@ async fn main() {
             immutable_tags: ImmutableTags::None,
         },
         grace: HOUR,
+        upload_idle: HOUR,
         limits: Limits::default(),
         access: registry::AccessOptions::default(),
         trusted_proxies: registry::TrustedProxies::default(),

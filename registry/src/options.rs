@@ -33,6 +33,8 @@ pub struct Options {
     /// How long a blob that nobody links or asks for is kept. A client that was told of a blob has this long to name it
     /// in a manifest.
     pub grace: Duration,
+    /// How long an upload may rest before a collection that is asked for takes it.
+    pub upload_idle: Duration,
     /// How much and how long.
     pub limits: Limits,
 }

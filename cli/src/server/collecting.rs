@@ -169,6 +169,7 @@ mod tests {
                 sparse_manifests: false,
                 new_repositories: NewRepositories::default(),
                 grace: DAY,
+                upload_idle: DAY,
                 limits: Limits::default(),
             };
             World {

@@ -132,7 +132,7 @@ impl ServerOptions {
             log,
             rate,
         } = configuration;
-        let grace = collection.grace_seconds.map_or(GRACE, |grace| grace.seconds());
+        let collecting = collecting(&collection);
         let limits = self::limits(&limits, server.stop_seconds.map(|stop| stop.seconds()));
         let anybody = self.anonymous_writes || access.anonymous_writes == Some(AnonymousWrites::Anybody);
         let new_repositories = match repositories.create_on_push {
@@ -159,7 +159,8 @@ impl ServerOptions {
             },
             sparse_manifests: self.sparse_manifests || repositories.sparse_manifests.unwrap_or(false),
             new_repositories,
-            grace,
+            grace: collecting.grace,
+            upload_idle: collecting.upload_idle,
             limits,
         };
         let data = settings.data_directory(self.data.as_deref().or(server.data.as_deref()))?;
@@ -172,7 +173,7 @@ impl ServerOptions {
             backups: server.backup_directory,
             registry,
             certificates: CertificateFiles::of(tls)?,
-            collection: collecting(&collection, grace),
+            collection: collecting,
             log: log_settings(log, settings),
             access,
             rate,
@@ -230,13 +231,13 @@ fn limits(limits: &configuration::Limits, stop: Option<Duration>) -> Limits {
     }
 }
 
-fn collecting(collection: &configuration::Collection, grace: Duration) -> Collecting {
+fn collecting(collection: &configuration::Collection) -> Collecting {
     let interval = collection
         .interval_seconds
         .map_or(COLLECTION_INTERVAL, |interval| interval.seconds());
     Collecting {
         interval: Some(interval).filter(|interval| !interval.is_zero()),
-        grace,
+        grace: collection.grace_seconds.map_or(GRACE, |grace| grace.seconds()),
         upload_idle: collection
             .upload_idle_seconds
             .map_or(GRACE, |idle| idle.seconds()),

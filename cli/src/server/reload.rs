@@ -175,9 +175,3 @@ impl Reload {
         ]
     }
 }
-
-/// The limits that hold as long as the server runs.
-fn fixed(settings: &ServerSettings) -> (usize, usize) {
-    let limits = &settings.registry.limits;
-    (limits.connections_max, limits.manifest_cache_bytes_max)
-}

@@ -131,6 +131,7 @@ pub(crate) fn options() -> Options {
         sparse_manifests: false,
         new_repositories: NewRepositories::default(),
         grace: Duration::from_secs(3600),
+        upload_idle: Duration::from_secs(24 * 3600),
         limits: Limits::default(),
     }
 }

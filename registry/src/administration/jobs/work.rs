@@ -13,9 +13,6 @@ use crate::administration::{Unfit, documents, reports};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 
-/// How long an upload may rest before a collection takes it.
-const UPLOAD_IDLE: Duration = Duration::from_secs(24 * 3600);
-
 /// What a scrub reads in a second unless it is told otherwise: some disks do not much more, and pulls need them.
 const SCRUB_BYTES_PER_SECOND: u64 = 64 << 20;
 
@@ -131,7 +128,7 @@ impl Work {
             } => {
                 let options = CollectionOptions {
                     grace: registry.options().grace,
-                    upload_idle: UPLOAD_IDLE,
+                    upload_idle: registry.options().upload_idle,
                     untagged_after,
                     dry_run,
                     actor,
