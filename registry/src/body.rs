@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -16,13 +17,20 @@ use tokio::task::JoinHandle;
 
 /// Bytes that are read at a time: at first, and between which bounds that follows the client. Large pieces cost less
 /// processor time each byte, small ones less memory while a slow client takes its time.
-const PIECE_BYTES: u64 = 256 << 10;
+const PIECE_BYTES: u64 = 128 << 10;
 const PIECE_BYTES_MIN: u64 = 64 << 10;
 const PIECE_BYTES_MAX: u64 = 1 << 20;
 
 /// A client that took a piece within the first gets larger ones, one that needed longer than the second smaller ones.
 const FAST: Duration = Duration::from_millis(10);
 const SLOW: Duration = Duration::from_millis(100);
+
+/// What the pieces of all bodies may hold together before each has to do with one small piece and without reading ahead:
+/// clients that take nothing hold what was read for them.
+const HELD_BYTES_MAX: u64 = 48 << 20;
+
+/// What the pieces of all bodies hold, in this process.
+static HELD_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// The body of an answer; what it holds is sent piece by piece, as fast as the client takes it.
 pub(crate) struct Body(Kind);
@@ -53,22 +61,41 @@ struct FilePieces {
 /// Pieces that were sent, to be read into again: the allocator would give them back to the system each time, and the
 /// system would have to clear each page anew.
 #[derive(Clone, Default)]
-struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+struct Spare(Arc<Mutex<Vec<Buffer>>>);
 
 /// A piece that goes back to the spare ones once it is sent.
 struct Piece {
-    bytes: Vec<u8>,
+    buffer: Option<Buffer>,
     length: usize,
     spare: Spare,
+}
+
+/// Memory that is counted.
+struct Buffer(Vec<u8>);
+
+impl Buffer {
+    fn new(length: usize) -> Buffer {
+        HELD_BYTES.fetch_add(length as u64, Ordering::Relaxed);
+        Buffer(vec![0; length])
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        HELD_BYTES.fetch_sub(self.0.len() as u64, Ordering::Relaxed);
+    }
+}
+
+fn is_much_held() -> bool {
+    HELD_BYTES.load(Ordering::Relaxed) > HELD_BYTES_MAX
 }
 
 impl Spare {
     fn piece(&self, length: usize) -> Piece {
         let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let fits = |buffer: &Buffer| (length..=2 * length).contains(&buffer.0.len());
         Piece {
-            bytes: spare
-                .filter(|bytes| (length..=2 * length).contains(&bytes.len()))
-                .unwrap_or_else(|| vec![0; length]),
+            buffer: Some(spare.filter(fits).unwrap_or_else(|| Buffer::new(length))),
             length,
             spare: self.clone(),
         }
@@ -77,14 +104,19 @@ impl Spare {
 
 impl AsRef<[u8]> for Piece {
     fn as_ref(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        let bytes = self
+            .buffer
+            .as_ref()
+            .and_then(|buffer| buffer.0.get(..self.length));
+        bytes.unwrap_or_default()
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
+        let buffer = self.buffer.take().filter(|_| !is_much_held());
         let mut spare = self.spare.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.push(std::mem::take(&mut self.bytes));
+        spare.extend(buffer);
     }
 }
 
@@ -117,6 +149,9 @@ impl Body {
 
 impl FilePieces {
     fn read_on(&mut self) {
+        if is_much_held() {
+            self.size = PIECE_BYTES_MIN;
+        }
         let length = self.rest.length().min(self.size);
         if length == 0 {
             return;
@@ -125,9 +160,13 @@ impl FilePieces {
         self.rest.start += length;
         let spare = self.spare.clone();
         self.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut piece = spare.piece(usize::try_from(length).unwrap_or_default());
-            let bytes = piece.bytes.get_mut(..piece.length).unwrap_or_default();
-            file.read_exact_at(bytes, start)?;
+            let length = usize::try_from(length).unwrap_or_default();
+            let mut piece = spare.piece(length);
+            let bytes = piece
+                .buffer
+                .as_mut()
+                .and_then(|buffer| buffer.0.get_mut(..length));
+            file.read_exact_at(bytes.unwrap_or_default(), start)?;
             Ok(Bytes::from_owner(piece))
         }));
     }
@@ -145,7 +184,9 @@ impl FilePieces {
         if let Ok(piece) = &piece {
             self.left -= piece.len() as u64;
             self.size = next_size(self.size, self.given.replace(Instant::now()));
-            self.read_on();
+            if !is_much_held() {
+                self.read_on();
+            }
         }
         Poll::Ready(Some(piece))
     }
@@ -220,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    const LENGTH: usize = 5 << 20;
+    const LENGTH: usize = 3 << 20;
 
     fn content() -> Vec<u8> {
         (0..LENGTH as u32 / 4).flat_map(u32::to_le_bytes).collect()
@@ -246,6 +287,23 @@ mod tests {
             sent.extend_from_slice(frame.unwrap().data_ref().unwrap());
         }
         assert!(sent == content());
+    }
+
+    #[tokio::test]
+    async fn bodies_that_nobody_takes_hold_little_together() {
+        let mut bodies: Vec<Body> = (0..100).map(|_| body()).collect();
+        let mut held = Vec::new();
+        // Each is taken at once until its pieces are large, and then left with one that was read ahead.
+        for body in &mut bodies {
+            for _ in 0..4 {
+                body.frame().await.unwrap().unwrap();
+            }
+            held.push(body.frame().await.unwrap().unwrap());
+        }
+        let most = HELD_BYTES_MAX + 100 * PIECE_BYTES_MIN + 4 * PIECE_BYTES_MAX;
+        let bytes = HELD_BYTES.load(Ordering::Relaxed);
+        assert!(bytes <= most, "{bytes} > {most}");
+        drop((bodies, held));
     }
 
     #[test]

@@ -225,6 +225,12 @@ async fn told(stops: &mut Stops) {
     let _ = stops.wait_for(|stops| *stops).await;
 }
 
+/// Requests of one connection of HTTP/2 at a time; clients of registries have less than ten.
+const STREAMS_MAX: u32 = 64;
+
+/// What is kept of one answer of HTTP/2 for a client that does not take it.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
 fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -235,6 +241,8 @@ fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .keep_alive_interval(limits.header_time)
         .keep_alive_timeout(limits.header_time)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX));
