@@ -148,7 +148,15 @@ impl TrustedProxies {
         match (standard, listed) {
             // A proxy writes one of the two and passes the other on as its client wrote it. Nobody can tell which.
             (Some(standard), Some(listed)) if standard.client != listed => by_peer,
-            (Some(standard), _) => Forwarded {
+            // The same of scheme and host: with its own address a client can make the two agree.
+            (Some(standard), Some(_)) => Forwarded {
+                scheme: standard.scheme.filter(|named| scheme.as_ref() == Some(named)),
+                host: standard
+                    .host
+                    .filter(|named| self::host(host).as_ref() == Some(named)),
+                ..standard
+            },
+            (Some(standard), None) => Forwarded {
                 scheme: standard.scheme.or(scheme),
                 host: standard.host.or_else(|| self::host(host)),
                 ..standard

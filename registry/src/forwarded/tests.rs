@@ -231,3 +231,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_client_that_writes_the_other_family_names_neither_scheme_nor_host() {
+    let by_proxy = [
+        ("x-forwarded-for", "192.0.2.9"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "real.example"),
+    ];
+    let with = |forwarded: &'static str| {
+        let mut lines = by_proxy.to_vec();
+        lines.push(("forwarded", forwarded));
+        shown(PROXY, &lines)
+    };
+    assert_eq!(
+        with("for=192.0.2.9;host=evil.example;proto=https"),
+        "192.0.2.9 https -"
+    );
+    assert_eq!(
+        with("for=192.0.2.9;host=real.example;proto=http"),
+        "192.0.2.9 - real.example"
+    );
+    let only_address = [
+        ("x-forwarded-for", "192.0.2.9"),
+        ("forwarded", "for=192.0.2.9;host=evil.example;proto=https"),
+    ];
+    assert_eq!(shown(PROXY, &only_address), "192.0.2.9 - -");
+}

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// Rows looked at, or removed, by one call of the store while nobody else wants anything.
-const PAGE: usize = 128;
+pub(super) const PAGE: usize = 128;
 
 /// The same while somebody does: less than a millisecond of work, as long as a push that comes meanwhile waits.
 const PAGE_BESIDE_OTHERS: usize = 8;

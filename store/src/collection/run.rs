@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use oci::Digest;
 
-use super::pace::Pace;
+use super::pace::{PAGE, Pace};
 use super::{Cursor, InPackage, Walk};
 use crate::{Actor, Blob, BlobStore, MetadataStore, ObjectAge, StorageKey, StoreError};
 
@@ -275,7 +275,9 @@ impl Run<'_> {
 
     async fn uploads(&mut self) -> Result<(), StoreError> {
         loop {
-            let limit = self.pace.begin();
+            self.pace.begin();
+            // The files look at all uploads each time, and the writer of rows has nothing to do with them.
+            let limit = PAGE;
             let idle = self.blobs.idle_uploads(self.options.upload_idle, limit).await?;
             let (found, mut removed) = (idle.len(), 0);
             for upload in idle {
