@@ -148,11 +148,22 @@ fn ours(directory: &Path) -> Result<Vec<String>, BackupError> {
         // Links are not followed.
         let is_directory = entry.file_type().map_err(failed)?.is_dir();
         let name = entry.file_name().into_string().unwrap_or_default();
-        if is_directory && name.starts_with(PREFIX) {
+        if is_directory && is_ours(&name) {
             names.push(name);
         }
     }
     Ok(names)
+}
+
+/// Whether it is a name as [`free_name`] gives: what else lies there is somebody's, and stays.
+fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
+    let Some(rest) = name.strip_prefix(PREFIX) else {
+        return false;
+    };
+    let (time, number) = rest.split_once('-').unwrap_or((rest, "2"));
+    let form = |byte: u8| if byte.is_ascii_digit() { b'0' } else { byte };
+    time.bytes().map(form).eq(*b"00000000T000000Z") && number.parse::<u32>().is_ok()
 }
 
 fn free_name(directory: &Path, now: Timestamp) -> Result<String, BackupError> {
@@ -173,3 +184,26 @@ fn failed(source: io::Error) -> StoreError {
 const PREFIX: &str = "lightship-";
 const UNFINISHED: &str = ".unfinished";
 const LOCK_FILE: &str = "lightship.lock";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_keeps_beside_backups_is_not_ours() {
+        for name in [
+            "lightship-20261126T081500Z",
+            "lightship-20261126T081500Z-7.unfinished",
+        ] {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in [
+            "lightship-old.unfinished",
+            "lightship-20261126.unfinished",
+            "lightship-20261126T081500Z-copy.unfinished",
+            "20261126T081500Z.unfinished",
+        ] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
+}
