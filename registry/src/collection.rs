@@ -6,10 +6,20 @@ use std::time::Instant;
 
 use store::{
     Advance, BackupError, CleanupOptions, CleanupReport, CollectionOptions, CollectionReport, MadeBackup,
-    ScrubOptions, ScrubReport, StoreError, Watch,
+    Others, ScrubOptions, ScrubReport, StoreError, Watch,
 };
 
 use crate::Registry;
+
+impl Others for Registry {
+    fn requests(&self) -> u64 {
+        self.metrics().answered_so_far()
+    }
+
+    fn forget_manifests(&self) {
+        self.manifest_cache().forget_all();
+    }
+}
 
 impl Registry {
     /// Frees what nobody needs. Pushes and pulls go on meanwhile, and it goes slower while there are requests; see
@@ -19,9 +29,7 @@ impl Registry {
     /// When the metadata cannot be read or written, or objects cannot be listed.
     pub async fn collect(&self, options: &CollectionOptions) -> Result<CollectionReport, StoreError> {
         let begun = Instant::now();
-        let requests = || self.metrics().answered_so_far();
-        let result =
-            store::collect_beside(self.blobs(), self.metadata(), options, self.now(), &requests).await;
+        let result = store::collect_beside(self.blobs(), self.metadata(), options, self.now(), self).await;
         if !options.dry_run {
             // Also what failed half-way has removed manifests, which are to be had from memory no longer.
             self.manifest_cache().forget_all();

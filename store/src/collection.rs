@@ -15,6 +15,15 @@ use oci::Digest;
 use crate::{Actor, Blob, PackagePath, StorageKey, StoreError};
 pub use run::{CollectionOptions, CollectionReport, Freed, GRACE_MIN, collect, collect_beside};
 
+/// Those who push and pull while a collection runs.
+pub trait Others: Sync {
+    /// Grows with each of their requests.
+    fn requests(&self) -> u64;
+
+    /// Manifests are gone, and what they named goes next: who has them in memory forgets them.
+    fn forget_manifests(&self);
+}
+
 /// Where a walk goes on. It means something to the store that gave it, and to no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);

@@ -49,7 +49,7 @@ pub use cleanup::{
     CleanupMatch, CleanupOptions, CleanupPolicy, CleanupReport, Expired, Expiry, TagState, cleanup,
 };
 pub use collection::{
-    Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Page, Walk,
+    Collection, CollectionOptions, CollectionReport, Cursor, Freed, GRACE_MIN, InPackage, Others, Page, Walk,
     collect, collect_beside,
 };
 pub use content::{

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Others;
+
 /// Rows looked at, or removed, by one call of the store while nobody else wants anything.
 pub(super) const PAGE: usize = 128;
 
@@ -20,21 +22,20 @@ const REST_MAX: Duration = Duration::from_millis(100);
 const OTHERS_FOR: Duration = Duration::from_secs(1);
 
 pub(super) struct Pace<'p> {
-    /// Grows with each request of others; none where there are none.
-    requests: Option<&'p (dyn Fn() -> u64 + Sync)>,
+    others: Option<&'p dyn Others>,
     seen: u64,
     seen_at: Option<Instant>,
     begun: Instant,
 }
 
 impl<'p> Pace<'p> {
-    pub(super) fn new(requests: Option<&'p (dyn Fn() -> u64 + Sync)>) -> Pace<'p> {
+    pub(super) fn new(others: Option<&'p dyn Others>) -> Pace<'p> {
         let begun = Instant::now();
         Pace {
-            seen: requests.map(|requests| requests()).unwrap_or_default(),
+            seen: others.map(Others::requests).unwrap_or_default(),
             // Until it is known better, somebody is there.
-            seen_at: requests.map(|_| begun),
-            requests,
+            seen_at: others.map(|_| begun),
+            others,
             begun,
         }
     }
@@ -42,8 +43,8 @@ impl<'p> Pace<'p> {
     /// A part begins: how many rows it may have.
     pub(super) fn begin(&mut self) -> usize {
         self.begun = Instant::now();
-        if let Some(requests) = self.requests {
-            let seen = requests();
+        if let Some(others) = self.others {
+            let seen = others.requests();
             if seen != self.seen {
                 (self.seen, self.seen_at) = (seen, Some(self.begun));
             }
@@ -63,6 +64,13 @@ impl<'p> Pace<'p> {
         }
     }
 
+    /// Manifests went, and what they named goes next.
+    pub(super) fn forget_manifests(&self) {
+        if let Some(others) = self.others {
+            others.forget_manifests();
+        }
+    }
+
     fn is_beside_others(&self) -> bool {
         self.seen_at
             .is_some_and(|at| self.begun.saturating_duration_since(at) < OTHERS_FOR)
@@ -75,16 +83,25 @@ mod tests {
 
     use super::*;
 
+    struct Counted(AtomicU64);
+
+    impl Others for Counted {
+        fn requests(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        fn forget_manifests(&self) {}
+    }
+
     #[test]
     fn alone_it_takes_large_parts_and_beside_requests_small_ones() {
         assert_eq!(Pace::new(None).begin(), PAGE);
-        let count = AtomicU64::new(7);
-        let requests = || count.load(Ordering::Relaxed);
-        let mut pace = Pace::new(Some(&requests));
+        let others = Counted(AtomicU64::new(7));
+        let mut pace = Pace::new(Some(&others));
         assert_eq!(pace.begin(), PAGE_BESIDE_OTHERS);
         pace.seen_at = pace.begun.checked_sub(OTHERS_FOR);
         assert_eq!(pace.begin(), PAGE, "nobody came for a while");
-        count.store(8, Ordering::Relaxed);
+        others.0.store(8, Ordering::Relaxed);
         assert_eq!(pace.begin(), PAGE_BESIDE_OTHERS, "somebody came");
         assert_eq!(pace.begin(), PAGE_BESIDE_OTHERS, "and may come again");
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use oci::Digest;
 
 use super::pace::{PAGE, Pace};
-use super::{Cursor, InPackage, Walk};
+use super::{Cursor, InPackage, Others, Walk};
 use crate::{Actor, Blob, BlobStore, MetadataStore, ObjectAge, StorageKey, StoreError};
 
 /// The shortest sensible [`CollectionOptions::grace`]: between an object and its row lies an answer of the database, and
@@ -83,8 +83,7 @@ pub async fn collect(
     run(blobs, metadata, options, now, Pace::new(None)).await
 }
 
-/// The same beside those whose requests `requests` counts: while that grows, it works in small parts and rests between
-/// them.
+/// The same beside others: while they ask for anything, it works in small parts and rests between them.
 ///
 /// # Errors
 /// As [`collect`].
@@ -93,9 +92,9 @@ pub async fn collect_beside(
     metadata: &dyn MetadataStore,
     options: &CollectionOptions,
     now: Timestamp,
-    requests: &(dyn Fn() -> u64 + Sync),
+    others: &dyn Others,
 ) -> Result<CollectionReport, StoreError> {
-    run(blobs, metadata, options, now, Pace::new(Some(requests))).await
+    run(blobs, metadata, options, now, Pace::new(Some(others))).await
 }
 
 async fn run(
@@ -114,6 +113,9 @@ async fn run(
         report: CollectionReport::default(),
     };
     run.untagged().await?;
+    if run.report.manifests > 0 && !options.dry_run {
+        run.pace.forget_manifests();
+    }
     run.idle_links().await?;
     run.idle_blobs().await?;
     run.orphans().await?;

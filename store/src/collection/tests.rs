@@ -106,3 +106,76 @@ async fn what_an_untagged_index_held_goes_with_it() {
     let report = world.collect(false).await;
     assert_eq!((report.manifests, report.packages), (4, 1));
 }
+
+/// Whoever has manifests in memory, and how many blobs there were when it was told to forget them.
+struct Remembering<'w> {
+    world: &'w World,
+    blobs_then: std::sync::Mutex<Vec<usize>>,
+}
+
+impl Others for Remembering<'_> {
+    fn requests(&self) -> u64 {
+        0
+    }
+
+    fn forget_manifests(&self) {
+        let all = Walk {
+            from: None,
+            limit: 100,
+        };
+        let idle = self.world.metadata.idle_blobs(at(1_000_000), all);
+        let objects = self.world.blobs.objects(None, 100);
+        let (idle, objects) = tokio::task::block_in_place(|| {
+            let runtime = tokio::runtime::Handle::current();
+            (
+                runtime.block_on(idle).unwrap(),
+                runtime.block_on(objects).unwrap(),
+            )
+        });
+        assert_eq!(idle.items, [], "what the manifest named is linked");
+        self.blobs_then.lock().unwrap().push(objects.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_are_forgotten_before_what_they_name_is_freed() {
+    let world = world().await;
+    let store = BlobWorld {
+        store: Box::new(world.blobs.clone()),
+        entropy: Counter::default(),
+        fetch: Box::new(no_redirects),
+        _keep: Box::new(()),
+    };
+    let blob = Blob {
+        digest: Digest::sha256_of(b"one"),
+        size: 3,
+        key: store.stored(b"one").await,
+        last_seen: at(10),
+    };
+    let metadata = &world.metadata;
+    metadata.commit_blob(&package("a"), &blob, ann()).await.unwrap();
+    let untagged = manifest("m", &[(blob.digest, Reference::Blob)], &[]);
+    let put = metadata
+        .put_manifest(&package("a"), &untagged, ann(), at(10))
+        .await;
+    put.unwrap().unwrap();
+    let options = |dry_run| CollectionOptions {
+        grace: GRACE_MIN,
+        upload_idle: GRACE_MIN,
+        untagged_after: Some(Duration::ZERO),
+        dry_run,
+        actor: ann().clone(),
+    };
+    let others = Remembering {
+        world: &world,
+        blobs_then: std::sync::Mutex::default(),
+    };
+    for (dry_run, told) in [(true, vec![]), (false, vec![1]), (false, vec![1])] {
+        let now = at(1_000_000);
+        let collected = collect_beside(&world.blobs, metadata, &options(dry_run), now, &others).await;
+        assert_eq!(collected.unwrap().failures, 0);
+        assert_eq!(*others.blobs_then.lock().unwrap(), told);
+    }
+    let objects = world.blobs.objects(None, 100).await.unwrap();
+    assert_eq!(objects.len(), 0, "the blob went then");
+}
