@@ -69,6 +69,14 @@ impl Room {
         found.is_tried = false;
     }
 
+    /// A try takes too long. Its end says more.
+    fn hangs(&self) {
+        let mut found = self.found();
+        if found.is_tried {
+            found.writes = Pushes::Failing;
+        }
+    }
+
     fn found(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,7 +117,11 @@ impl Registry {
                 };
                 registry.room().ends(writes);
             });
-            let _ = tokio::time::timeout(TRIED_TIME, trying).await;
+            match tokio::time::timeout(TRIED_TIME, trying).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => self.room().ends(Pushes::Failing),
+                Err(_) => self.room().hangs(),
+            }
         }
         self.room().found().writes
     }
@@ -145,8 +157,13 @@ mod tests {
         assert!(room.begins(10_000));
         assert!(!room.begins(20_000), "it is being tried");
         room.ends(Pushes::Taken);
+        room.hangs();
+        assert_eq!(room.found().writes, Pushes::Taken, "it had ended");
         assert!(room.begins(20_000));
+        room.hangs();
+        assert_eq!(room.found().writes, Pushes::Failing);
         room.ends(Pushes::Taken);
+        assert_eq!(room.found().writes, Pushes::Taken);
         assert!(!room.begins(24_999));
         room.refused(&Refusal::Busy);
         assert_eq!(room.found().writes, Pushes::Taken);
