@@ -79,8 +79,11 @@ impl SqliteMetadata {
             return Ok(Err(refusal));
         }
         let told = self.write_in(package, (actor, now), (), |connection, place| {
-            forget_if_empty(connection, place.id)?;
-            place.tell(connection, &EventKind::PackageDeleted)
+            // A push that came meanwhile keeps it.
+            match forget_if_empty(connection, place.id)? {
+                0 => Ok(()),
+                _ => place.tell(connection, &EventKind::PackageDeleted),
+            }
         });
         told.await?;
         Ok(Ok(true))
