@@ -44,7 +44,8 @@ enum Kind {
     },
 }
 
-/// Reads a file off the threads that serve. One piece is read while another is sent, and no thread waits for a client.
+/// Reads a file off the threads that serve. One piece is read while another is sent, unless much is held, and no thread
+/// waits for a client.
 struct FilePieces {
     file: Arc<File>,
     /// What was not asked for yet.

@@ -231,7 +231,8 @@ async fn a_scrub_says_how_far_it_is() {
     );
 
     // A slow one is asked about while it runs; it ends with the server.
-    let slow = json!({"kind": "SCRUB", "bytesPerSecond": 4096});
+    server.push_image("a", "large", &vec![8; 24 << 20]).await;
+    let slow = json!({"kind": "SCRUB", "bytesPerSecond": 1 << 20});
     let (_, mut job) = send(&server, "POST", "/lightship/v1/jobs", &slow).await;
     let path = format!("/lightship/v1/{}", job["name"].as_str().unwrap());
     while job["progress"]["bytesDone"].as_u64().unwrap_or_default() < 1 << 20 {

@@ -16,6 +16,9 @@ use crate::registry::Registry;
 /// What a scrub reads in a second unless it is told otherwise: some disks do not much more, and pulls need them.
 const SCRUB_BYTES_PER_SECOND: u64 = 64 << 20;
 
+/// The slowest: one that never ends keeps every other from being started.
+const SCRUB_BYTES_PER_SECOND_MIN: u64 = 1 << 20;
+
 /// Longest duration in a body.
 const DURATION_BYTES_MAX: usize = 32;
 
@@ -75,9 +78,7 @@ impl Work {
                 },
             }),
             2 => Ok(Work::Scrub {
-                bytes_per_second: NonZeroU64::new(
-                    documents::number(given, "bytesPerSecond")?.unwrap_or(SCRUB_BYTES_PER_SECOND),
-                ),
+                bytes_per_second: scrub_rate(given)?,
             }),
             3 => Ok(Work::Cleanup {
                 dry_run: documents::flag(given, "dryRun")?,
@@ -156,5 +157,36 @@ impl Work {
             }
             Work::Backup => Ok(reports::backup(&registry.back_up(watch).await?)),
         }
+    }
+}
+
+/// None for no limit.
+fn scrub_rate(given: &Value) -> Result<Option<NonZeroU64>, Refusal> {
+    let rate = documents::number(given, "bytesPerSecond")?.unwrap_or(SCRUB_BYTES_PER_SECOND);
+    if (1..SCRUB_BYTES_PER_SECOND_MIN).contains(&rate) {
+        let reason = format!("it is at least {SCRUB_BYTES_PER_SECOND_MIN}, or 0 for no limit");
+        return Err(Invalid::new("bytesPerSecond", reason).into());
+    }
+    Ok(NonZeroU64::new(rate))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_scrub_that_would_never_end_is_refused() {
+        let rate = |given: Value| {
+            scrub_rate(&given)
+                .ok()
+                .map(|rate| rate.map_or(0, NonZeroU64::get))
+        };
+        assert_eq!(rate(json!({})), Some(SCRUB_BYTES_PER_SECOND));
+        assert_eq!(rate(json!({"bytesPerSecond": 0})), Some(0));
+        assert_eq!(rate(json!({"bytesPerSecond": 1})), None);
+        assert_eq!(rate(json!({"bytesPerSecond": (1 << 20) - 1})), None);
+        assert_eq!(rate(json!({"bytesPerSecond": 1 << 20})), Some(1 << 20));
     }
 }
