@@ -1,22 +1,11 @@
 //! Administering a data directory, and what is told when there is no registry.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
 use serde_json::Value;
 
 use crate::program::{Place, Ran};
 
 fn with_input(place: &Place, arguments: &[&str], input: &str) -> Ran {
-    let mut child = place
-        .command(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    place.ran(child.wait_with_output().unwrap())
+    place.run_with(&mut place.command(arguments), input)
 }
 
 fn with_data() -> Place {

@@ -1,26 +1,16 @@
 //! What goes wrong for somebody who is new, and what they are told: what was attempted, on what, why not, what next.
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
 use crate::program::{Place, Ran};
 use crate::server_process::Serving;
 
 /// Runs the program with something on its standard input, and a place of its own for credentials.
 fn run(place: &Place, arguments: &[&str], input: &str) -> Ran {
-    let mut child = place
-        .command(arguments)
-        .env("DOCKER_CONFIG", place.path("docker"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    place.ran(child.wait_with_output().unwrap())
+    let mut command = place.command(arguments);
+    place.run_with(command.env("DOCKER_CONFIG", place.path("docker")), input)
 }
 
 /// A registry that ann administers.

@@ -1,8 +1,9 @@
 //! Running the program in an empty directory, with a cache of its own and without a network.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -82,6 +83,14 @@ impl Place {
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.ran(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs what [`Place::command`] made, with something on its standard input.
+    pub(crate) fn run_with(&self, command: &mut Command, input: &str) -> Ran {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        self.ran(child.wait_with_output().unwrap())
     }
 
     pub(crate) fn ran(&self, output: Output) -> Ran {

@@ -11,6 +11,17 @@ use crate::program::Place;
 /// Longer than anything here takes, however busy the machine is.
 const LONG: Duration = Duration::from_secs(120);
 
+/// Serves as `server.toml` says, on a free port.
+pub(crate) const SERVE: [&str; 7] = [
+    "serve",
+    "--config",
+    "server.toml",
+    "--listen",
+    "127.0.0.1:0",
+    "--data",
+    "data",
+];
+
 /// A server of its own process.
 pub(crate) struct Serving {
     child: Child,
@@ -24,16 +35,7 @@ pub(crate) struct Serving {
 impl Serving {
     /// With the configuration `server.toml`, on a free port.
     pub(crate) fn start(place: &Place, more: &[&str]) -> Serving {
-        let mut arguments = vec![
-            "serve",
-            "--config",
-            "server.toml",
-            "--listen",
-            "127.0.0.1:0",
-            "--data",
-            "data",
-        ];
-        arguments.extend(more);
+        let arguments = [&SERVE[..], more].concat();
         let mut child = place.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use crate::program::Place;
-use crate::server_process::Serving;
+use crate::server_process::{SERVE, Serving};
 
 const CERTIFICATE: &str = include_str!("../../../registry/tests/it/certificates/a.pem");
 const KEY: &str = include_str!("../../../registry/tests/it/certificates/a.key.pem");
@@ -67,16 +67,7 @@ fn a_check_finds_every_fault_and_starts_nothing() {
 
     place.write("a.key", KEY);
     place.write("server.toml", "[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n");
-    let arguments = [
-        "serve",
-        "--config",
-        "server.toml",
-        "--listen",
-        "127.0.0.1:0",
-        "--data",
-        "data",
-        "--check",
-    ];
+    let arguments = [&SERVE[..], &["--check"]].concat();
     let ran = place.run(&arguments);
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     assert!(
@@ -96,16 +87,7 @@ fn backups_within_the_data_are_refused_before_anything_starts() {
             &format!("[server]\nbackup_directory = \"{inside}\"\n"),
         );
         for check in [&["--check"][..], &[]] {
-            let serve = [
-                "serve",
-                "--config",
-                "server.toml",
-                "--listen",
-                "127.0.0.1:0",
-                "--data",
-                "data",
-            ];
-            let ran = place.run(&[&serve[..], check].concat());
+            let ran = place.run(&[&SERVE[..], check].concat());
             assert_eq!(ran.status, Some(2), "{inside}: {}", ran.stderr);
             assert!(ran.stderr.contains("is in the data directory"), "{}", ran.stderr);
             assert!(!place.path("data").exists());

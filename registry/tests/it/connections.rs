@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Request, StatusCode, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use registry::{Certificates, PemPair, TlsError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::server::{Server, options};
+use crate::server::{Server, http2, options};
 
 const CA: &[u8] = include_bytes!("certificates/ca.pem");
 const A: (&[u8], &[u8]) = (
@@ -70,11 +70,7 @@ async fn both_versions_of_http_are_spoken_over_tls() {
     };
     let stream = secured(&server, "a.example", &["h2", "http/1.1"]).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
+    let (mut sender, _connection) = http2(stream).await;
     let answer = sender.send_request(request()).await.unwrap();
     assert_eq!(
         (answer.status(), answer.version()),
@@ -222,11 +218,7 @@ async fn a_stream_of_http2_that_is_not_read_is_cut_off() {
     let digest = server.push_blob("a", &vec![7; 4 << 20]).await;
     idle(&server, Duration::from_millis(200));
     let stream = TcpStream::connect(server.address).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    let connection = tokio::spawn(connection);
+    let (mut sender, connection) = http2(stream).await;
     let request = Request::get(format!("http://localhost/v2/a/blobs/{digest}"))
         .body(Empty::<hyper::body::Bytes>::new())
         .unwrap();
@@ -246,11 +238,7 @@ async fn a_connection_of_http2_that_asks_for_nothing_is_told_to_end() {
     options.limits.header_time = Duration::from_secs(3);
     let server = Server::with(options).await;
     let stream = TcpStream::connect(server.address).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    let connection = tokio::spawn(connection);
+    let (mut sender, connection) = http2(stream).await;
     let request = || {
         Request::get("http://localhost/v2/")
             .body(Empty::<hyper::body::Bytes>::new())

@@ -9,11 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Request;
 use hyper::body::Frame;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::server::{Server, options};
+use crate::server::{Server, http2, options};
 
 /// Longer than anything here takes, however busy the machine is.
 const LONG: Duration = Duration::from_secs(120);
@@ -129,11 +128,7 @@ impl hyper::body::Body for Pieces {
 async fn a_stream_of_http2_is_read_on_too() {
     let (server, location) = with_an_upload().await;
     let stream = TcpStream::connect(server.address).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
+    let (mut sender, _connection) = http2(stream).await;
     let taken = Arc::new(AtomicUsize::new(0));
     // More than the windows of both ends hold.
     let pieces = Pieces {

@@ -343,3 +343,24 @@ impl Reply {
         (self.status.as_u16(), code)
     }
 }
+
+/// A client's end of HTTP/2 on a stream, and what drives it.
+pub(crate) async fn http2<S, B>(
+    stream: S,
+) -> (
+    hyper::client::conn::http2::SendRequest<B>,
+    tokio::task::JoinHandle<hyper::Result<()>>,
+)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+    B: hyper::body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static,
+{
+    let stream = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let made = hyper::client::conn::http2::handshake(executor, stream).await;
+    let (sender, connection) = made.unwrap();
+    (sender, tokio::spawn(connection))
+}
