@@ -11,6 +11,7 @@ mod endpoint;
 mod error;
 mod pull;
 mod push;
+mod reading;
 mod referrers;
 mod registries;
 mod repository;
@@ -26,6 +27,7 @@ pub use credentials::{
     HelperAnswer, erase_from_helper, store_in_helper,
 };
 pub use error::{Detail, RegistryError};
+pub use reading::{Arriving, Described, Raw, Reading, ReadingError};
 pub use registries::{Registries, RegistryOptions};
 pub use session::Checked;
 pub use trust::{Encryption, HostAuthorities, HostAuthoritiesError, NoHostAuthorities};

@@ -118,7 +118,7 @@ impl Registries {
         Ok(Administration::new(self.registry(host)?))
     }
 
-    fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {
+    pub(super) fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {
         let shared = &self.shared;
         let mut hosts = shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(registry) = hosts.get(host) {
