@@ -22,6 +22,7 @@ mod image_facts;
 mod jobs;
 mod keys;
 mod locations;
+mod mode_document;
 mod operations;
 mod packages;
 mod projects;

@@ -16,6 +16,7 @@ use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
 use crate::conditional;
 use crate::google_strictness;
+use crate::reading::Found;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
@@ -42,6 +43,7 @@ pub(crate) async fn manifest(
             registry
                 .authorise(call, Permission::UploadArtifacts, &package)
                 .await?;
+            registry.refuse_push_elsewhere(&package).await?;
             let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
             registry
                 .authorise_again(call, Permission::UploadArtifacts, &package)
@@ -68,9 +70,12 @@ async fn get(
     package: &PackagePath,
     reference: &Reference,
 ) -> Result<Answer, Refusal> {
-    let stored = find(registry, package, reference)
-        .await?
-        .ok_or(Refusal::ManifestUnknown)?;
+    let found = registry.read_manifest(package, reference).await?;
+    let Found {
+        manifest: stored,
+        package,
+        warning,
+    } = found.ok_or(Refusal::ManifestUnknown)?;
     if call.host.is_strict() {
         google_strictness::accepted(call.headers, reference, &stored.media_type)?;
     }
@@ -82,8 +87,9 @@ async fn get(
         answer::bytes(StatusCode::OK, stored.media_type.as_str(), stored.bytes.clone())
     };
     if *call.method == Method::GET {
-        registry.usage().pulled(package, &stored.digest, registry.now());
+        registry.usage().pulled(&package, &stored.digest, registry.now());
     }
+    warning::add(&mut answer, warning.as_slice());
     answer::set(&mut answer, ETAG, &etag);
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
     Ok(answer)
@@ -222,7 +228,7 @@ async fn store(
     Ok(())
 }
 
-fn new_manifest(
+pub(crate) fn new_manifest(
     manifest: &Manifest,
     digest: Digest,
     bytes: Bytes,

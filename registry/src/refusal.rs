@@ -10,6 +10,7 @@ use store::{PutRefusal, StoreError};
 use crate::access::{On, needed};
 use crate::administration::{self, Unfit};
 use crate::routes::RouteError;
+use crate::upstream::Trouble;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +137,10 @@ pub(crate) enum Refusal {
     BodyTime,
     #[error("the registry has no room left; what is stored can still be pulled")]
     Full,
+    #[error("{repository} takes no pushes: {kind}")]
+    NoPushes { repository: String, kind: String },
+    #[error("{0}")]
+    Upstream(Trouble),
     #[error("{0}")]
     Administration(Unfit),
     #[error("the registry is busy; try again in a moment")]
@@ -290,6 +295,8 @@ impl Refusal {
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
             Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::NoPushes { .. } => (StatusCode::METHOD_NOT_ALLOWED, "DENIED"),
+            Self::Upstream(trouble) => of_trouble(trouble),
             Self::Administration(unfit) => unfit.told(),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };
@@ -300,6 +307,24 @@ impl Refusal {
     /// besides; tools look for either.
     pub(crate) fn further_code(&self) -> Option<&'static str> {
         matches!(self, Self::DanglingReferrer { .. }).then_some("GOOGLE_MANIFEST_REFERRING_MANIFEST")
+    }
+}
+
+fn of_trouble(trouble: &Trouble) -> (StatusCode, &'static str) {
+    match trouble {
+        Trouble::Unreachable { .. } | Trouble::Wrong { .. } => (StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+        Trouble::Busy { .. } | Trouble::TooMany => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+        Trouble::Denied { .. } => (StatusCode::FORBIDDEN, "DENIED"),
+        Trouble::NotSetUp { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Trouble::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+        Trouble::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
+        Trouble::Store => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+    }
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Refusal {
+        Refusal::Upstream(trouble)
     }
 }
 

@@ -9,13 +9,17 @@ use std::time::Instant;
 
 use access::Permission;
 use bytes::Bytes;
+use client::registry::Registries;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{Backups, BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreError, UploadKey};
+use store::{
+    Backups, BlobStore, Entropy, MetadataStore, PackagePath, Repository, RepositoryPath, StoreError,
+    UploadKey,
+};
 
 use crate::access::Caller;
 use crate::administration::Jobs;
@@ -25,12 +29,15 @@ use crate::call::{Arriving, Call, Query, Sent};
 use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
+use crate::modes::Modes;
 use crate::options::{Clock, NewRepositories, Options};
 use crate::rate::Counted;
+use crate::reading::{Lists, Memory};
 use crate::refusal::{Needs, Refusal};
 use crate::room::{self, Room};
 use crate::routes::{Operation, route};
 use crate::server::OverTls;
+use crate::upstream::Upstreams;
 use crate::usage::UsageCounts;
 use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
 
@@ -55,6 +62,8 @@ pub struct Services {
     pub log: Arc<dyn Log>,
     /// What makes backups, where they have a place.
     pub backups: Option<Arc<dyn Backups>>,
+    /// How other registries are reached, where they are.
+    pub upstreams: Option<Registries>,
 }
 
 /// A registry. Cheap to clone; clones are the same one.
@@ -74,6 +83,10 @@ struct Shared {
     authentication: Authentication,
     counted: Counted,
     room: Room,
+    modes: Modes,
+    upstreams: Upstreams,
+    memory: Memory,
+    lists: Lists,
 }
 
 impl fmt::Debug for Registry {
@@ -88,6 +101,7 @@ impl Registry {
     pub fn new(services: Services, options: Options) -> Registry {
         let manifest_cache = ManifestCache::new(options.limits.manifest_cache_bytes_max);
         let authentication = Authentication::new(&options.access, &*services.entropy);
+        let upstreams = Upstreams::new(services.upstreams.clone());
         Registry {
             shared: Arc::new(Shared {
                 services,
@@ -100,6 +114,10 @@ impl Registry {
                 authentication,
                 counted: Counted::default(),
                 room: Room::default(),
+                modes: Modes::default(),
+                upstreams,
+                memory: Memory::default(),
+                lists: Lists::default(),
             }),
         }
     }
@@ -340,25 +358,33 @@ impl Registry {
         T: Send + 'static,
     {
         let package = package.clone();
-        self.write(work, move |cache| cache.forget(&package)).await
+        self.write(work, move |registry| registry.manifest_cache().forget(&package))
+            .await
     }
 
-    /// As [`change`](Registry::change), of any number of packages.
-    pub(crate) async fn change_many<T, W>(
+    /// Makes, changes or removes a repository, and then forgets what is kept of it in memory. Goes on to its end where the
+    /// client goes away meanwhile.
+    pub(crate) async fn change_repository<T, W>(
         &self,
+        path: &RepositoryPath,
         work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
     ) -> Result<T, StoreError>
     where
         W: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        self.write(work, ManifestCache::forget_all).await
+        let path = path.clone();
+        let forget = move |registry: &Registry| {
+            registry.modes().forget(&path);
+            registry.manifest_cache().forget_all();
+        };
+        self.write(work, forget).await
     }
 
     async fn write<T, W>(
         &self,
         work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
-        forget: impl FnOnce(&ManifestCache) + Send + 'static,
+        forget: impl FnOnce(&Registry) + Send + 'static,
     ) -> Result<T, StoreError>
     where
         W: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -368,7 +394,7 @@ impl Registry {
         let registry = self.clone();
         let done = tokio::spawn(async move {
             let result = work.await;
-            forget(registry.manifest_cache());
+            forget(&registry);
             result
         });
         done.await
@@ -419,6 +445,23 @@ impl Registry {
 
     pub(crate) fn room(&self) -> &Room {
         &self.shared.room
+    }
+
+    pub(crate) fn modes(&self) -> &Modes {
+        &self.shared.modes
+    }
+
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.shared.upstreams
+    }
+
+    /// What the registries behind remote repositories said lately.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.shared.memory
+    }
+
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.shared.lists
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {

@@ -10,6 +10,7 @@ pub(crate) mod collection;
 pub(crate) mod content;
 pub(crate) mod listing;
 pub(crate) mod metadata;
+pub(crate) mod modes;
 mod otherwise;
 pub(crate) mod policies;
 pub(crate) mod removal;
@@ -36,6 +37,7 @@ macro_rules! blob_store_contract {
             an_empty_object_is_an_object,
             nothing_of_an_upload_is_an_object,
             one_appends_at_a_time_and_only_at_the_end,
+            an_upload_is_read_while_it_grows,
             an_append_that_was_dropped_leaves_a_beginning,
             a_read_that_began_before_a_removal_ends_well,
             an_object_of_another_length_is_not_served,
@@ -63,6 +65,13 @@ macro_rules! metadata_contract {
                 pushes_at_once_do_not_exceed_a_quota_together,
                 packages_below_a_name_do_not_include_its_neighbours,
                 events_are_in_order_and_tell_who_and_when,
+            }
+        }
+        mod modes {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::modes,
+                a_repository_says_where_its_content_comes_from,
+                virtual_repositories_lead_to_others_and_never_in_a_circle,
             }
         }
         mod content {

@@ -15,6 +15,7 @@ mod expiry;
 mod inspection;
 mod listing;
 mod manifests;
+mod modes;
 mod policies;
 mod projects;
 mod quota;

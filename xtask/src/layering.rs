@@ -34,7 +34,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ),
     ("inspect", &["archive", "client", "oci", "progress"]),
     ("store", &["access", "oci"]),
-    ("registry", &["access", "oci", "store", "transport"]),
+    ("registry", &["access", "client", "oci", "store", "transport"]),
     (
         "cli",
         &[

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use client::registry::{
+    CredentialStore, Encryption, NoHostAuthorities, NoWarnings, Registries, RegistryOptions,
+};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -18,6 +21,7 @@ use registry::{
 };
 use store::{BackupDirectory, BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
+use transport::{Transport, TransportOptions};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -136,6 +140,19 @@ pub(crate) fn options() -> Options {
     }
 }
 
+/// Other registries on this machine, in plain HTTP. Nobody may answer late here.
+fn upstreams() -> Registries {
+    let mut client = TransportOptions::new("lightship-test");
+    client.retry.attempts_max = 1;
+    Registries::new(RegistryOptions {
+        transport: Transport::new(client),
+        credentials: CredentialStore::empty(),
+        encryption: Encryption::default(),
+        authorities: Arc::new(NoHostAuthorities),
+        warnings: Arc::new(NoWarnings),
+    })
+}
+
 impl Server {
     pub(crate) async fn start() -> Server {
         Server::with(options()).await
@@ -229,6 +246,7 @@ impl Server {
             entropy: Arc::new(Counter(AtomicU64::new(0))),
             log: log.clone(),
             backups: Some(Arc::new(BackupDirectory::new(directory.clone(), backups.clone()))),
+            upstreams: Some(upstreams()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
