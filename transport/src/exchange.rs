@@ -230,9 +230,11 @@ fn build(
             sending.finish();
             builder.body(bytes)
         }
-        Body::Chunks(chunks) => builder
-            .header(CONTENT_LENGTH, chunks.length)
-            .body(reqwest::Body::wrap_stream(sending.watch(chunks))),
+        Body::Chunks(chunks) => match chunks.length {
+            Some(length) => builder.header(CONTENT_LENGTH, length),
+            None => builder,
+        }
+        .body(reqwest::Body::wrap_stream(sending.watch(chunks))),
     }
 }
 

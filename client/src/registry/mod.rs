@@ -14,6 +14,7 @@ mod push;
 mod reading;
 mod referrers;
 mod registries;
+mod relay;
 mod repository;
 mod session;
 mod tags;
@@ -29,6 +30,7 @@ pub use credentials::{
 pub use error::{Detail, RegistryError};
 pub use reading::{Arriving, Described, Raw, Reading, ReadingError};
 pub use registries::{Registries, RegistryOptions};
+pub use relay::{Exchanged, Relay};
 pub use session::Checked;
 pub use trust::{Encryption, HostAuthorities, HostAuthoritiesError, NoHostAuthorities};
 pub use warnings::{NoWarnings, WARNING_CHARACTERS_MAX, Warnings};

@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::pull::RegistrySource;
 use super::push::RegistrySink;
+use super::relay::Relay;
 use super::repository::Repository;
 use super::session::{Checked, Registry};
 use super::trust::{Encryption, HostAuthorities};
@@ -48,6 +49,7 @@ struct Shared {
     authorities: Arc<dyn HostAuthorities>,
     warnings: Arc<dyn Warnings>,
     hosts: Mutex<BTreeMap<String, Arc<Registry>>>,
+    relays: Mutex<BTreeMap<String, Arc<Relay>>>,
 }
 
 impl Registries {
@@ -62,6 +64,7 @@ impl Registries {
                 authorities: options.authorities,
                 warnings: options.warnings,
                 hosts: Mutex::default(),
+                relays: Mutex::default(),
             }),
         }
     }
@@ -116,6 +119,20 @@ impl Registries {
     /// When the host makes no URL.
     pub fn administration(&self, host: &str) -> Result<Administration, OpenError> {
         Ok(Administration::new(self.registry(host)?))
+    }
+
+    /// A registry to be spoken to on behalf of others: none of the credentials here is ever shown to it.
+    ///
+    /// # Errors
+    /// When the host makes no URL.
+    pub fn relay(&self, host: &str) -> Result<Arc<Relay>, OpenError> {
+        let mut relays = self.shared.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(relay) = relays.get(host) {
+            return Ok(Arc::clone(relay));
+        }
+        let relay = Arc::new(Relay::new(self.reach(host)?));
+        relays.insert(host.to_owned(), Arc::clone(&relay));
+        Ok(relay)
     }
 
     pub(super) fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {
