@@ -15,6 +15,7 @@ mod otherwise;
 pub(crate) mod policies;
 pub(crate) mod removal;
 pub(crate) mod statistics;
+pub(crate) mod transitions;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -158,6 +159,16 @@ macro_rules! metadata_contract {
                 a_removal_that_ends_half_way_leaves_what_is_whole_and_is_repeated,
                 what_is_pushed_while_a_package_goes_stays_whole,
                 indexes_that_are_older_than_what_they_name_go_too,
+            }
+        }
+        mod moving {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::transitions,
+                a_transition_is_changed_by_who_knows_it_as_it_is,
+                what_is_deleted_here_leaves_a_tombstone_while_this_side_owns_the_tags,
+                a_package_that_is_deleted_does_not_come_back_from_the_old_side,
+                a_tag_that_was_pushed_here_is_not_moved_by_the_old_side,
+                what_is_owed_is_remembered_until_it_is_repaid,
             }
         }
         mod collecting {

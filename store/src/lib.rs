@@ -32,6 +32,7 @@ mod repositories;
 mod scrub;
 mod settings;
 mod statistics;
+mod transitions;
 
 #[cfg(test)]
 mod conformance;
@@ -81,3 +82,7 @@ pub use settings::{
 };
 pub use sqlite::SqliteMetadata;
 pub use statistics::{Counted, Statistics, Usage};
+pub use transitions::{
+    InTransition, KeptFromOld, Pushes, Transition, TransitionRefusal, TransitionState, TransitionStateError,
+    Transitions,
+};

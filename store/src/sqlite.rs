@@ -24,6 +24,7 @@ mod repositories;
 mod schema;
 mod statistics;
 mod tags;
+mod transitions;
 mod values;
 mod walk;
 mod writer;

@@ -202,6 +202,36 @@ CREATE INDEX binding_by_member ON binding (member, resource);
 ";
 
 const FIFTH: &str = "
+-- How far a repository has replaced an old registry. Its tombstones and debts go with it.
+CREATE TABLE transition (
+    repository INTEGER PRIMARY KEY REFERENCES repository ON DELETE CASCADE,
+    old TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reads_percent INTEGER NOT NULL,
+    pushes TEXT NOT NULL,
+    error_limit_percent INTEGER,
+    since INTEGER NOT NULL,
+    generation INTEGER NOT NULL
+) STRICT;
+
+-- What was deleted here and must not come back from the old side. Names, since the package may be gone.
+CREATE TABLE tombstone (
+    repository INTEGER NOT NULL REFERENCES transition ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    PRIMARY KEY (repository, package, reference)
+) STRICT, WITHOUT ROWID;
+
+-- What the old side lacks.
+CREATE TABLE debt (
+    repository INTEGER NOT NULL REFERENCES transition ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (repository, package, reference)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE event ADD COLUMN detail TEXT;
 -- Where the content comes from, for the modes that say more than their name: a document of ours.
 ALTER TABLE repository ADD COLUMN origin TEXT NOT NULL DEFAULT '{}';
 CREATE INDEX repository_by_mode ON repository (mode, path) WHERE mode <> 'standard';
