@@ -97,7 +97,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
             let seconds = after.as_secs().max(RETRY_AFTER_SECONDS);
             answer.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
-        Refusal::Busy | Refusal::Upstream(Trouble::TooMany) => {
+        Refusal::Busy | Refusal::OldSide | Refusal::Upstream(Trouble::TooMany) => {
             let headers = answer.headers_mut();
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }

@@ -6,7 +6,7 @@ use access::Permission;
 use hyper::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::Digest;
-use store::{Blob, ByteRange, Mode, PackagePath};
+use store::{Blob, ByteRange, Mode, PackagePath, Remote};
 
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::body::Body;
@@ -57,6 +57,16 @@ async fn read(
     let Mode::Remote(remote) = &*source.mode else {
         return Err(Refusal::BlobUnknown);
     };
+    pulled(registry, call, (remote, package), digest).await
+}
+
+/// Of a blob that is not here, but may be in the registry that the package's content comes from.
+pub(crate) async fn pulled(
+    registry: &Registry,
+    call: &Call<'_>,
+    (remote, package): (&Remote, &PackagePath),
+    digest: &Digest,
+) -> Result<Answer, Refusal> {
     if call.method == Method::HEAD {
         let size = registry.remote_blob_size(remote, package, digest).await?;
         let size = size.ok_or(Refusal::BlobUnknown)?;

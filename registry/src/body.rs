@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use store::{BlobContent, ByteRange};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::upstream::{Grown, Growth};
@@ -42,6 +43,11 @@ enum Kind {
     File(FilePieces),
     Stream {
         stream: Pin<Box<dyn AsyncRead + Send>>,
+        left: u64,
+    },
+    /// From elsewhere, as they come.
+    Pieces {
+        pieces: mpsc::Receiver<io::Result<Bytes>>,
         left: u64,
     },
 }
@@ -173,6 +179,11 @@ impl Body {
         Body(Kind::Whole(Some(content).filter(|content| !content.is_empty())))
     }
 
+    /// Pieces that come from elsewhere and are `length` bytes together: fewer or more break the answer off.
+    pub(crate) fn pieces(pieces: mpsc::Receiver<io::Result<Bytes>>, length: u64) -> Body {
+        Body(Kind::Pieces { pieces, left: length })
+    }
+
     /// The bytes of an object; the URL when the client is to fetch them elsewhere.
     pub(crate) fn of(content: BlobContent, length: u64) -> Result<Body, String> {
         match content {
@@ -287,6 +298,7 @@ impl hyper::body::Body for Body {
             Kind::Whole(content) => content.take().map(Ok),
             Kind::File(pieces) => ready!(pieces.poll(context)),
             Kind::Stream { stream, left } => ready!(poll_stream(stream, left, context)),
+            Kind::Pieces { pieces, left } => ready!(poll_pieces(pieces, left, context)),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
@@ -299,7 +311,7 @@ impl hyper::body::Body for Body {
         let left = match &self.0 {
             Kind::Whole(content) => Some(content.as_ref().map_or(0, |content| content.len() as u64)),
             Kind::File(pieces) => pieces.left,
-            Kind::Stream { left, .. } => Some(*left),
+            Kind::Stream { left, .. } | Kind::Pieces { left, .. } => Some(*left),
         };
         left.map(SizeHint::with_exact).unwrap_or_default()
     }
@@ -326,6 +338,29 @@ fn poll_stream(
     piece.truncate(count);
     *left -= count as u64;
     Poll::Ready(Some(Ok(Bytes::from(piece))))
+}
+
+/// The next of pieces that have to have `left` bytes.
+fn poll_pieces(
+    pieces: &mut mpsc::Receiver<io::Result<Bytes>>,
+    left: &mut u64,
+    context: &mut Context<'_>,
+) -> Poll<Option<io::Result<Bytes>>> {
+    if *left == 0 {
+        return Poll::Ready(None);
+    }
+    let piece = match ready!(pieces.poll_recv(context)) {
+        Some(Ok(piece)) => piece,
+        Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+        None => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
+    };
+    Poll::Ready(Some(match left.checked_sub(piece.len() as u64) {
+        Some(rest) => {
+            *left = rest;
+            Ok(piece)
+        }
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }))
 }
 
 #[cfg(test)]

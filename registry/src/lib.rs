@@ -53,6 +53,7 @@ mod registry;
 mod room;
 mod server;
 mod tls;
+mod transition;
 
 pub use access::Writes;
 pub use authentication::{AccessOptions, Introspection, Issuer};

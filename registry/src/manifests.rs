@@ -20,7 +20,7 @@ use crate::reading::Found;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
-use crate::warning;
+use crate::{transition, warning};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -71,11 +71,21 @@ async fn get(
     reference: &Reference,
 ) -> Result<Answer, Refusal> {
     let found = registry.read_manifest(package, reference).await?;
+    told(registry, call, found.ok_or(Refusal::ManifestUnknown)?, reference)
+}
+
+/// How a manifest is told that was found.
+pub(crate) fn told(
+    registry: &Registry,
+    call: &Call<'_>,
+    found: Found,
+    reference: &Reference,
+) -> Result<Answer, Refusal> {
     let Found {
         manifest: stored,
         package,
         warning,
-    } = found.ok_or(Refusal::ManifestUnknown)?;
+    } = found;
     if call.host.is_strict() {
         google_strictness::accepted(call.headers, reference, &stored.media_type)?;
     }
@@ -213,6 +223,19 @@ async fn authorise_tags(
 }
 
 async fn store(
+    registry: &Registry,
+    call: &Call<'_>,
+    package: &PackagePath,
+    new: NewManifest,
+) -> Result<(), Refusal> {
+    match registry.moving_package(package).await? {
+        Some(moving) => transition::push(registry, call, &moving, new).await,
+        None => keep(registry, call, package, new).await,
+    }
+}
+
+/// Stores a manifest that was pushed, on this side.
+pub(crate) async fn keep(
     registry: &Registry,
     call: &Call<'_>,
     package: &PackagePath,

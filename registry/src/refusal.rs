@@ -143,6 +143,23 @@ pub(crate) enum Refusal {
     Upstream(Trouble),
     #[error("{0}")]
     Administration(Unfit),
+    #[error("the old registry that answers for this repository cannot be reached now")]
+    OldSide,
+    #[error(
+        "an old registry answers for this repository, and this server has no way to it; its operator finds the reason in its log"
+    )]
+    OldSideUnknown,
+    #[error(
+        "the old registry that answers for this repository asks for credentials, and this one for none: nothing can be passed on \
+         before this registry has accounts"
+    )]
+    OldSideAsks,
+    #[error(
+        "what was pushed or deleted here since this side owns the tags counts, and is not undone by a copy"
+    )]
+    ThisSideCounts,
+    #[error("this side has it, and the old registry does not, which pushes go to as well: {reason}")]
+    OldSideLacks { reason: String },
     #[error("the registry is busy; try again in a moment")]
     Busy,
     #[error("the registry failed; its operator finds the reason in its log")]
@@ -275,7 +292,12 @@ impl Refusal {
             Self::LoginSlowed { .. } | Self::TooManyRequests { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
             }
-            Self::Issuer(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Issuer(_) | Self::OldSide | Self::OldSideUnknown => {
+                (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
+            }
+            Self::ThisSideCounts => (StatusCode::CONFLICT, "DENIED"),
+            Self::OldSideLacks { .. } => (StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+            Self::OldSideAsks => (StatusCode::FORBIDDEN, "DENIED"),
             Self::TokenRequest(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::ManifestUnknown | Self::ManifestNotAccepted { .. } => {
                 (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN")

@@ -37,9 +37,10 @@ use crate::refusal::{Needs, Refusal};
 use crate::room::{self, Room};
 use crate::routes::{Operation, route};
 use crate::server::OverTls;
+use crate::transition::{Rollbacks, TransitionCounts, TransitionMemory};
 use crate::upstream::Upstreams;
 use crate::usage::UsageCounts;
-use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
+use crate::{administration, blobs, catalog, manifests, referrers, tags, transition, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
@@ -83,6 +84,9 @@ struct Shared {
     authentication: Authentication,
     counted: Counted,
     room: Room,
+    transition_memory: TransitionMemory,
+    transition_counts: TransitionCounts,
+    rollbacks: Rollbacks,
     modes: Modes,
     upstreams: Upstreams,
     memory: Memory,
@@ -114,6 +118,9 @@ impl Registry {
                 authentication,
                 counted: Counted::default(),
                 room: Room::default(),
+                transition_memory: TransitionMemory::default(),
+                transition_counts: TransitionCounts::default(),
+                rollbacks: Rollbacks::default(),
                 modes: Modes::default(),
                 upstreams,
                 memory: Memory::default(),
@@ -268,7 +275,10 @@ impl Registry {
         }
         if !operation.is_for_operators() {
             let (rates, now) = (self.options().rates, self.now());
-            let caller = self.caller(call).await;
+            let caller = match operation {
+                Operation::Token => self.introduced_caller(call).await,
+                _ => self.caller(call).await,
+            };
             let known = caller.as_ref().ok().and_then(|caller| caller.known.as_ref());
             let principal = known.map(|known| &known.principal);
             self.shared.counted.count(&rates, principal, call.client(), now)?;
@@ -278,6 +288,19 @@ impl Registry {
     }
 
     async fn operate(
+        &self,
+        operation: &Operation,
+        call: &Call<'_>,
+        body: Arriving,
+    ) -> Result<Answer, Refusal> {
+        match self.moving(operation, call).await? {
+            Some(moving) => transition::answer(self, &moving, operation, call, body).await,
+            None => self.dispatch(operation, call, body).await,
+        }
+    }
+
+    /// What this registry itself answers.
+    pub(crate) async fn dispatch(
         &self,
         operation: &Operation,
         call: &Call<'_>,
@@ -311,7 +334,9 @@ impl Registry {
             Operation::Ready => room::ready(self).await,
             Operation::Metrics => {
                 self.metrics().writes(self.writes().await);
-                Ok(answer::bytes(StatusCode::OK, TEXT, self.metrics().text().into()))
+                let mut text = self.metrics().text();
+                self.transition_counts().metrics(&mut text);
+                Ok(answer::bytes(StatusCode::OK, TEXT, text.into()))
             }
         }
     }
@@ -445,6 +470,18 @@ impl Registry {
 
     pub(crate) fn room(&self) -> &Room {
         &self.shared.room
+    }
+
+    pub(crate) fn transition_memory(&self) -> &TransitionMemory {
+        &self.shared.transition_memory
+    }
+
+    pub(crate) fn transition_counts(&self) -> &TransitionCounts {
+        &self.shared.transition_counts
+    }
+
+    pub(crate) fn rollbacks(&self) -> &Rollbacks {
+        &self.shared.rollbacks
     }
 
     pub(crate) fn modes(&self) -> &Modes {

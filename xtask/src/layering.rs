@@ -34,7 +34,10 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ),
     ("inspect", &["archive", "client", "oci", "progress"]),
     ("store", &["access", "oci"]),
-    ("registry", &["access", "client", "oci", "store", "transport"]),
+    (
+        "registry",
+        &["access", "client", "oci", "progress", "store", "transport"],
+    ),
     (
         "cli",
         &[

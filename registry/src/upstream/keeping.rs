@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Digest, Manifest, Tag};
-use store::{Actor, NewManifest, PackagePath, PutRefusal, StoredManifest, Upstream};
+use store::{Actor, KeptFromOld, NewManifest, PackagePath, PutRefusal, StoredManifest, Upstream};
 
 use crate::manifests::new_manifest;
 use crate::registry::Registry;
@@ -45,8 +45,21 @@ impl Registry {
             tags: tag.into_iter().collect(),
             ..kept.new
         };
-        let stored = self.change(package, async move |metadata| {
-            metadata.put_manifest(&target, &new, &actor, now).await
+        let owns_tags = self.transitions().await.is_ok_and(|all| {
+            all.get(&package.repository)
+                .is_some_and(|transition| transition.state.owns_tags())
+        });
+        let stored = self.change(package, async move |metadata| match owns_tags {
+            false => metadata.put_manifest(&target, &new, &actor, now).await,
+            true => {
+                let tag = new.tags.first().cloned();
+                let kept = metadata.keep_from_old(&target, &new, tag.as_ref(), &actor, now);
+                Ok(match kept.await? {
+                    KeptFromOld::Refused(refusal) => Err(refusal),
+                    // What was deleted or pushed here counts.
+                    KeptFromOld::Kept | KeptFromOld::Deleted | KeptFromOld::TagNames(_) => Ok(()),
+                })
+            }
         });
         match stored.await {
             // The repository was deleted meanwhile, or has no room.

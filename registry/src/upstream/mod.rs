@@ -19,7 +19,7 @@ mod trouble;
 
 use std::sync::Arc;
 
-use client::registry::Registries;
+use client::registry::{Registries, Relay};
 use oci::{Digest, Tag};
 use store::{PackagePath, StoredManifest};
 
@@ -48,6 +48,16 @@ pub(crate) struct Upstreams {
 type ManifestKey = (PackagePath, String, Option<String>);
 
 impl Upstreams {
+    /// Another registry, to be spoken to in the name of callers.
+    pub(crate) fn relay(&self, host: &str) -> Option<Arc<Relay>> {
+        self.registries.as_ref()?.relay(host).ok()
+    }
+
+    /// For writing there.
+    pub(crate) fn registries(&self) -> Option<&Registries> {
+        self.registries.as_ref()
+    }
+
     /// Without registries nothing is reached.
     pub(crate) fn new(registries: Option<Registries>) -> Upstreams {
         Upstreams {

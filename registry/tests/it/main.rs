@@ -29,5 +29,7 @@ mod operation;
 mod proxies;
 mod races;
 mod server;
+mod sides;
 mod tokens;
+mod transition;
 mod uploads;

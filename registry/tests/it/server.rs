@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::registry::{
-    CredentialStore, Encryption, NoHostAuthorities, NoWarnings, Registries, RegistryOptions,
+    CredentialHelper, CredentialStore, DockerConfig, Encryption, HelperAnswer, NoHostAuthorities, NoWarnings,
+    Registries, RegistryOptions,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
@@ -22,6 +23,8 @@ use registry::{
 use store::{BackupDirectory, BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
 use transport::{Transport, TransportOptions};
+
+use crate::accounts::{PASSWORD, basic};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -42,6 +45,8 @@ struct Ground {
     backups: PathBuf,
     certificates: Option<Arc<Certificates>>,
     expects_trouble: bool,
+    /// What it shows to other registries.
+    credentials: CredentialStore,
 }
 
 pub(crate) struct Reply {
@@ -72,6 +77,15 @@ impl Entropy for Counter {
         let count = bytes.len().min(8);
         bytes.fill(0);
         bytes[..count].copy_from_slice(&number[8 - count..]);
+    }
+}
+
+/// No programs that keep credentials.
+struct NoHelper;
+
+impl CredentialHelper for NoHelper {
+    fn run(&self, _: &str, _: &str, _: &[u8]) -> std::io::Result<HelperAnswer> {
+        Err(std::io::ErrorKind::NotFound.into())
     }
 }
 
@@ -140,13 +154,13 @@ pub(crate) fn options() -> Options {
     }
 }
 
-/// Other registries on this machine, in plain HTTP. Nobody may answer late here.
-fn upstreams() -> Registries {
+/// Other registries on this machine, in plain HTTP, and what is shown to them. Nobody may answer late here.
+fn upstreams(credentials: CredentialStore) -> Registries {
     let mut client = TransportOptions::new("lightship-test");
     client.retry.attempts_max = 1;
     Registries::new(RegistryOptions {
         transport: Transport::new(client),
-        credentials: CredentialStore::empty(),
+        credentials,
         encryption: Encryption::default(),
         authorities: Arc::new(NoHostAuthorities),
         warnings: Arc::new(NoWarnings),
@@ -171,6 +185,7 @@ impl Server {
             backups: files.path().join("backups"),
             certificates,
             expects_trouble: false,
+            credentials: CredentialStore::empty(),
         };
         let server = Server::on(ground, options).await;
         Server {
@@ -192,8 +207,32 @@ impl Server {
             backups: files.path().join("backups"),
             certificates: None,
             expects_trouble: false,
+            credentials: CredentialStore::empty(),
         };
         let server = Server::on(ground, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// One that shows an account's password to another registry, where things may go wrong.
+    pub(crate) async fn showing(host: &str, name: &str) -> Server {
+        let shown = basic(name, PASSWORD);
+        let shown = shown.trim_start_matches("Basic ");
+        let config = format!(r#"{{"auths":{{"{host}":{{"auth":"{shown}"}}}}}}"#);
+        let config = DockerConfig::parse("test", config.as_bytes()).unwrap();
+        let files = tempfile::tempdir().unwrap();
+        let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
+        let ground = Ground {
+            blobs: Arc::new(directory.blobs().clone()),
+            directory,
+            backups: files.path().join("backups"),
+            certificates: None,
+            expects_trouble: true,
+            credentials: CredentialStore::new(vec![config], Arc::new(NoHelper)),
+        };
+        let server = Server::on(ground, options()).await;
         Server {
             _files: Some(files),
             ..server
@@ -222,6 +261,7 @@ impl Server {
             backups: data.with_file_name("backups"),
             certificates: None,
             expects_trouble: true,
+            credentials: CredentialStore::empty(),
         };
         Server::on(ground, options()).await
     }
@@ -233,6 +273,7 @@ impl Server {
             backups,
             certificates,
             expects_trouble,
+            credentials,
         } = ground;
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
         let log = Arc::new(Listener {
@@ -246,7 +287,7 @@ impl Server {
             entropy: Arc::new(Counter(AtomicU64::new(0))),
             log: log.clone(),
             backups: Some(Arc::new(BackupDirectory::new(directory.clone(), backups.clone()))),
-            upstreams: Some(upstreams()),
+            upstreams: Some(upstreams(credentials)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
