@@ -163,7 +163,7 @@ async fn who_may_read_the_virtual_one_reads_what_is_behind_it_and_nothing_beside
     let repository = |id: &str| format!("projects/p/locations/us/repositories/{id}");
     let bindings = [(access::Role::Reader, "user:ann")];
     server.bind(&repository("all"), &bindings).await;
-    let ann = of("user:ann");
+    let ann = of("ann");
     let ask = async |path: String| {
         let headers = [HOST, ("authorization", ann.as_str())];
         server.ask("GET", &path, &headers, b"").await.status.as_u16()
