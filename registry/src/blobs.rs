@@ -35,6 +35,7 @@ pub(crate) async fn blob(
         registry
             .authorise(call, Permission::DeleteArtifacts, &package)
             .await?;
+        registry.refuse_removal_elsewhere(&package).await?;
         return match registry.metadata().unlink_blob(&package, digest).await? {
             true => Ok(answer::empty(StatusCode::ACCEPTED)),
             false => Err(Refusal::BlobUnknown),

@@ -58,6 +58,7 @@ pub(crate) async fn manifest(
                 Reference::Digest(_) => Permission::DeleteArtifacts,
             };
             registry.authorise(call, permission, &package).await?;
+            registry.refuse_removal_elsewhere(&package).await?;
             delete(registry, call, &package, reference).await
         }
         _ => Err(call.refuse_method("GET, HEAD, PUT, DELETE")),

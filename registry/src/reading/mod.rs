@@ -69,4 +69,13 @@ impl Registry {
             kind,
         })
     }
+
+    /// Refuses to remove something from a repository that has nothing itself. What was kept of another registry may go: it is
+    /// fetched again.
+    pub(crate) async fn refuse_removal_elsewhere(&self, package: &PackagePath) -> Result<(), Refusal> {
+        match &*self.mode_of(&package.repository).await? {
+            Mode::Standard | Mode::Remote(_) => Ok(()),
+            Mode::Virtual(_) => self.refuse_push_elsewhere(package).await,
+        }
+    }
 }

@@ -61,6 +61,11 @@ impl Registry {
         package: &PackagePath,
         (reference, tag): (&Reference, Option<&Tag>),
     ) -> Result<Option<Arc<StoredManifest>>, Trouble> {
+        if let (Reference::Digest(digest), None) = (reference, tag)
+            && let Some(manifest) = self.upstreams().arrived.get(package, digest)
+        {
+            return Ok(Some(manifest));
+        }
         let (registry, upstream) = (self.clone(), upstream.clone());
         let name = Registry::upstream_name(&upstream, &package.name)?;
         let (package, reference, tag) = (package.clone(), reference.clone(), tag.cloned());
@@ -79,12 +84,17 @@ impl Registry {
                 Ok(None) => Ok(None),
                 Err(trouble) => Err(trouble),
             };
-            publish.publish(match &checked {
-                Ok(kept) => Ok(kept.as_ref().map(|kept| Arc::clone(&kept.manifest))),
-                Err(trouble) => Err(trouble.clone()),
-            });
-            if let Ok(Some(kept)) = checked {
-                registry.keep_manifest(&upstream, &package, (kept, tag)).await;
+            let arrived = &registry.upstreams().arrived;
+            match checked {
+                Ok(Some(kept)) => {
+                    let digest = kept.manifest.digest;
+                    arrived.add(&package, &kept.manifest);
+                    publish.publish(Ok(Some(Arc::clone(&kept.manifest))));
+                    registry.keep_manifest(&upstream, &package, (kept, tag)).await;
+                    arrived.remove(&package, &digest);
+                }
+                Ok(None) => publish.publish(Ok(None)),
+                Err(trouble) => publish.publish(Err(trouble)),
             }
         });
         fetched.await.unwrap_or(Err(Trouble::TooMany))

@@ -6,6 +6,7 @@
 //!
 //! Spec: distribution-spec "Registry Proxying".
 
+mod arrived;
 mod asking;
 mod bandwidth;
 mod blob_flight;
@@ -27,6 +28,7 @@ pub(crate) use blob_flight::{Grown, Growth};
 pub(crate) use blobs::{Fetch, Incoming};
 pub(crate) use trouble::Trouble;
 
+use arrived::Arrived;
 use asking::Hosts;
 use bandwidth::Bandwidth;
 use blobs::Flights;
@@ -40,6 +42,7 @@ pub(crate) struct Upstreams {
     tags: Arc<SingleFlight<(PackagePath, String), Result<Option<Digest>, Trouble>>>,
     /// By package, tag or digest, and the tag that is set on it.
     manifests: Arc<SingleFlight<ManifestKey, Result<Option<Arc<StoredManifest>>, Trouble>>>,
+    arrived: Arrived,
     lists: Arc<SingleFlight<PackagePath, Result<Option<Arc<Vec<Tag>>>, Trouble>>>,
     blobs: Arc<Flights>,
     bandwidth: Bandwidth,
@@ -65,6 +68,7 @@ impl Upstreams {
             hosts: Hosts::default(),
             tags: Arc::default(),
             manifests: Arc::default(),
+            arrived: Arrived::default(),
             lists: Arc::default(),
             blobs: Arc::default(),
             bandwidth: Bandwidth::default(),

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Different pieces of work at a time; further ones are refused.
-const FLIGHTS_MAX: usize = 4096;
+/// Different pieces of work of a kind at a time; further ones are refused. Each may hold a manifest.
+const FLIGHTS_MAX: usize = 512;
 
 /// Work under way, by what it is about. It goes on when nobody waits for it any more.
 pub(crate) struct SingleFlight<K, V>(Mutex<HashMap<K, watch::Receiver<Option<V>>>>);

@@ -12,7 +12,8 @@ use client::registry::{
     Registries, RegistryOptions,
 };
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
@@ -110,7 +111,8 @@ impl Log for Listener {
             bytes,
             ..
         } = record;
-        let bytes = bytes.unwrap();
+        // What comes from elsewhere may be of a length that nobody knows.
+        let bytes = bytes.map_or("?".to_owned(), |bytes| bytes.to_string());
         let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
         self.lines.lock().unwrap().push(line);
     }
@@ -324,6 +326,22 @@ impl Server {
 
     /// One request on a connection of its own, with the host that the headers name, else the address.
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let (parts, body) = self.begin(method, path, headers, body).await.into_parts();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// The same with an answer whose body is still to be read.
+    pub(crate) async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -337,12 +355,7 @@ impl Server {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
-        Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+        sender.send_request(request).await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
