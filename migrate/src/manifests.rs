@@ -135,7 +135,10 @@ impl ManifestStore {
             return Ok(());
         }
         let end = state.end;
-        let written = state.file.seek(SeekFrom::Start(end)).and_then(|_| state.file.write_all(&record));
+        let written = state
+            .file
+            .seek(SeekFrom::Start(end))
+            .and_then(|_| state.file.write_all(&record));
         written.map_err(|source| self.failed(source))?;
         let kept = Kept {
             offset: end + heading,
@@ -244,7 +247,8 @@ mod tests {
             let store = ManifestStore::open(&path).unwrap();
             for number in 0..4 {
                 if let Ok(Some(found)) = store.find(&manifest(number).digest()) {
-                    prop_assert_eq!(found.bytes(), manifest(number).bytes());
+                    let right = manifest(number);
+                    prop_assert_eq!(found.bytes(), right.bytes());
                 }
             }
         }

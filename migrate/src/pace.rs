@@ -25,7 +25,7 @@ pub struct PaceOptions {
     /// The longest wait, also when a side asks for more.
     pub delay_max: Duration,
     /// Retries that are granted to begin with; every ten successes grant one more.
-    pub retries: f64,
+    pub retries: u32,
 }
 
 impl Default for PaceOptions {
@@ -36,7 +36,7 @@ impl Default for PaceOptions {
             attempts_max: 8,
             first_delay: Duration::from_millis(250),
             delay_max: Duration::from_secs(5 * 60),
-            retries: 200.0,
+            retries: 200,
         }
     }
 }
@@ -60,7 +60,8 @@ struct Shared {
 struct State {
     running: usize,
     at_once: f64,
-    retries: f64,
+    /// Retries that are granted, in tenths.
+    retries: u32,
     /// Nobody begins anything before this.
     paused_until: Option<Instant>,
     /// What is halved is not halved again by answers to requests that were on their way.
@@ -93,7 +94,7 @@ impl Pace {
                 state: Mutex::new(State {
                     running: 0,
                     at_once: options.at_once.clamp(1.0, options.at_once_max),
-                    retries: options.retries,
+                    retries: options.retries.saturating_mul(10),
                     paused_until: None,
                     halved: None,
                     next: None,
@@ -163,17 +164,21 @@ impl Pace {
             return false;
         }
         let mut state = self.shared.state();
-        if state.retries < 1.0 {
-            return false;
+        match state.retries.checked_sub(10) {
+            Some(left) => {
+                state.retries = left;
+                true
+            }
+            None => false,
         }
-        state.retries -= 1.0;
-        true
     }
 
     /// The wait before another attempt. It differs from thing to thing, so that not all come back at once.
     pub async fn wait_after(&self, attempt: u32) {
         let options = &self.shared.options;
-        let delay = options.first_delay.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+        let delay = options
+            .first_delay
+            .saturating_mul(1 << attempt.saturating_sub(1).min(16));
         // The number of requests so far is as good as a die here.
         let eighths = self.shared.requests.load(Ordering::Relaxed) % 8;
         let delay = delay.min(options.delay_max).mul_f64(1.0 + eighths as f64 / 16.0);
@@ -184,7 +189,7 @@ impl Pace {
     pub fn went_well(&self) {
         let mut state = self.shared.state();
         state.at_once = (state.at_once + 1.0 / state.at_once).min(self.shared.options.at_once_max);
-        state.retries = (state.retries + 0.1).min(self.shared.options.retries);
+        state.retries = (state.retries + 1).min(self.shared.options.retries.saturating_mul(10));
     }
 
     /// Requests that were answered or failed so far.
@@ -235,11 +240,16 @@ impl Shared {
 
     fn answered(&self, answer: &Observed, now: Instant) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let is_busy = answer.status.is_none_or(|status| status == 429 || status >= 500 && status != 501);
+        let is_busy = answer
+            .status
+            .is_none_or(|status| status == 429 || status >= 500 && status != 501);
         let mut state = self.state();
         if is_busy {
             self.busy_answers.fetch_add(1, Ordering::Relaxed);
-            if state.halved.is_none_or(|halved| now.duration_since(halved) >= HALVED_FOR) {
+            if state
+                .halved
+                .is_none_or(|halved| now.duration_since(halved) >= HALVED_FOR)
+            {
                 state.halved = Some(now);
                 state.at_once = (state.at_once / 2.0).max(1.0);
             }
@@ -273,7 +283,9 @@ impl State {
             self.pause(now + rate.window.min(delay_max));
             return;
         }
-        let is_scarce = rate.limit.is_some_and(|limit| rate.remaining.saturating_mul(SCARCE) <= limit);
+        let is_scarce = rate
+            .limit
+            .is_some_and(|limit| rate.remaining.saturating_mul(SCARCE) <= limit);
         self.spacing = if is_scarce {
             let left = u32::try_from(rate.remaining).unwrap_or(u32::MAX);
             (rate.window / left).min(delay_max)
@@ -394,7 +406,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_fails_for_good_is_not_tried_again_and_the_budget_ends() {
         let pace = Pace::new(PaceOptions {
-            retries: 3.0,
+            retries: 3,
             ..PaceOptions::default()
         });
         let mut calls = 0;
