@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use client::registry::{self, Encryption, Registries};
-use transport::{Proxies, Secret, Transport, TransportOptions};
+use transport::{Limits, Proxies, RetryPolicy, Secret, Transport, TransportOptions};
 
 use crate::certificates::{self, Directories};
 use crate::credentials;
@@ -80,6 +80,15 @@ impl RegistryOptions {
 
     /// Registries with the user's credentials, certificate authorities and proxies.
     pub(crate) fn registries(&self, settings: &Settings) -> Result<Registries, Failure> {
+        self.registries_paced(settings, (Limits::default(), RetryPolicy::default()))
+    }
+
+    /// The same for somebody who decides himself how much is asked at once, and when again.
+    pub(crate) fn registries_paced(
+        &self,
+        settings: &Settings,
+        (limits, retry): (Limits, RetryPolicy),
+    ) -> Result<Registries, Failure> {
         let is_tls = |host: &&String| self.tls.iter().any(|other| other.eq_ignore_ascii_case(host));
         if let Some(host) = self.plain_http.iter().find(is_tls) {
             return Err(Failure::usage(format!(
@@ -87,6 +96,7 @@ impl RegistryOptions {
             )));
         }
         let mut client = TransportOptions::new(USER_AGENT);
+        (client.limits, client.retry) = (limits, retry);
         client.proxies = beyond_this_machine(settings.proxies());
         client.authorities = certificates::named(&self.ca_file)?;
         Ok(Registries::new(registry::RegistryOptions {

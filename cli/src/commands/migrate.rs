@@ -1,5 +1,8 @@
-//! `lightship migrate`: from an old registry to a new one, step by step.
+//! `lightship migrate`: a registry to another place, without breaking one pull.
 
+mod plan;
+mod run;
+mod sides;
 mod transition;
 
 use clap::{Args, Subcommand};
@@ -7,15 +10,19 @@ use clap::{Args, Subcommand};
 use crate::failure::{Failure, Outcome};
 use crate::settings::Settings;
 
-/// Move a registry's content to another, and its pulls, without one that fails
+/// Move a registry, or part of one, to another place
+///
+/// SOURCE and DESTINATION are HOST[:PORT][/PREFIX], oci:DIR, or for a source docker-archive:FILE.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    action: Action,
+    verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum Verb {
+    Plan(plan::Arguments),
+    Run(run::Arguments),
     Shift(transition::ShiftArguments),
     Status(transition::StatusArguments),
     Rollback(transition::RollbackArguments),
@@ -23,10 +30,12 @@ enum Action {
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
-    match &arguments.action {
-        Action::Shift(arguments) => transition::shift(arguments, settings),
-        Action::Status(arguments) => transition::status(arguments, settings),
-        Action::Rollback(arguments) => transition::roll_back(arguments, settings),
-        Action::Finish(arguments) => transition::finish(arguments, settings),
+    match &arguments.verb {
+        Verb::Plan(arguments) => plan::run(arguments, settings),
+        Verb::Run(arguments) => run::run(arguments, settings),
+        Verb::Shift(arguments) => transition::shift(arguments, settings),
+        Verb::Status(arguments) => transition::status(arguments, settings),
+        Verb::Rollback(arguments) => transition::roll_back(arguments, settings),
+        Verb::Finish(arguments) => transition::finish(arguments, settings),
     }
 }
