@@ -81,7 +81,6 @@ pub(crate) enum Command {
     Repo(commands::repo::Arguments),
     Iam(commands::iam::Arguments),
     Key(commands::key::Arguments),
-    Migrate(commands::migrate::Arguments),
     Gc(commands::gc::Arguments),
     Scrub(commands::gc::ScrubArguments),
     Backup(commands::backup::Arguments),

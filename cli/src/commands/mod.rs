@@ -53,7 +53,6 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Scrub(arguments) => gc::run_scrub(&arguments, settings),
         Command::Backup(arguments) => backup::run(&arguments, settings),
         Command::Restore(arguments) => backup::run_restore(&arguments, settings),
-        Command::Migrate(arguments) => migrate::run(&arguments, settings),
         Command::Cache(arguments) => cache::run(&arguments, settings),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

@@ -86,6 +86,7 @@ impl Registries {
                 warnings: Arc::clone(&shared.warnings),
                 observer,
                 hosts: Mutex::default(),
+                relays: Mutex::default(),
             }),
         }
     }
