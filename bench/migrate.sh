@@ -14,5 +14,5 @@ set -eu
 cd "$(dirname "$0")/.."
 [ -n "${LIGHTSHIP:-}" ] || ${CARGO:-cargo} build --quiet --release -p cli
 BINARY=$(realpath "${LIGHTSHIP:-${CARGO_TARGET_DIR:-target}/release/lightship}")
-export BINARY
+export BINARY PYTHONPATH=tests/migration
 exec python3 bench/migrate.py "$@"

@@ -6,31 +6,16 @@ has one or two small ones of its own. Two repositories of five are indexes over 
 are Docker schema 2, half OCI. `latest` is the newest build. Layers are real gzipped tars whose content does not compress.
 """
 
-import gzip
-import hashlib
-import io
 import json
-import pathlib
 import random
 import shutil
-import tarfile
+
+from layout import DOCKER, OCI, Layout, digest_of, gzipped_layer
 
 REPOSITORIES, TAGS, FAMILIES, BYTES = 60, 25, 12, 5_000_000_000
 ARCHITECTURES = ["amd64", "arm64", "s390x"]
 # What a layer of each kind weighs before all are scaled to BYTES; each is between half and one and a half of it.
 WEIGHTS = {"base": 5.0, "family": 9.0, "repository": 1.8, "build": 0.35}
-OCI = {
-    "config": "application/vnd.oci.image.config.v1+json",
-    "layer": "application/vnd.oci.image.layer.v1.tar+gzip",
-    "manifest": "application/vnd.oci.image.manifest.v1+json",
-    "index": "application/vnd.oci.image.index.v1+json",
-}
-DOCKER = {
-    "config": "application/vnd.docker.container.image.v1+json",
-    "layer": "application/vnd.docker.image.rootfs.diff.tar.gzip",
-    "manifest": "application/vnd.docker.distribution.manifest.v2+json",
-    "index": "application/vnd.docker.distribution.manifest.list.v2+json",
-}
 
 
 def fixture(directory, scale):
@@ -68,24 +53,9 @@ def weight(name, kind):
     return WEIGHTS[kind] * (0.5 + random.Random(name).random())
 
 
-def gzipped_layer(name, size):
-    """A gzipped tar of about `size` bytes, and the digest of the tar."""
-    content = random.Random(f"content of {name}").randbytes(size)
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        member = tarfile.TarInfo(name.replace("/", "-"))
-        member.size = size
-        tar.addfile(member, io.BytesIO(content))
-    return gzip.compress(plain.getvalue(), compresslevel=0, mtime=0), digest_of(plain.getvalue())
-
-
-def digest_of(content):
-    return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
 class Writer:
     def __init__(self, root, scale):
-        self.root, self.scale = root / "docker/registry/v2", scale
+        self.layout, self.scale = Layout(root), scale
         self.repositories = max(2, round(REPOSITORIES * scale))
         self.layers, self.blobs, self.tags, self.manifests = {}, {}, {}, 0
         names = {
@@ -95,7 +65,7 @@ class Writer:
             for build in range(TAGS - 1)
             for layer in layers_of(number, architecture, build)
         }
-        self.bytes_per_weight = BYTES * scale / sum(weight(*name) for name in names)
+        self.bytes_per_weight = BYTES * scale / sum(weight(*name) for name in sorted(names))
 
     def repository(self, number):
         name = f"distroless/family{number % FAMILIES}-{number}"
@@ -136,37 +106,22 @@ class Writer:
             content, diff_id = gzipped_layer(layer, max(512, int(weight(layer, kind) * self.bytes_per_weight)))
             self.layers[layer] = self.blob(name, content), len(content), diff_id
         digest, size, diff_id = self.layers[layer]
-        self.link(f"{name}/_layers", digest)
+        self.layout.link_blob(name, digest)
         return {"mediaType": types["layer"], "digest": digest, "size": size}, diff_id
 
     def manifest(self, name, document, media_type):
-        content = json.dumps(document).encode()
-        digest = digest_of(content)
-        self.data(digest, content)
-        self.link(f"{name}/_manifests/revisions", digest)
         self.manifests += 1
-        return {"mediaType": media_type, "digest": digest, "size": len(content)}
+        return self.layout.manifest(name, document, media_type)
 
     def tag(self, name, tag, digest):
-        directory = f"{name}/_manifests/tags/{tag}"
-        self.link(f"{directory}/index", digest)
-        write(self.root / f"repositories/{directory}/current/link", digest.encode())
+        self.layout.tag(name, tag, digest)
         self.tags[name][tag] = digest
 
     def blob(self, name, content):
         digest = digest_of(content)
         if digest not in self.blobs:
             self.blobs[digest] = {"size": len(content), "repository": name}
-            self.data(digest, content)
-        self.link(f"{name}/_layers", digest)
-        return digest
-
-    def data(self, digest, content):
-        hexadecimal = digest.removeprefix("sha256:")
-        write(self.root / f"blobs/sha256/{hexadecimal[:2]}/{hexadecimal}/data", content)
-
-    def link(self, directory, digest):
-        write(self.root / f"repositories/{directory}/sha256/{digest.removeprefix('sha256:')}/link", digest.encode())
+        return self.layout.blob(name, content)
 
     def told(self):
         """Tags with their digests by repository, blobs with their size and one repository that has each."""
@@ -177,8 +132,3 @@ class Writer:
             "manifests": self.manifests,
             "bytes": sum(blob["size"] for blob in self.blobs.values()),
         }
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
