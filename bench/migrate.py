@@ -11,6 +11,7 @@ import migrate_servers as servers
 import migrate_tools as tools
 from layout import ACCEPT
 from migrate_fixture import fixture
+from servers import docker_registry
 
 BINARY = os.environ["BINARY"]
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
@@ -204,7 +205,7 @@ def main():
     )
     with tempfile.TemporaryDirectory(prefix="lightship-bench-", dir=place) as directory:
         work = pathlib.Path(directory)
-        source = servers.docker_registry(work, kept / "registry")
+        source = docker_registry(work, kept / "registry")
         try:
             bench = Bench(work, known, source)
             for row in rows:

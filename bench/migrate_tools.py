@@ -1,10 +1,10 @@
 """What migrate.py compares: each tool's own way to copy every repository of one registry to another."""
 
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
-import time
 
 CURL_AT_A_TIME = 2
 
@@ -18,16 +18,11 @@ class Ran:
 
 def run(command, log, environment):
     """Runs a shell command to its end. The peak is that of its largest process."""
-    began = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
-        os.execvpe("sh", ["sh", "-c", command], environment)
-    _, status, usage = os.wait4(child, 0)
-    wall = time.monotonic() - began
-    return Ran(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+    measured = pathlib.Path(__file__).with_name("measured.py")
+    words = [sys.executable, "-I", "-S", measured, log, command]
+    told = subprocess.run(words, capture_output=True, text=True, env=environment, check=True).stdout.split()
+    wall, processor, kibibytes = map(float, told[:3])
+    return Ran(wall, processor, kibibytes / 1024, int(told[3]))
 
 
 def environment(work):

@@ -14,7 +14,7 @@ PLATFORMS = ("amd64", "arm64", "s390x")
 class Content:
     """Writes everything into a layout. `pulls` is then what can be pulled: (repository, tag, digest), each tag once."""
 
-    def __init__(self, layout, many_tags=MANY_TAGS):
+    def __init__(self, layout, many_tags=MANY_TAGS, damage=True):
         self.layout, self.many_tags, self.pulls = layout, many_tags, []
         self.single()
         self.several_platforms()
@@ -22,7 +22,8 @@ class Content:
         self.referred_to()
         self.odd_layers()
         self.many()
-        self.damaged()
+        if damage:
+            self.damaged()
 
     def image(self, repository, layers, types=OCI, architecture="amd64", **fields):
         """An image of named layers (name, bytes); what has the same name is shared."""
