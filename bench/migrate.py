@@ -7,6 +7,7 @@ import statistics
 import sys
 import tempfile
 
+import migrate_remote as remote_repository
 import migrate_servers as servers
 import migrate_tools as tools
 from layout import ACCEPT
@@ -154,6 +155,16 @@ def memory(bench):
     say("peak memory of lightship migrate run, MiB", max(peaks), MEMORY_MEBIBYTES_MAX)
 
 
+def remote(bench):
+    """A remote repository in front of a registry with an image of 1 GB."""
+    cold = remote_repository.Cold(bench.work, BINARY, SCALE)
+    try:
+        say(*remote_repository.first_answer(cold))
+        say(*remote_repository.crowd(cold, ROUNDS))
+    finally:
+        cold.stop()
+
+
 # Tables
 
 
@@ -186,7 +197,7 @@ def say(text, figure, most):
     print(f"{text:58}{figure:9.2f}  ≤ {most}  {'met' if figure <= most else 'MISSED'}", flush=True)
 
 
-ROWS = {"copy": copy, "again": again, "delay": delay, "memory": memory}
+ROWS = {"copy": copy, "again": again, "delay": delay, "memory": memory, "remote": remote}
 
 
 def main():

@@ -90,7 +90,7 @@ class Crowd:
         self.directory, self.expected, self.tally, self.new = directory / "clients", expected, tally, new
         self.directory.mkdir(exist_ok=True)
         self.authority = directory / "tls/ca.crt"
-        self.ended, self.pushing = threading.Event(), threading.Event()
+        self.ended, self.pushing, self.push_underway = threading.Event(), threading.Event(), threading.Lock()
         self.environment = os.environ | {"SSL_CERT_FILE": str(self.authority), "HOME": str(self.directory)}
         self.threads = []
 
@@ -198,12 +198,19 @@ class Crowd:
         number = 0
         self.pushing.set()
         while not self.ended.wait(1):
-            if not self.pushing.is_set():
-                continue
-            number += 1
-            for name in (("pushed/app", f"n{number}"), ("pushed/moving", "latest")):
-                began = time.monotonic()
-                self.judged("push", ":".join(name), began, lambda: self.pushed(name, number))
+            with self.push_underway:
+                if not self.pushing.is_set():
+                    continue
+                number += 1
+                for name in (("pushed/app", f"n{number}"), ("pushed/moving", "latest")):
+                    began = time.monotonic()
+                    self.judged("push", ":".join(name), began, lambda: self.pushed(name, number))
+
+    def pause_pushes(self):
+        """Returns when none goes on; `pushing.set()` goes on."""
+        self.pushing.clear()
+        with self.push_underway:
+            pass
 
     def pushed(self, name, number):
         layer, diff_id = gzipped_layer(f"{name[0]} {number}", 60_000)

@@ -18,7 +18,13 @@ PROGRAMS = ["skopeo", "crane", "podman"]
 RETRIES_MAX = 400
 # What a killed copy had underway is fetched again.
 LOST_BYTES_MAX = 16_000_000
+# Manifests and blobs that are there when the copy is killed.
+KILLED_AFTER = 30
 MISSING = 3
+
+
+class NotYet(Exception):
+    """The program has not got what a phase needs."""
 
 
 class Move:
@@ -64,20 +70,30 @@ class Move:
 
     # Steps of `lightship migrate`
 
-    def lightship(self, *words, allowed=(0,)):
-        return self.new.run("migrate", *words, "--ca-file", self.directory / "tls/ca.crt", allowed=allowed)
+    def spoken(self):
+        """How the program reaches the server, as somebody on its machine."""
+        return ["--tls", f"{NEW}:443", "--ca-file", self.directory / "tls/ca.crt"]
+
+    def administered(self, command, *words, allowed=(0,)):
+        return self.new.run("migrate", command, REPOSITORY, *words, self.new.server_option(command), f"{NEW}:443", *self.spoken(), allowed=allowed)
 
     def shift(self, state, *words):
-        self.lightship("shift", REPOSITORY, state, *words, "--server", HOST)
+        """A step. It may be refused for what is not the same on both sides: what is damaged, and what is being pushed."""
+        done = self.administered("shift", state, *words, allowed=(0, 1))
+        if done.returncode == 1:
+            told = [line for line in done.stdout.splitlines() if "/" in line]
+            if strange := [line for line in told if self.content.broken_image[0] not in line and "pushed/" not in line]:
+                self.faults.append(f"no step to {state}: {strange[0]}")
+            self.administered("shift", state, *words, "--unverified")
 
     def copying(self):
-        words = ["run", "--from", COPY_HOST, "--to", HOST, "--journal", self.directory / "journal"]
-        return [*words, "--failures", self.directory / "failures.jsonl", "--ca-file", self.directory / "tls/ca.crt"]
+        words = ["run", "--from", COPY_HOST, "--to", f"{NEW}:443", "--journal", self.directory / "journal"]
+        return [*words, "--failures", self.directory / "failures.jsonl", "--progress", "plain", *self.spoken()]
 
     def copy_killed_and_again(self):
-        """Killed as soon as some bytes of the largest layer went out, then to its end."""
+        """Killed as soon as some of it is there, then to its end."""
         first = subprocess.Popen(self.new.command("migrate", *self.copying()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while first.poll() is None and len(self.old.copied()) < 20:
+        while first.poll() is None and len(self.old.copied()) < KILLED_AFTER:
             time.sleep(0.02)
         if first.poll() is None:
             first.kill()
@@ -96,8 +112,7 @@ class Move:
 
     def settled(self):
         """Everything that was pushed to the old side is on the new one too, and no push goes on."""
-        self.crowd.pushing.clear()
-        time.sleep(1.5)
+        self.crowd.pause_pushes()
         self.copy()
 
 
@@ -108,28 +123,31 @@ def direct(move):
     move.dwell("the old registry alone")
 
 
-def disabled(move):
-    if not move.new.understands("migrate", "shift"):
-        print("this lightship has no `migrate shift`", file=sys.stderr)
-        raise SystemExit(MISSING)
+def arrive(move):
+    """The server begins; nobody knows it yet."""
     if move.new.process is None:
         move.new.start()
-        move.shift("disabled", "--old", HOST)
-        move.dwell("the name leads here", lambda: move.name_leads_to(NEW))
-    else:
-        move.shift("disabled")
+
+
+def copy(move):
+    arrive(move)
+    move.dwell("while copying, killed and again", move.copy_killed_and_again)
+
+
+def disabled(move):
+    if not move.new.understands("migrate", "shift"):
+        raise NotYet("this lightship has no `migrate shift`")
+    arrive(move)
+    move.shift("disabled", "--old", HOST)
+    move.dwell("the name leads here", lambda: move.name_leads_to(NEW))
     move.dwell("disabled")
 
 
 def partial(percent):
     def phase(move):
-        move.shift("partial-and-copying", "--reads", percent, "--unverified")
+        move.shift("partial-and-copying", "--reads", percent)
         move.dwell(f"partial {percent} %")
     return phase
-
-
-def copy(move):
-    move.dwell("while copying, killed and again", move.copy_killed_and_again)
 
 
 def killed(move):
@@ -147,28 +165,29 @@ def old_fails(move):
 
 
 def copying(move):
-    move.shift("enabled-and-copying", "--unverified")
+    move.shift("enabled-and-copying")
     move.dwell("enabled and copying")
 
 
 def enabled(move):
     move.settled()
-    move.shift("enabled", "--unverified")
+    move.shift("enabled")
+    before = move.old.reads()
     move.crowd.pushing.set()
     move.dwell("enabled")
+    if reads := move.old.reads() - before:
+        move.faults.append(f"enabled, and the old side was still read {reads} times")
 
 
 def back(move):
-    move.dwell("while rolling back", lambda: move.lightship("rollback", REPOSITORY, "--server", HOST))
+    move.dwell("while rolling back", lambda: move.administered("rollback"))
     move.dwell("rolled back")
 
 
 def finished(move):
     """Nobody needs the old registry any more."""
-    move.settled()
-    move.lightship("finish", REPOSITORY, "--server", HOST)
+    move.administered("finish")
     move.old.kill()
-    move.crowd.pushing.set()
     move.dwell("finished, the old one is gone")
 
 
@@ -285,8 +304,11 @@ def main():
                     PHASES[name](move)
                 move.crowd.end()
                 wrong = verdict(move)
+        except NotYet as missing:
+            print(missing, file=sys.stderr)
+            sys.exit("\n".join(verdict(move)) or MISSING)
         except Fault as fault:
-            sys.exit(f"cannot go on: {fault}")
+            sys.exit("\n".join([*verdict(move), f"cannot go on: {fault}"]))
     for line in wrong:
         print(f"WRONG {line}")
     sys.exit(1 if wrong else 0)

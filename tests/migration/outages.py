@@ -86,6 +86,10 @@ class Scene:
     def migrate(self, *words):
         return self.lightship("migrate", *words)
 
+    def administered(self, command, *words):
+        option = "--server" if "--server" in self.migrate(command, "--help").told else "--registry"
+        return self.migrate(command, REPOSITORY, *words, option, self.new.address)
+
     def sides(self):
         return "--from", self.old.address, "--to", self.new.address
 
@@ -161,7 +165,7 @@ def grant(scene, member, role="reader"):
 
 
 def shift(scene, state, *words):
-    return scene.migrate("shift", REPOSITORY, state, "--server", scene.new.address, *words)
+    return scene.administered("shift", state, *words)
 
 
 def public_access(scene):
@@ -188,8 +192,8 @@ def rollback_access(scene):
     lost = r"anonymous could read \S*app/single\S* here and cannot there"
     back = shift(scene, "partial-and-copying", "--reads", 1, "--as", "anonymous")
     scene.finds("a step back says whom the old side lets in no more", back, lost)
-    scene.finds("so does a rollback", scene.migrate("rollback", REPOSITORY, "--server", scene.new.address), "anonymous")
-    status = scene.migrate("status", REPOSITORY, "--server", scene.new.address, "--format", "json")
+    scene.finds("so does a rollback", scene.administered("rollback"), "anonymous")
+    status = scene.administered("status", "--format", "json")
     scene.check("the state is what it was", re.search(r'"reads(_percent)?":\s*100', status.told), status.told)
     scene.check("the public pulls", scene.pulls(*content.pulls[0]), getattr(scene, "last_error", ""))
 

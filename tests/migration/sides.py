@@ -146,10 +146,9 @@ class Old:
         hexadecimal = digest.removeprefix("sha256:")
         return (self.directory / f"data/docker/registry/v2/blobs/sha256/{hexadecimal[:2]}/{hexadecimal}/data").stat().st_size
 
-    def blob_reads(self):
-        """How often blobs were read by the clients' name."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return sum(1 for line in lines if line.startswith("GET ") and "/blobs/sha256" in line)
+    def reads(self):
+        """How many requests came by the clients' name."""
+        return len(self.log.read_text().splitlines())
 
 
 class New:
@@ -163,6 +162,11 @@ class New:
     def understands(self, *words):
         """Whether the program has a command."""
         return subprocess.run([self.binary, *words, "--help"], capture_output=True, check=False).returncode == 0
+
+    def server_option(self, command):
+        """What names the server to administer."""
+        told = subprocess.run([self.binary, "migrate", command, "--help"], capture_output=True, text=True, check=True).stdout
+        return "--server" if "--server" in told else "--registry"
 
     def start(self, extra=""):
         settings = self.directory / "lightship.toml"
