@@ -16,8 +16,9 @@ from sides import HOST
 
 PIECE_BYTES = 1 << 20
 TRY_AGAIN_SECONDS, TRIES_MAX = 0.1, 100
-# A connection that a kill ended is heard of at once; a program that failed for it ends a little later.
-GRACE_SECONDS, GRACE_OF_PROGRAMS_SECONDS = 1.0, 15.0
+TRIES_OF_PROGRAMS_MAX = 20
+# After the server is back: what a kill broke before is heard of a little later.
+GRACE_SECONDS = 1.0
 ANSWER_SECONDS = 60
 
 
@@ -64,6 +65,9 @@ class Connection:
         while piece := answer.read(PIECE_BYTES):
             seen.update(piece)
             size += len(piece)
+        if size < int(answer.getheader("Content-Length", 0)):
+            # The connection broke: `read` ends then as if all were there.
+            raise http.client.IncompleteRead(b"", descriptor["size"] - size)
         if size != descriptor["size"] or "sha256:" + seen.hexdigest() != descriptor["digest"]:
             raise Wrong(f"blob {descriptor['digest']} of {repository}: {size} of {descriptor['size']} bytes, or others")
 
@@ -152,15 +156,16 @@ class Crowd:
             self.judged(name, ":".join(image), began, lambda: getattr(self, name)(image, began))
 
     def command(self, *words):
-        """Runs a program; one that failed while the server was away is run once more, as people do."""
-        for attempt in range(2):
+        """Runs a program; one that failed while the server was away is run again, as people do."""
+        for _ in range(TRIES_OF_PROGRAMS_MAX):
             began = time.monotonic()
             done = subprocess.run([*map(str, words)], capture_output=True, text=True, env=self.environment, check=False, timeout=180)
             if done.returncode == 0:
                 return done.stdout.strip()
-            if attempt or not self.new.was_restarting(began, GRACE_OF_PROGRAMS_SECONDS):
+            if not self.new.was_restarting(began, GRACE_SECONDS):
                 break
             self.tally.retried()
+            time.sleep(TRY_AGAIN_SECONDS)
         raise Wrong(f"exit {done.returncode}: {done.stderr.strip()[-300:]}")
 
     def same(self, digest, image, began):
@@ -169,8 +174,9 @@ class Crowd:
             raise Changed(f"is {digest}, was pushed as {' or '.join(right)}")
 
     def skopeo(self, image, began):
-        """All platforms into a directory; an index in an index it refuses."""
-        image = ("app/signed", "v1") if image[0] == "app/nested" else image
+        """All platforms into a directory; Debian's refuses an index in an index, and writes one of artifacts anew."""
+        is_beyond_it = image[0] == "app/nested" or image[0] == "app/referred" and image[1].startswith("sha256-")
+        image = ("app/signed", "v1") if is_beyond_it else image
         place = self.directory / "skopeo"
         shutil.rmtree(place, ignore_errors=True)
         self.command("skopeo", "--insecure-policy", "copy", "-q", "--all", f"docker://{HOST}/{image[0]}:{image[1]}", f"dir:{place}")

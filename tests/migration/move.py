@@ -45,7 +45,7 @@ class Move:
 
     def dwell(self, phase, during=None):
         """Lets clients pull for a while in a phase, and does something meanwhile."""
-        self.tally.begin(phase)
+        phase = self.tally.begin(phase)
         end = time.monotonic() + self.options.seconds
         if during:
             during()

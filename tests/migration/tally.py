@@ -17,9 +17,12 @@ class Tally:
         self.failed, self.changed = [], []
 
     def begin(self, phase):
+        """Begins a phase and returns what it is called: the second of a name has a number."""
         with self.lock:
-            self.phase = phase
-            self.phases.setdefault(phase, collections.Counter())
+            times = 1 + sum(1 for known in self.phases if known.split(" #")[0] == phase)
+            self.phase = phase if times == 1 else f"{phase} #{times}"
+            self.phases[self.phase] = collections.Counter()
+            return self.phase
 
     def _count(self, what, number=1):
         with self.lock:
