@@ -125,13 +125,18 @@ class Content:
             self.tag(repository, f"build-{number}", images[number % MANY_IMAGES])
 
     def damaged(self):
-        """Its largest layer lost its end on disk. Nobody pulls it; `broken_image` and `broken_blob` say what it is."""
+        """Its largest layer lost its end on disk. Nobody pulls it; `broken_image` and `broken_blob` say what it is.
+
+        And an image that is deleted on the new side, `doomed`.
+        """
         top = self.image("app/damaged", [("base", 300_000), ("damaged", 400_000)])
         content, _ = gzipped_layer("damaged", 400_000)
         self.broken_image, self.broken_blob = ("app/damaged", "broken", top["digest"]), digest_of(content)
         path = self.layout.data_path(self.broken_blob)
         path.write_bytes(content[:250_000])
         self.layout.tag("app/damaged", "broken", top["digest"])
+        self.doomed = ("app/doomed", "v1")
+        self.layout.tag(*self.doomed, self.image("app/doomed", [("base", 300_000), ("doomed", 5_000)])["digest"])
         self.tag("app/damaged", "whole", self.image("app/damaged", [("base", 300_000), ("whole", 10_000)]))
 
 

@@ -81,10 +81,15 @@ class Move:
         """A step. It may be refused for what is not the same on both sides: what is damaged, and what is being pushed."""
         done = self.administered("shift", state, *words, allowed=(0, 1))
         if done.returncode == 1:
-            told = [line for line in done.stdout.splitlines() if "/" in line]
-            if strange := [line for line in told if self.content.broken_image[0] not in line and "pushed/" not in line]:
-                self.faults.append(f"no step to {state}: {strange[0]}")
+            self.differs_only_in_what_is_damaged(f"no step to {state}", done)
             self.administered("shift", state, *words, "--unverified")
+
+    def differs_only_in_what_is_damaged(self, what, done):
+        """Lines about other images are faults; what is being pushed may be on one side already."""
+        told = [line for line in done.stdout.splitlines() if "/" in line]
+        known = (self.content.broken_image[0], self.content.doomed[0], "pushed/", HOST)
+        if strange := [line for line in told if not any(name in line for name in known)]:
+            self.faults.append(f"{what}: {strange[0]}")
 
     def copying(self):
         words = ["run", "--from", COPY_HOST, "--to", f"{NEW}:443", "--journal", self.directory / "journal"]
@@ -146,7 +151,7 @@ def disabled(move):
 def partial(percent):
     def phase(move):
         move.shift("partial-and-copying", "--reads", percent)
-        move.dwell(f"partial {percent} %")
+        move.dwell(f"partial {percent} %", lambda: move.administered("status"))
     return phase
 
 
@@ -161,6 +166,24 @@ def old_fails(move):
         move.dwell("the old side answers 500")
     with move.old.not_answering():
         move.dwell("the old side does not answer")
+    move.crowd.pushing.set()
+
+
+def verified(move):
+    """Both sides are the same, but for what is damaged."""
+    move.settled()
+    done = move.new.run("migrate", "verify", "--from", COPY_HOST, "--to", f"{NEW}:443", *move.spoken(), allowed=(0, 1))
+    move.differs_only_in_what_is_damaged("verify", done)
+    move.crowd.pushing.set()
+
+
+def deleted(move):
+    """What is deleted on the new side is not fetched again, neither by a pull nor by the copy."""
+    repository, tag = move.content.doomed
+    with Connection(move.crowd.authority) as connection:
+        connection.ask("DELETE", f"/v2/{repository}/manifests/{tag}", (202,)).read()
+        move.dwell("a tag was deleted here", move.settled)
+        connection.ask("GET", f"/v2/{repository}/manifests/{tag}", (404,)).read()
     move.crowd.pushing.set()
 
 
@@ -193,10 +216,10 @@ def finished(move):
 
 PHASES = {
     "direct": direct, "disabled": disabled, "partial10": partial(10), "partial50": partial(50), "partial100": partial(100),
-    "copy": copy, "killed": killed, "old-fails": old_fails, "copying": copying, "enabled": enabled, "back": back, "finished": finished,
+    "copy": copy, "verified": verified, "deleted": deleted, "killed": killed, "old-fails": old_fails, "copying": copying, "enabled": enabled, "back": back, "finished": finished,
 }
 ALL = (
-    "direct disabled partial10 copy partial50 killed partial100 old-fails copying old-fails enabled killed "
+    "direct disabled partial10 copy verified partial50 killed partial100 old-fails copying deleted old-fails enabled killed "
     "back partial50 partial100 copying enabled finished"
 ).split()
 

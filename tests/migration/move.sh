@@ -9,8 +9,8 @@
 # fails for a while. Not one pull may fail, not one digest change, and nothing be copied twice; only where the server was
 # just killed do clients try again, and that is counted.
 #
-# -p names phases to run alone, in that order (direct disabled partial10 partial50 partial100 copy killed old-fails copying
-# enabled back finished). Options: -s SECONDS for each (4), --raw N clients (4), --tags N in the large repository (10000),
+# -p names phases to run alone, in that order (direct disabled partial10 partial50 partial100 copy verified killed old-fails
+# copying deleted enabled back finished). Options: -s SECONDS for each (4), --raw N clients (4), --tags N in the large repository (10000),
 # --programs A,B of skopeo crane podman, --no-pushes, --prove (makes faults on purpose and looks whether they are found).
 # -d keeps everything in DIRECTORY. Needs root for namespaces of its own, python3, openssl, docker-registry, nginx and
 # iproute2; clients that are missing are left out. No network.
