@@ -1,18 +1,21 @@
 """Clients that pull all the time: raw HTTP, which checks every byte, and those that people use. And one that pushes."""
 
+import base64
 import hashlib
 import http.client
 import json
 import os
 import random
+import re
 import shutil
 import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 
 from layout import ACCEPT, OCI, digest_of, gzipped_layer
-from sides import HOST
+from sides import HOST, PUSHER
 
 PIECE_BYTES = 1 << 20
 TRY_AGAIN_SECONDS, TRIES_MAX = 0.1, 100
@@ -31,12 +34,12 @@ class Changed(Exception):
 
 
 class Connection:
-    """One connection to the host, wherever its name leads now."""
+    """One connection to the host, wherever its name leads now. What is asked for is shown: a token, for a user or for nobody."""
 
-    def __init__(self, authority, host=HOST, authorization=None):
+    def __init__(self, authority, host=HOST, user=None):
         context = ssl.create_default_context(cafile=authority)
         self.http = http.client.HTTPSConnection(host, timeout=ANSWER_SECONDS, context=context)
-        self.headers = {"Authorization": authorization} if authorization else {}
+        self.user, self.shown = user, {}
 
     def __enter__(self):
         return self
@@ -45,11 +48,32 @@ class Connection:
         self.http.close()
 
     def ask(self, method, path, statuses, body=None, headers=None):
-        self.http.request(method, path, body=body, headers=self.headers | (headers or {}))
+        self.http.request(method, path, body=body, headers=self.shown | (headers or {}))
         answer = self.http.getresponse()
+        challenge = answer.getheader("WWW-Authenticate")
+        if answer.status == 401 and challenge and self.answers(challenge, answer):
+            self.http.request(method, path, body=body, headers=self.shown | (headers or {}))
+            answer = self.http.getresponse()
         if answer.status not in statuses:
             raise Wrong(f"{method} {path}: {answer.status} {answer.read(300)!r}")
         return answer
+
+    def answers(self, challenge, refusal):
+        """Prepares what a registry wants to be shown. False if there is nothing new to show."""
+        refusal.read()
+        before = self.shown
+        basic = {"Authorization": "Basic " + base64.b64encode(f"{self.user}:{self.user}".encode()).decode()} if self.user else {}
+        if challenge.lower().startswith("basic"):
+            self.shown = basic
+            return self.shown != before
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        realm = urllib.parse.urlsplit(fields.pop("realm"))
+        self.http.request("GET", f"{realm.path}?{urllib.parse.urlencode(fields)}", headers=basic)
+        answer = self.http.getresponse()
+        if answer.status != 200:
+            raise Wrong(f"a token for {fields}: {answer.status} {answer.read(300)!r}")
+        self.shown = {"Authorization": "Bearer " + json.loads(answer.read())["token"]}
+        return self.shown != before
 
     def manifest(self, repository, reference):
         answer = self.ask("GET", f"/v2/{repository}/manifests/{reference}", (200,), headers={"Accept": ACCEPT})
@@ -111,12 +135,12 @@ class Crowd:
         for thread in self.threads:
             thread.join(ANSWER_SECONDS)
 
-    def trying(self, what, work):
+    def trying(self, work, user=None):
         """Does something over HTTP; what breaks while the server is started again is tried again, as clients do."""
         for attempt in range(TRIES_MAX):
             began = time.monotonic()
             try:
-                with Connection(self.authority) as connection:
+                with Connection(self.authority, user=user) as connection:
                     return work(connection)
             except (OSError, http.client.HTTPException) as error:
                 if not self.new.was_restarting(began, GRACE_SECONDS) or attempt + 1 == TRIES_MAX:
@@ -136,7 +160,7 @@ class Crowd:
                 allowed = (lambda: [reference]) if by_digest else (lambda: self.expected.digests(image, asked, time.monotonic()))
                 pull(connection, image[0], reference, allowed, dice)
 
-            self.judged("raw", f"{image[0]} {reference}", began, lambda: self.trying(image, work))
+            self.judged("raw", f"{image[0]} {reference}", began, lambda: self.trying(work))
 
     def judged(self, client, what, began, work):
         try:
@@ -232,7 +256,7 @@ class Crowd:
             path = f"/v2/{name[0]}/manifests/{name[1]}"
             connection.ask("PUT", path, (201,), manifest, {"Content-Type": OCI["manifest"]}).read()
 
-        self.trying(name, work)
+        self.trying(work, PUSHER)
         self.expected.push_answered(name, push)
 
 

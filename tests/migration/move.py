@@ -11,7 +11,7 @@ import time
 from clients import Connection, Crowd
 from content import MANY_TAGS, Content
 from layout import Layout
-from sides import COPY_HOST, HOST, NEW, OLD, REPOSITORY, Fault, New, Old
+from sides import COPY_HOST, HOST, NEW, OLD, PUSHER, REPOSITORY, Fault, New, Old
 from tally import Expected, Tally
 
 PROGRAMS = ["skopeo", "crane", "podman"]
@@ -33,7 +33,8 @@ class Move:
     def __init__(self, options):
         self.options, self.directory = options, options.directory
         self.tally = Tally()
-        self.old, self.new = Old(self.directory), New(self.directory, options.lightship)
+        self.old = Old(self.directory, options.closed)
+        self.new = New(self.directory, options.lightship, options.closed)
         self.layout = Layout(self.directory / "old/data")
         self.content = Content(self.layout, options.tags)
         self.expected = Expected(self.content.pulls)
@@ -70,12 +71,8 @@ class Move:
 
     # Steps of `lightship migrate`
 
-    def spoken(self):
-        """How the program reaches the server, as somebody on its machine."""
-        return ["--tls", f"{NEW}:443", "--ca-file", self.directory / "tls/ca.crt"]
-
     def administered(self, command, *words, allowed=(0,)):
-        return self.new.run("migrate", command, REPOSITORY, *words, self.new.server_option(command), f"{NEW}:443", *self.spoken(), allowed=allowed)
+        return self.new.run("migrate", command, REPOSITORY, *words, self.new.server_option(command), f"{NEW}:443", *self.new.spoken(), allowed=allowed)
 
     def shift(self, state, *words):
         """A step. It may be refused for what is not the same on both sides: what is damaged, and what is being pushed."""
@@ -93,11 +90,11 @@ class Move:
 
     def copying(self):
         words = ["run", "--from", COPY_HOST, "--to", f"{NEW}:443", "--journal", self.directory / "journal"]
-        return [*words, "--failures", self.directory / "failures.jsonl", "--progress", "plain", *self.spoken()]
+        return [*words, "--failures", self.directory / "failures.jsonl", "--progress", "plain", *self.new.spoken()]
 
     def copy_killed_and_again(self):
         """Killed as soon as some of it is there, then to its end."""
-        first = subprocess.Popen(self.new.command("migrate", *self.copying()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        first = subprocess.Popen(self.new.command("migrate", *self.copying()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.new.environment())
         while first.poll() is None and len(self.old.copied()) < KILLED_AFTER:
             time.sleep(0.02)
         if first.poll() is None:
@@ -172,7 +169,7 @@ def old_fails(move):
 def verified(move):
     """Both sides are the same, but for what is damaged."""
     move.settled()
-    done = move.new.run("migrate", "verify", "--from", COPY_HOST, "--to", f"{NEW}:443", *move.spoken(), allowed=(0, 1))
+    done = move.new.run("migrate", "verify", "--from", COPY_HOST, "--to", f"{NEW}:443", *move.new.spoken(), allowed=(0, 1))
     move.differs_only_in_what_is_damaged("verify", done)
     move.crowd.pushing.set()
 
@@ -180,7 +177,7 @@ def verified(move):
 def deleted(move):
     """What is deleted on the new side is not fetched again, neither by a pull nor by the copy."""
     repository, tag = move.content.doomed
-    with Connection(move.crowd.authority) as connection:
+    with Connection(move.crowd.authority, user=PUSHER) as connection:
         connection.ask("DELETE", f"/v2/{repository}/manifests/{tag}", (202,)).read()
         move.dwell("a tag was deleted here", move.settled)
         connection.ask("GET", f"/v2/{repository}/manifests/{tag}", (404,)).read()
@@ -309,6 +306,7 @@ def parse():
     parser.add_argument("--tags", type=int, default=MANY_TAGS)
     parser.add_argument("--programs", type=lambda names: names.split(",") if names else [], default=PROGRAMS)
     parser.add_argument("--no-pushes", dest="pushes", action="store_false")
+    parser.add_argument("--open", dest="closed", action="store_false")
     parser.add_argument("--prove", action="store_true")
     return parser.parse_args()
 

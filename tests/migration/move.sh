@@ -10,16 +10,17 @@
 # just killed do clients try again, and that is counted.
 #
 # -p names phases to run alone, in that order (direct disabled partial10 partial50 partial100 copy verified killed old-fails
-# copying deleted enabled back finished). Options: -s SECONDS for each (4), --raw N clients (4), --tags N in the large repository (10000),
-# --programs A,B of skopeo crane podman, --no-pushes, --prove (makes faults on purpose and looks whether they are found).
-# -d keeps everything in DIRECTORY. Needs root for namespaces of its own, python3, openssl, docker-registry, nginx and
-# iproute2; clients that are missing are left out. No network.
+# copying deleted enabled back finished). Options: -s SECONDS for each (4), --raw N clients (4), --tags N in the large
+# repository (10000), --programs A,B of skopeo crane podman, --no-pushes, --open (no accounts on either side; else everybody
+# reads and one account pushes), --prove (makes faults on purpose and looks whether they are found). -d keeps everything in
+# DIRECTORY. Needs root for namespaces of its own, python3, openssl, docker-registry, nginx, apache2-utils and iproute2;
+# clients that are missing are left out. No network.
 #
 # Exit status: 0 all as expected, 1 something was not, 2 wrong usage, 3 the program does not have these commands yet.
 set -eu
 
 usage() {
-    sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,21s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 

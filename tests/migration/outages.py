@@ -103,16 +103,14 @@ class Scene:
         """Exit status 1, and a line that says what is not so."""
         self.check(what, done.returncode == 1 and re.search(pattern, done.told), f"exit {done.returncode}, no {pattern!r}\n{done.told}")
 
-    def connection(self, address=None):
-        found = Plain(address or self.new.address)
+    def connection(self, address=None, user=None):
+        found = Plain(address or self.new.address, user)
         self.stack.callback(found.http.close)
         return found
 
     def pulls(self, repository, tag, digest, user=None):
         """Whether an image is to be had here, whole and as it was."""
-        connection = self.connection()
-        if user or self.token_needed(connection, repository):
-            connection.headers = {"Authorization": f"Bearer {self.token(connection, repository, user)}"}
+        connection = self.connection(user=user)
         try:
             pull(connection, repository, tag, lambda: [digest], random.Random(1))
             return True
@@ -120,23 +118,13 @@ class Scene:
             self.last_error = error
             return False
 
-    def token_needed(self, connection, repository):
-        connection.http.request("GET", "/v2/")
-        answer = connection.http.getresponse()
-        answer.read()
-        return answer.status == 401
-
-    def token(self, connection, repository, user):
-        shown = {"Authorization": "Basic " + base64.b64encode(f"{user}:{user}".encode()).decode()} if user else {}
-        connection.http.request("GET", f"/v2/token?service={self.new.address}&scope=repository:{repository}:pull", headers=shown)
-        return json.loads(connection.http.getresponse().read())["token"]
-
 
 class Plain(Connection):
     """Without TLS."""
 
-    def __init__(self, address):
-        self.http, self.headers = http.client.HTTPConnection(address, timeout=60), {}
+    def __init__(self, address, user=None):
+        self.http = http.client.HTTPConnection(address, timeout=60)
+        self.user, self.shown = user, {}
 
 
 

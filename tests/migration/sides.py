@@ -1,7 +1,9 @@
 """The two sides of a move as processes: an old docker-registry behind nginx with TLS, and the new Lightship server."""
 
+import base64
 import collections
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -14,6 +16,8 @@ START_SECONDS = 20
 HOST, COPY_HOST = "registry.example", "old.example"
 # Within a network namespace of the test's own.
 NEW, OLD, COPY, BACKEND = "127.0.0.1", "127.0.0.2", "127.0.0.3", ("127.0.0.2", 5000)
+# Who pushes, on both sides, and who administers the new one; passwords are the names.
+PUSHER, ADMINISTRATOR = "ci", "root"
 REPOSITORY = "projects/default/locations/local/repositories/images"
 
 
@@ -36,9 +40,13 @@ def listens(address, port):
 
 
 class Old:
-    """docker-registry; nginx in front ends TLS and logs. What copies comes by another name, so that it is counted apart."""
+    """docker-registry; nginx in front ends TLS and logs. What copies comes by another name, so that it is counted apart.
 
-    def __init__(self, directory):
+    Closed, everybody reads and the pusher alone writes.
+    """
+
+    def __init__(self, directory, closed):
+        self.closed = closed
         self.directory = directory / "old"
         (self.directory / "nginx").mkdir(parents=True, exist_ok=True)
         self.certificate = directory / "tls/server"
@@ -46,6 +54,8 @@ class Old:
         self.registry = self.nginx = None
 
     def start(self):
+        words = ["htpasswd", "-bcm", self.directory / "users", PUSHER, PUSHER]
+        subprocess.run(words, check=True, capture_output=True)
         settings = self.directory / "registry.yml"
         settings.write_text(
             "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
@@ -67,10 +77,11 @@ class Old:
             return subprocess.Popen([*map(str, command)], stdout=sink, stderr=sink)
 
     def _configure(self, first):
+        access = f'limit_except GET HEAD {{ auth_basic "old"; auth_basic_user_file {self.directory}/users; }}' if self.closed else ""
         sites = "".join(
             f"server {{ listen {address}:443 ssl; server_name {name}; access_log {log} short;\n"
             f"ssl_certificate {self.certificate}.crt; ssl_certificate_key {self.certificate}.key;\n"
-            f"location / {{ {first} proxy_pass http://{BACKEND[0]}:{BACKEND[1]}; }} }}\n"
+            f"location / {{ {first} {access} proxy_pass http://{BACKEND[0]}:{BACKEND[1]}; }} }}\n"
             for address, name, log in ((OLD, HOST, self.log), (COPY, COPY_HOST, self.copy_log))
         )
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -154,9 +165,10 @@ class Old:
 class New:
     """A Lightship server that is killed and started again; `restarts` are the moments when clients may find nobody."""
 
-    def __init__(self, directory, binary):
-        self.directory, self.binary, self.process = directory / "new", binary, None
+    def __init__(self, directory, binary, closed):
+        self.directory, self.binary, self.process, self.closed = directory / "new", binary, None, closed
         self.directory.mkdir(exist_ok=True)
+        self.docker_config = self.directory / "docker/config.json"
         self.tls, self.restarts, self.lock = directory / "tls", [], threading.Lock()
 
     def understands(self, *words):
@@ -168,19 +180,36 @@ class New:
         told = subprocess.run([self.binary, "migrate", command, "--help"], capture_output=True, text=True, check=True).stdout
         return "--server" if "--server" in told else "--registry"
 
-    def start(self, extra=""):
+    def spoken(self):
+        """How the program reaches the server, as somebody on its machine."""
+        return ["--tls", f"{NEW}:443", "--ca-file", self.tls / "ca.crt"]
+
+    def start(self):
         settings = self.directory / "lightship.toml"
         printed = subprocess.run([self.binary, "serve", "--print-config"], capture_output=True, text=True, check=True).stdout
         upstream = (
             f'[upstream]\ncertificates = "{self.directory.parent}/certs.d"\naddresses = {{ "{HOST}" = "{OLD}:443" }}\n'
+            f'docker_config = "{self.docker_config}"\n'
             if "[upstream]" in printed else ""
         )
         settings.write_text(
             f'[server]\nlisten = "{NEW}:443"\ndata = "{self.directory}/data"\n'
             f'[tls]\ncertificate = "{self.tls}/server.crt"\nkey = "{self.tls}/server.key"\n'
-            f'[access]\nanonymous_writes = "anybody"\n{upstream}{extra}'
+            f'[access]\nanonymous_writes = "anybody"\n{upstream}'
         )
+        self.docker_config.parent.mkdir(exist_ok=True)
+        logins = {f"{NEW}:443": ADMINISTRATOR, HOST: PUSHER} if self.closed else {}
+        auths = {host: {"auth": base64.b64encode(f"{name}:{name}".encode()).decode()} for host, name in logins.items()}
+        self.docker_config.write_text(json.dumps({"auths": auths}))
+        if self.closed:
+            self.run("account", "create", ADMINISTRATOR, "--admin", "--data", self.directory / "data", "--password-stdin", given=ADMINISTRATOR)
         self._spawn()
+        if self.closed:
+            spoken = ["--registry", f"{NEW}:443", *self.spoken()]
+            self.run("account", "create", PUSHER, "--password-stdin", *spoken, given=PUSHER)
+            self.run("repo", "create", REPOSITORY, *spoken)
+            self.run("iam", "grant", f"user:{PUSHER}", "repoAdmin", REPOSITORY, *spoken)
+            self.run("iam", "grant", "allUsers", "reader", REPOSITORY, *spoken)
 
     def _spawn(self):
         with open(self.directory / "serve.log", "ab") as sink:
@@ -212,8 +241,13 @@ class New:
         """What it takes to run one of its commands here."""
         return [self.binary, *map(str, words)]
 
-    def run(self, *words, allowed=(0,)):
-        done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False, timeout=600)
+    def environment(self):
+        return os.environ | {"DOCKER_CONFIG": str(self.docker_config.parent), "HOME": str(self.directory)}
+
+    def run(self, *words, allowed=(0,), given=None):
+        done = subprocess.run(
+            self.command(*words), input=given, capture_output=True, text=True, check=False, timeout=600, env=self.environment(),
+        )
         if done.returncode not in allowed:
             raise Fault(f"lightship {' '.join(map(str, words))}: exit {done.returncode}\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
         return done
