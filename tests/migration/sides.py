@@ -18,6 +18,8 @@ HOST, COPY_HOST = "registry.example", "old.example"
 NEW, OLD, COPY, BACKEND = "127.0.0.1", "127.0.0.2", "127.0.0.3", ("127.0.0.2", 5000)
 # Who pushes, on both sides, and who administers the new one; passwords are the names.
 PUSHER, ADMINISTRATOR = "ci", "root"
+# Of one connection, so that a large blob is underway for a while.
+COPY_RATE = "30m"
 REPOSITORY = "projects/default/locations/local/repositories/images"
 
 
@@ -81,8 +83,8 @@ class Old:
         sites = "".join(
             f"server {{ listen {address}:443 ssl; server_name {name}; access_log {log} short;\n"
             f"ssl_certificate {self.certificate}.crt; ssl_certificate_key {self.certificate}.key;\n"
-            f"location / {{ {first} {access} proxy_pass http://{BACKEND[0]}:{BACKEND[1]}; }} }}\n"
-            for address, name, log in ((OLD, HOST, self.log), (COPY, COPY_HOST, self.copy_log))
+            f"location / {{ {first} {access} limit_rate {rate}; proxy_pass http://{BACKEND[0]}:{BACKEND[1]}; }} }}\n"
+            for address, name, log, rate in ((OLD, HOST, self.log, 0), (COPY, COPY_HOST, self.copy_log, COPY_RATE))
         )
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "".join(f"{kind}_temp_path {self.directory}/nginx;\n" for kind in kinds)
@@ -226,6 +228,12 @@ class New:
         self.process.wait()
         self._spawn()
         window[1] = time.monotonic()
+
+    def underway(self):
+        """Bytes of the largest upload that has not ended."""
+        with contextlib.suppress(FileNotFoundError):
+            return max((path.stat().st_size for path in (self.directory / "data/uploads").rglob("*")), default=0)
+        return 0
 
     def was_restarting(self, since, grace):
         """Whether the server was away at some moment since then; what broke has `grace` seconds to come out."""
