@@ -23,6 +23,7 @@ MEMORY_MEBIBYTES_MAX = 150
 # What ours has to be, times faster than each; of the hashing, at least this share of its rate.
 COPY_WANTED = {"skopeo": 3, "crane": 2, "gcrane": 2, "regsync": 2, "hashing": 1 / 2.5}
 AGAIN_WANTED = {"crane": 3, "heads": 1 / 1.3}
+LISTING_REQUESTS_PER_REPOSITORY = 2
 SOURCE_REQUESTS_PER_TAG, DESTINATION_REQUESTS_PER_REPOSITORY, CRANE_REQUESTS_RATIO = 1.1, 2, 1.9
 
 
@@ -143,6 +144,29 @@ def counted(bench, names, destination):
             say("requests of ours, times crane's wanted share", CRANE_REQUESTS_RATIO / ratio, 1)
 
 
+def google(bench):
+    """Both sides under a name of Google's, with its listing, which tells the digests of all tags of a repository at once."""
+    if "lightship" not in bench.names:
+        return print("\ngoogle: this lightship does not migrate")
+    fresh = lambda name: servers.fresh_lightship(bench.work, BINARY, name, "--anonymous-writes")
+    with fresh("source") as source, fresh("destination") as destination:
+        proxies = servers.Counting(bench.work, {"source": source, "destination": destination}, "gcr.io")
+        try:
+            sides = [f"{proxies.addresses[name]}/distroless" for name in ("source", "destination")]
+            bench.tools.forget()
+            fill = bench.tools.lightship(f"{bench.source.address}/distroless", sides[0])
+            print("\nfrom one registry with Google's listing to another: requests when there is nothing to do")
+            log, repositories = bench.work / "google.out", len(bench.known["tags"])
+            for command in (fill, bench.tools.lightship(*sides), bench.tools.lightship(*sides)):
+                tools.forbid(tools.run(command, log, bench.environment), "lightship", log)
+                seen = {name: proxies.told(name) for name in proxies.addresses}
+            for name, kinds in seen.items():
+                print(f"{name:13}{sum(kinds.values()):7}  " + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(6)))
+                say(f"to the {name} for each repository", sum(kinds.values()) / repositories, LISTING_REQUESTS_PER_REPOSITORY)
+        finally:
+            proxies.stop()
+
+
 def memory(bench):
     if "lightship" not in bench.names:
         return print("\nmemory: this lightship does not migrate")
@@ -197,7 +221,7 @@ def say(text, figure, most):
     print(f"{text:58}{figure:9.2f}  ≤ {most}  {'met' if figure <= most else 'MISSED'}", flush=True)
 
 
-ROWS = {"copy": copy, "again": again, "delay": delay, "memory": memory, "remote": remote}
+ROWS = {"copy": copy, "again": again, "google": google, "delay": delay, "memory": memory, "remote": remote}
 
 
 def main():

@@ -13,11 +13,11 @@ from servers import Server, free_port, lightship
 
 
 @contextlib.contextmanager
-def fresh_lightship(work, binary):
+def fresh_lightship(work, binary, name="destination", *options):
     """An empty one, whose data is removed afterwards."""
-    data = work / "destination"
+    data = work / name
     shutil.rmtree(data, ignore_errors=True)
-    server = lightship(work, binary, data)
+    server = lightship(work, binary, data, *options)
     try:
         yield server
     finally:
@@ -26,9 +26,12 @@ def fresh_lightship(work, binary):
 
 
 class Counting:
-    """nginx between the client and each server; tells the requests that went through it since the last time."""
+    """nginx between the client and each server; tells the requests that went through it since the last time.
 
-    def __init__(self, work, servers):
+    With a `host` all of them are reached by that name, whatever the client says.
+    """
+
+    def __init__(self, work, servers, host="$http_host"):
         self.directory = work / "counting"
         self.directory.mkdir(exist_ok=True)
         self.logs, ports, sites = {}, {}, ""
@@ -47,7 +50,7 @@ class Counting:
             "events { worker_connections 1024; }\n"
             "http { log_format short '$request_method $request_uri $status $body_bytes_sent';\n"
             "client_max_body_size 0; proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off;\n"
-            "keepalive_requests 1000000000; proxy_set_header Host $http_host; proxy_set_header Connection '';\n"
+            f"keepalive_requests 1000000000; proxy_set_header Host {host}; proxy_set_header Connection '';\n"
             f"{temporary}{sites} }}\n"
         )
         user = [] if os.getuid() else ["-g", "user root;"]

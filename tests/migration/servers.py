@@ -52,6 +52,6 @@ def docker_registry(work, root):
     return Server(["docker-registry", "serve", settings], port, work / "registry.log")
 
 
-def lightship(work, binary, data):
+def lightship(work, binary, data, *options):
     port = free_port()
-    return Server([binary, "serve", "--data", data, "--listen", f"127.0.0.1:{port}"], port, work / "lightship.log")
+    return Server([binary, "serve", "--data", data, "--listen", f"127.0.0.1:{port}", *options], port, work / "lightship.log")
