@@ -25,6 +25,7 @@ ADMIN, PASSWORD = "root", "correct-horse"
 BIG_BYTES, CUT_BYTES = 60_000_000, 7_000_000
 QUOTA_REQUESTS, QUOTA_SECONDS = 60, 3
 SECONDS_MAX = 300
+LINES_TOLD = 8
 MISSING = 3
 
 
@@ -43,7 +44,7 @@ class Scene:
         self.failures += 0 if holds else 1
         print(f"{'ok' if holds else 'FAIL':6}{self.name}: {what}", flush=True)
         if not holds and seen:
-            print("".join(f"      | {line}\n" for line in str(seen).splitlines()[:25]), end="", flush=True)
+            print("".join(f"      | {line[:240]}\n" for line in str(seen).splitlines()[:LINES_TOLD]), end="", flush=True)
 
     def open_old(self):
         registry = docker_registry(self.work, self.work / "old")
@@ -159,7 +160,7 @@ def shift(scene, state, *words):
 def public_access(scene):
     """Public images were public no more, since allUsers was not carried over (fuzzbench#1981, buildpacks#454)."""
     content, _ = closed_sides(scene, anonymous=".*")
-    lost = r"anonymous could read \S*app/single\S* there and cannot here"
+    lost = r"anonymous could read \S*app/single\S* there and cannot (read \S+ )?here"
     scene.finds("verify names what the public would lose", scene.migrate("verify", *scene.sides(), "--as", "anonymous"), lost)
     scene.succeeds("the old side answers first", shift(scene, "disabled", "--old", scene.old.address))
     scene.check("and gives the public what it gave", scene.pulls(*content.pulls[0]), getattr(scene, "last_error", ""))
@@ -177,7 +178,7 @@ def rollback_access(scene):
     shift(scene, "disabled", "--old", scene.old.address)
     scene.succeeds("all reads come here", shift(scene, "partial-and-copying", "--reads", 100, "--as", "anonymous"))
     access.patterns[None] = None
-    lost = r"anonymous could read \S*app/single\S* here and cannot there"
+    lost = r"anonymous .*app/single.* cannot (read \S+ )?(on the old side|there)|anonymous could not read \S*app/single\S* there"
     back = shift(scene, "partial-and-copying", "--reads", 1, "--as", "anonymous")
     scene.finds("a step back says whom the old side lets in no more", back, lost)
     scene.finds("so does a rollback", scene.administered("rollback"), "anonymous")
@@ -195,9 +196,9 @@ def one_principal(scene):
     grant(scene, "user:carol")
     everybody = [word for name in ("alice", "bob", "carol") for word in ("--as", f"{name}={scene.work}/{name}/config.json")]
     found = scene.migrate("verify", *scene.sides(), *everybody)
-    scene.finds("it is named", found, r"bob could read \S*app/single\S* there and cannot here")
-    scene.check("and who has it is not", "alice" not in found.stdout, found.told)
-    scene.finds("access that would widen is named too", found, r"carol (could not|cannot) read \S*app/single\S* there and c(an|ould) here")
+    scene.finds("it is named", found, r"bob could read \S*app/single\S* there and cannot (read \S+ )?here")
+    scene.check("and who has it is not", "alice could" not in found.stdout, found.told)
+    scene.finds("access that would widen is named too", found, r"carol could not read \S*app/single\S* there and can (read \S+ )?here")
     grant(scene, "user:bob")
     scene.lightship("iam", "revoke", "user:carol", "reader", REPOSITORY, "--registry", scene.new.address)
     some = [word for name in ("alice", "bob") for word in ("--as", f"{name}={scene.work}/{name}/config.json")]
