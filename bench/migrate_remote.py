@@ -106,7 +106,7 @@ def pulls(cold, server):
     for number in range(PROCESSES):
         settings = cold.work / f"crowd{number}"
         urls = [f"http://{server.address}/v2/{NAME}/app/blobs/{blob}" for blob in cold.blobs for _ in range(CLIENTS // PROCESSES)]
-        lines = f'silent\nshow-error\nfail\nparallel\nparallel-immediate\nparallel-max = {CLIENTS // PROCESSES}\nheader = "Host: {HOST}"\n'
+        lines = f'silent\nshow-error\nfail\nno-progress-meter\nparallel\nparallel-immediate\nparallel-max = {CLIENTS // PROCESSES}\nheader = "Host: {HOST}"\n'
         settings.write_text(lines + "".join(f"url = {url}\noutput = /dev/null\n" for url in urls))
         running.append(subprocess.Popen(["curl", "-K", settings]))
     for process in running:
