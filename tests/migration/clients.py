@@ -19,7 +19,7 @@ from sides import HOST, PUSHER
 
 PIECE_BYTES = 1 << 20
 TRY_AGAIN_SECONDS, TRIES_MAX = 0.1, 100
-TRIES_OF_PROGRAMS_MAX = 20
+TRIES_OF_PROGRAMS_MAX, PROGRAM_SECONDS_MAX = 20, 120
 # After the server is back: what a kill broke before is heard of a little later.
 GRACE_SECONDS = 1.0
 ANSWER_SECONDS = 60
@@ -183,7 +183,7 @@ class Crowd:
         """Runs a program; one that failed while the server was away is run again, as people do."""
         for _ in range(TRIES_OF_PROGRAMS_MAX):
             began = time.monotonic()
-            done = subprocess.run([*map(str, words)], capture_output=True, text=True, env=self.environment, check=False, timeout=180)
+            done = self.ended_program([*map(str, words)])
             if done.returncode == 0:
                 return done.stdout.strip()
             if not self.new.was_restarting(began, GRACE_SECONDS):
@@ -191,6 +191,12 @@ class Crowd:
             self.tally.retried()
             time.sleep(TRY_AGAIN_SECONDS)
         raise Wrong(f"exit {done.returncode}: {done.stderr.strip()[-300:]}")
+
+    def ended_program(self, words):
+        try:
+            return subprocess.run(words, capture_output=True, text=True, env=self.environment, check=False, timeout=PROGRAM_SECONDS_MAX)
+        except subprocess.TimeoutExpired as error:
+            raise Wrong(f"not at its end after {PROGRAM_SECONDS_MAX} s") from error
 
     def same(self, digest, image, began):
         right = self.expected.digests(image, began, time.monotonic())
