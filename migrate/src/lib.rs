@@ -1,0 +1,3 @@
+//! Moving registries: what there is on both sides, the copy, the proof that nothing is missing, and who may do what.
+
+pub mod iam;
