@@ -18,6 +18,7 @@ pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
+pub(crate) mod migrate;
 pub(crate) mod repo;
 pub(crate) mod serve;
 pub(crate) mod test;
@@ -51,6 +52,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Scrub(arguments) => gc::run_scrub(&arguments, settings),
         Command::Backup(arguments) => backup::run(&arguments, settings),
         Command::Restore(arguments) => backup::run_restore(&arguments, settings),
+        Command::Migrate(arguments) => migrate::run(&arguments, settings),
         Command::Cache(arguments) => cache::run(&arguments, settings),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

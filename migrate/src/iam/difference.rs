@@ -65,8 +65,14 @@ pub fn difference(grants: &[Grant], holders: &[Holder]) -> Difference {
     }
     let carried: BTreeMap<&Member, Role> = grants.iter().map(|grant| (&grant.member, grant.role)).collect();
     for (member, roles) in there {
-        let is_more = |(role, _): &&(Role, &str)| carried.get(member).is_none_or(|carried| !gives_all_of(*carried, *role));
-        difference.more.extend(roles.iter().filter(is_more).map(|found| held(member, *found)));
+        let is_more = |(role, _): &&(Role, &str)| {
+            carried
+                .get(member)
+                .is_none_or(|carried| !gives_all_of(*carried, *role))
+        };
+        difference
+            .more
+            .extend(roles.iter().filter(is_more).map(|found| held(member, *found)));
     }
     difference
 }
@@ -75,7 +81,8 @@ pub fn difference(grants: &[Grant], holders: &[Holder]) -> Difference {
 #[must_use]
 pub fn merged(own: &Policy, add: &[Grant]) -> Policy {
     let is_less = |role: Role, member: &Member| {
-        add.iter().any(|grant| grant.member == *member && gives_all_of(grant.role, role))
+        add.iter()
+            .any(|grant| grant.member == *member && gives_all_of(grant.role, role))
     };
     let kept = own.pairs().filter(|(role, member)| !is_less(*role, member));
     let kept = kept.map(|(role, member)| (role, member.clone()));
@@ -102,7 +109,11 @@ mod tests {
     }
 
     fn policy(pairs: &[(Role, &str)]) -> Policy {
-        Policy::new(pairs.iter().map(|(role, member)| (*role, member.parse().unwrap())))
+        Policy::new(
+            pairs
+                .iter()
+                .map(|(role, member)| (*role, member.parse().unwrap())),
+        )
     }
 
     #[test]
@@ -147,7 +158,10 @@ mod tests {
             (Role::Reader, "user:c"),
         ]);
         own.etag = Some("x".to_owned());
-        let merged = merged(&own, &[grant("user:a", Role::Writer), grant("user:b", Role::Reader)]);
+        let merged = merged(
+            &own,
+            &[grant("user:a", Role::Writer), grant("user:b", Role::Reader)],
+        );
         let mut expected = policy(&[
             (Role::Writer, "user:a"),
             (Role::Administrator, "user:b"),

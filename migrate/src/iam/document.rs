@@ -65,10 +65,16 @@ pub(super) fn read(file: &str, document: &Value) -> Result<Vec<Document>, Vec<Re
         }
         match policy(part) {
             Some(policy) => policies.push(policy),
-            None => refusals.push(Refusal::Document { file: file.to_owned() }),
+            None => refusals.push(Refusal::Document {
+                file: file.to_owned(),
+            }),
         }
     }
-    if refusals.is_empty() { Ok(policies) } else { Err(refusals) }
+    if refusals.is_empty() {
+        Ok(policies)
+    } else {
+        Err(refusals)
+    }
 }
 
 fn policy(part: &Value) -> Option<Document> {
@@ -81,7 +87,10 @@ fn policy(part: &Value) -> Option<Document> {
     };
     // A policy that gives nobody anything is written with its etag alone.
     let is_policy = inner.get("bindings").or_else(|| inner.get("etag")).is_some();
-    let bindings = inner.get("bindings").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+    let bindings = inner
+        .get("bindings")
+        .cloned()
+        .unwrap_or_else(|| Value::Array(Vec::new()));
     let bucket = text(inner, "resourceId").and_then(|id| id.strip_prefix("projects/_/buckets/"));
     Some(Document {
         bucket: bucket.map(str::to_owned),
@@ -96,9 +105,13 @@ fn text<'v>(document: &'v Value, field: &str) -> Option<&'v str> {
 
 /// The rules of a deny policy that are about images.
 fn denied(file: &str, policy: &Value) -> Vec<Refusal> {
-    let name = text(policy, "displayName").or_else(|| text(policy, "name")).unwrap_or("without a name");
+    let name = text(policy, "displayName")
+        .or_else(|| text(policy, "name"))
+        .unwrap_or("without a name");
     let Some(rules) = policy.get("rules").and_then(Value::as_array) else {
-        return vec![Refusal::Document { file: file.to_owned() }];
+        return vec![Refusal::Document {
+            file: file.to_owned(),
+        }];
     };
     let texts = |rule: &Value, field: &str| -> Vec<String> {
         let list = rule["denyRule"][field].as_array().into_iter().flatten();
@@ -147,7 +160,14 @@ mod tests {
         assert_eq!(read(of_storage)[0].bucket.as_deref(), Some("b"));
         let ancestors = read(of_ancestors);
         assert_eq!(ancestors[0].project.as_deref(), Some("p"));
-        assert_eq!((ancestors.len(), &ancestors[1].project, ancestors[1].bindings.len()), (2, &None, 0));
+        assert_eq!(
+            (
+                ancestors.len(),
+                &ancestors[1].project,
+                ancestors[1].bindings.len()
+            ),
+            (2, &None, 0)
+        );
         assert_eq!(read(json!({"etag": "ACAB"}))[0].bindings.len(), 0);
     }
 
@@ -175,8 +195,18 @@ mod tests {
         for part in ["deny.json", "no-pulls", "objects.get", "public:all"] {
             assert!(told.contains(part), "{told}");
         }
-        assert!(read("f", &json!({"policies": [deny("artifactregistry.googleapis.com/tags.get")]})).is_err());
-        assert!(read("f", &json!([deny("compute.googleapis.com/instances.delete")])).unwrap().is_empty());
+        assert!(
+            read(
+                "f",
+                &json!({"policies": [deny("artifactregistry.googleapis.com/tags.get")]})
+            )
+            .is_err()
+        );
+        assert!(
+            read("f", &json!([deny("compute.googleapis.com/instances.delete")]))
+                .unwrap()
+                .is_empty()
+        );
         assert!(read("f", &json!({"kind": "DenyPolicy"})).is_err());
         assert!(read("f", &json!({"rules": [{}]})).is_err());
     }

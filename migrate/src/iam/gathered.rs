@@ -74,7 +74,12 @@ impl Gathered {
             let name = member.to_string();
             let lost = had.powers.without(given);
             if !lost.is_empty() {
-                self.list(ListedKind::Lost, &name, lost, "no role here carries it".to_owned());
+                self.list(
+                    ListedKind::Lost,
+                    &name,
+                    lost,
+                    "no role here carries it".to_owned(),
+                );
             }
             let Some(role) = role else { continue };
             let gained = given.without(had.powers.and(shared));

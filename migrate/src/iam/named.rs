@@ -44,12 +44,21 @@ mod tests {
     fn members_of_google_are_told_apart() {
         for (text, expected) in [
             ("deleted:user:a@example.com?uid=1", Named::Deleted),
-            ("deleted:serviceAccount:a@p.iam.gserviceaccount.com?uid=1", Named::Deleted),
-            ("projectOwner:shop", Named::Convenience(Basic::Owner, "shop".to_owned())),
+            (
+                "deleted:serviceAccount:a@p.iam.gserviceaccount.com?uid=1",
+                Named::Deleted,
+            ),
+            (
+                "projectOwner:shop",
+                Named::Convenience(Basic::Owner, "shop".to_owned()),
+            ),
             ("projectViewer:", Named::Unresolved),
             ("domain:example.com", Named::Unresolved),
             ("allUsers", Named::Member(Member::AllUsers)),
-            ("group:x@example.com", Named::Member(Member::Group("x@example.com".to_owned()))),
+            (
+                "group:x@example.com",
+                Named::Member(Member::Group("x@example.com".to_owned())),
+            ),
         ] {
             assert_eq!(Named::read(text), expected, "{text}");
         }

@@ -51,7 +51,9 @@ impl Powers {
     /// What a role of ours gives.
     #[must_use]
     pub fn of_role(role: Role) -> Powers {
-        let given = OF_PERMISSIONS.iter().filter(|(permission, _)| role.allows(*permission));
+        let given = OF_PERMISSIONS
+            .iter()
+            .filter(|(permission, _)| role.allows(*permission));
         given.fold(Powers::NONE, |all, (_, powers)| all.and(*powers))
     }
 
@@ -66,7 +68,10 @@ impl Powers {
             false => carried,
         };
         let has_all = |role: &Role| carried.without(Powers::of_role(*role)).is_empty();
-        Role::ALL.into_iter().find(has_all).filter(|_| !carried.is_empty())
+        Role::ALL
+            .into_iter()
+            .find(has_all)
+            .filter(|_| !carried.is_empty())
     }
 
     /// In words.

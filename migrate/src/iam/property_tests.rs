@@ -50,11 +50,16 @@ fn bound(roles: usize, members: usize) -> impl Strategy<Value = Vec<Bound>> {
 }
 
 fn member(number: usize) -> &'static str {
-    PEOPLE.get(number).copied().unwrap_or_else(|| BASIC[number - PEOPLE.len()].1)
+    PEOPLE
+        .get(number)
+        .copied()
+        .unwrap_or_else(|| BASIC[number - PEOPLE.len()].1)
 }
 
 fn role(number: usize) -> &'static str {
-    ROLES.get(number).map_or_else(|| BASIC[number - ROLES.len()].0, |(name, _)| name)
+    ROLES
+        .get(number)
+        .map_or_else(|| BASIC[number - ROLES.len()].0, |(name, _)| name)
 }
 
 fn document(bound: &[Bound]) -> Value {
@@ -75,18 +80,27 @@ fn had(of_bucket: &[Bound], of_project: &[Bound]) -> BTreeMap<&'static str, u8> 
             give(member(*bound), powers);
             if let Some(basic) = bound.checked_sub(PEOPLE.len()) {
                 let in_role = of_project.iter().filter(|(role, _)| *role == ROLES.len() + basic);
-                in_role.flat_map(|(_, members)| members).for_each(|number| give(member(*number), powers));
+                in_role
+                    .flat_map(|(_, members)| members)
+                    .for_each(|number| give(member(*number), powers));
             }
         }
     }
     for (number, members) in of_project.iter().filter(|(number, _)| *number < ROLES.len()) {
-        members.iter().for_each(|bound| give(member(*bound), ROLES[*number].1));
+        members
+            .iter()
+            .for_each(|bound| give(member(*bound), ROLES[*number].1));
     }
     had
 }
 
 fn powers(powers: Powers) -> u8 {
-    let of = [(Powers::PULL, PULL), (Powers::LIST, LIST), (Powers::PUSH, PUSH), (Powers::DELETE, DELETE)];
+    let of = [
+        (Powers::PULL, PULL),
+        (Powers::LIST, LIST),
+        (Powers::PUSH, PUSH),
+        (Powers::DELETE, DELETE),
+    ];
     let held = of.iter().filter(|(power, _)| !powers.within(*power).is_empty());
     held.fold(0, |all, (_, bit)| all | bit)
 }
@@ -94,9 +108,14 @@ fn powers(powers: Powers) -> u8 {
 /// What is listed as such for a member, or for a convenience member by whom it had it.
 fn listed(access: &Access, kinds: &[ListedKind], member: &str, conveniences: &[&str]) -> u8 {
     let is_about = |listed: &&Listed| {
-        kinds.contains(&listed.kind) && (listed.subject == member || conveniences.contains(&listed.subject.as_str()))
+        kinds.contains(&listed.kind)
+            && (listed.subject == member || conveniences.contains(&listed.subject.as_str()))
     };
-    access.listed.iter().filter(is_about).fold(0, |all, listed| all | powers(listed.powers))
+    access
+        .listed
+        .iter()
+        .filter(is_about)
+        .fold(0, |all, listed| all | powers(listed.powers))
 }
 
 proptest! {

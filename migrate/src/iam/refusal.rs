@@ -64,7 +64,9 @@ pub enum Refusal {
         role: String,
     },
     /// Members of a project are meant, and its policy is not there.
-    #[error("{file}: {role} is given to {member}, and nobody says who that is: the policy of the project is not there")]
+    #[error(
+        "{file}: {role} is given to {member}, and nobody says who that is: the policy of the project is not there"
+    )]
     Convenience {
         /// The file.
         file: String,

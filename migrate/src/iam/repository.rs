@@ -50,14 +50,18 @@ impl Repository {
 
     fn of_parts(project: &str, location: &str, id: &str) -> Option<Repository> {
         let is_part = |part: &str| {
-            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.:".contains(&byte);
+            let fits =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.:".contains(&byte);
             (1..=PART_BYTES_MAX).contains(&part.len()) && !part.starts_with('.') && part.bytes().all(fits)
         };
-        [project, location, id].into_iter().all(is_part).then(|| Repository {
-            project: project.to_owned(),
-            location: location.to_owned(),
-            id: id.to_owned(),
-        })
+        [project, location, id]
+            .into_iter()
+            .all(is_part)
+            .then(|| Repository {
+                project: project.to_owned(),
+                location: location.to_owned(),
+                id: id.to_owned(),
+            })
     }
 }
 
@@ -79,8 +83,15 @@ impl FromStr for Repository {
 
 impl fmt::Display for Repository {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Repository { project, location, id } = self;
-        write!(formatter, "projects/{project}/locations/{location}/repositories/{id}")
+        let Repository {
+            project,
+            location,
+            id,
+        } = self;
+        write!(
+            formatter,
+            "projects/{project}/locations/{location}/repositories/{id}"
+        )
     }
 }
 
@@ -102,10 +113,22 @@ mod tests {
     #[test]
     fn the_four_buckets_of_a_project_became_the_repositories_of_their_hosts() {
         for (bucket, expected) in [
-            ("artifacts.shop.appspot.com", Some("projects/shop/locations/us/repositories/gcr.io")),
-            ("us.artifacts.shop.appspot.com", Some("projects/shop/locations/us/repositories/us.gcr.io")),
-            ("eu.artifacts.shop.appspot.com", Some("projects/shop/locations/europe/repositories/eu.gcr.io")),
-            ("asia.artifacts.shop.appspot.com", Some("projects/shop/locations/asia/repositories/asia.gcr.io")),
+            (
+                "artifacts.shop.appspot.com",
+                Some("projects/shop/locations/us/repositories/gcr.io"),
+            ),
+            (
+                "us.artifacts.shop.appspot.com",
+                Some("projects/shop/locations/us/repositories/us.gcr.io"),
+            ),
+            (
+                "eu.artifacts.shop.appspot.com",
+                Some("projects/shop/locations/europe/repositories/eu.gcr.io"),
+            ),
+            (
+                "asia.artifacts.shop.appspot.com",
+                Some("projects/shop/locations/asia/repositories/asia.gcr.io"),
+            ),
             (
                 "eu.artifacts.shop.corp.example.a.appspot.com",
                 Some("projects/corp.example:shop/locations/europe/repositories/eu.gcr.io"),
@@ -124,7 +147,10 @@ mod tests {
     #[test]
     fn a_name_that_is_no_path_of_a_file_is_no_repository() {
         let name = |project: &str, id: &str| format!("projects/{project}/locations/us/repositories/{id}");
-        assert_eq!(name("p", "r").parse::<Repository>().unwrap().to_string(), name("p", "r"));
+        assert_eq!(
+            name("p", "r").parse::<Repository>().unwrap().to_string(),
+            name("p", "r")
+        );
         for text in [
             name("..", "r"),
             name("p", ".."),

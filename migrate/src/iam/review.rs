@@ -48,7 +48,11 @@ pub fn review_file(access: &Access) -> (String, String) {
     let mut grants: Vec<&Grant> = access.grants.iter().collect();
     grants.sort_by(|a, b| (a.role, &a.member).cmp(&(b.role, &b.member)));
     let mut role = None;
-    text.push_str(if grants.is_empty() { "bindings: []\n" } else { "bindings:\n" });
+    text.push_str(if grants.is_empty() {
+        "bindings: []\n"
+    } else {
+        "bindings:\n"
+    });
     for grant in grants {
         if role != Some(grant.role) {
             text.push_str(&format!("- role: {}\n  members:\n", grant.role));
@@ -68,7 +72,10 @@ pub fn review_file(access: &Access) -> (String, String) {
 /// # Errors
 /// When it is for another repository, or is no policy of ours.
 pub fn reviewed(place: (&str, &str), document: &Value) -> Result<(Repository, Policy), ReviewError> {
-    let resource = document.get("resource").and_then(Value::as_str).ok_or(ReviewError::Resource)?;
+    let resource = document
+        .get("resource")
+        .and_then(Value::as_str)
+        .ok_or(ReviewError::Resource)?;
     let repository: Repository = resource.parse()?;
     if (repository.project(), repository.id()) != place {
         return Err(ReviewError::Place {
@@ -156,11 +163,26 @@ bindings:
         let good = json!({"resource": name, "bindings": [
             {"role": "roles/artifactregistry.reader", "members": ["allUsers"]}]});
         let (repository, policy) = reviewed(("p", "gcr.io"), &good).unwrap();
-        assert_eq!((repository.to_string().as_str(), policy.pairs().count()), (name, 1));
-        assert!(matches!(reviewed(("q", "gcr.io"), &good), Err(ReviewError::Place { .. })));
-        assert!(matches!(reviewed(("p", "r"), &good), Err(ReviewError::Place { .. })));
-        assert!(matches!(reviewed(("p", "r"), &json!({})), Err(ReviewError::Resource)));
+        assert_eq!(
+            (repository.to_string().as_str(), policy.pairs().count()),
+            (name, 1)
+        );
+        assert!(matches!(
+            reviewed(("q", "gcr.io"), &good),
+            Err(ReviewError::Place { .. })
+        ));
+        assert!(matches!(
+            reviewed(("p", "r"), &good),
+            Err(ReviewError::Place { .. })
+        ));
+        assert!(matches!(
+            reviewed(("p", "r"), &json!({})),
+            Err(ReviewError::Resource)
+        ));
         let wrong = json!({"resource": name, "bindings": [{"role": "roles/owner", "members": ["allUsers"]}]});
-        assert!(matches!(reviewed(("p", "gcr.io"), &wrong), Err(ReviewError::Policy(_))));
+        assert!(matches!(
+            reviewed(("p", "gcr.io"), &wrong),
+            Err(ReviewError::Policy(_))
+        ));
     }
 }

@@ -66,7 +66,9 @@ pub(super) struct Roles {
 impl Roles {
     /// Takes the definition of a role, as `gcloud iam roles describe ROLE --format json` writes it.
     pub(super) fn define(&mut self, file: &str, document: &Value) -> Result<(), Refusal> {
-        let unusable = || Refusal::RoleFile { file: file.to_owned() };
+        let unusable = || Refusal::RoleFile {
+            file: file.to_owned(),
+        };
         let definition = Definition::deserialize(document).map_err(|_| unusable())?;
         if definition.name.is_empty() || definition.included_permissions.len() > PERMISSIONS_MAX {
             return Err(unusable());
@@ -151,7 +153,10 @@ const PREDEFINED: [(&str, Powers); 15] = [
     ),
     (
         "roles/storage.legacyBucketOwner",
-        Powers::LIST.and(Powers::PUSH).and(Powers::DELETE).and(Powers::POLICY),
+        Powers::LIST
+            .and(Powers::PUSH)
+            .and(Powers::DELETE)
+            .and(Powers::POLICY),
     ),
     ("roles/storage.bucketViewer", Powers::NONE),
     ("roles/storage.hmacKeyAdmin", Powers::NONE),
@@ -173,12 +178,21 @@ mod tests {
             ("roles/storage.legacyObjectReader", Some(Role::Reader)),
             ("roles/storage.legacyBucketReader", Some(Role::Reader)),
             ("roles/storage.objectCreator", Some(Role::Writer)),
-            ("roles/storage.legacyBucketWriter", Some(Role::RepositoryAdministrator)),
-            ("roles/storage.legacyBucketOwner", Some(Role::RepositoryAdministrator)),
+            (
+                "roles/storage.legacyBucketWriter",
+                Some(Role::RepositoryAdministrator),
+            ),
+            (
+                "roles/storage.legacyBucketOwner",
+                Some(Role::RepositoryAdministrator),
+            ),
             ("roles/storage.objectUser", Some(Role::RepositoryAdministrator)),
             ("roles/storage.admin", Some(Role::RepositoryAdministrator)),
             ("roles/storage.hmacKeyAdmin", None),
-            ("roles/artifactregistry.createOnPushWriter", Some(Role::CreateOnPushWriter)),
+            (
+                "roles/artifactregistry.createOnPushWriter",
+                Some(Role::CreateOnPushWriter),
+            ),
         ] {
             let Meaning::Gives(powers) = roles.meaning(role) else {
                 panic!("{role} is not known");
@@ -196,7 +210,8 @@ mod tests {
         assert_eq!(roles.meaning("roles/editor"), Meaning::Basic(Basic::Editor));
         let custom = "projects/p/roles/puller";
         assert_eq!(roles.meaning(custom), Meaning::Custom);
-        let definition = json!({"name": custom, "includedPermissions": ["storage.objects.get", "storage.buckets.get"]});
+        let definition =
+            json!({"name": custom, "includedPermissions": ["storage.objects.get", "storage.buckets.get"]});
         roles.define("puller.json", &definition).unwrap();
         assert_eq!(roles.meaning(custom), Meaning::Gives(Powers::PULL));
         for wrong in [json!([]), json!({"name": ""}), json!({"includedPermissions": []})] {

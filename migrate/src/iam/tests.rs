@@ -16,11 +16,17 @@ fn binding(role: &str, members: &[&str]) -> Value {
 }
 
 fn bucket(bindings: &[Value]) -> PolicyFile {
-    file("old/artifacts.shop.appspot.com.json", json!({"bindings": bindings, "etag": "CAE="}))
+    file(
+        "old/artifacts.shop.appspot.com.json",
+        json!({"bindings": bindings, "etag": "CAE="}),
+    )
 }
 
 fn project(bindings: &[Value]) -> PolicyFile {
-    file("shop.json", json!({"bindings": bindings, "etag": "x", "version": 1}))
+    file(
+        "shop.json",
+        json!({"bindings": bindings, "etag": "x", "version": 1}),
+    )
 }
 
 fn request(policies: Vec<PolicyFile>, project_policies: Vec<PolicyFile>) -> Request {
@@ -52,14 +58,29 @@ fn refused(request: &Request) -> Vec<Refusal> {
 #[test]
 fn the_policy_of_a_bucket_as_it_was_made_is_carried() {
     let policy = bucket(&[
-        binding("roles/storage.legacyBucketOwner", &["projectEditor:shop", "projectOwner:shop"]),
+        binding(
+            "roles/storage.legacyBucketOwner",
+            &["projectEditor:shop", "projectOwner:shop"],
+        ),
         binding("roles/storage.legacyBucketReader", &["projectViewer:shop"]),
-        binding("roles/storage.objectViewer", &["allUsers", "serviceAccount:puller@shop.iam.gserviceaccount.com"]),
+        binding(
+            "roles/storage.objectViewer",
+            &["allUsers", "serviceAccount:puller@shop.iam.gserviceaccount.com"],
+        ),
     ]);
     let of_project = project(&[
         binding("roles/owner", &["user:owner@shop.example"]),
-        binding("roles/editor", &["serviceAccount:build@shop.iam.gserviceaccount.com", "deleted:user:x@y?uid=1"]),
-        binding("roles/viewer", &["group:everybody@shop.example", "domain:shop.example"]),
+        binding(
+            "roles/editor",
+            &[
+                "serviceAccount:build@shop.iam.gserviceaccount.com",
+                "deleted:user:x@y?uid=1",
+            ],
+        ),
+        binding(
+            "roles/viewer",
+            &["group:everybody@shop.example", "domain:shop.example"],
+        ),
         binding("roles/compute.admin", &["user:machines@shop.example"]),
     ]);
     let found = translate(&request(vec![policy], vec![of_project])).unwrap();
@@ -95,20 +116,33 @@ fn buckets_of_several_regions_become_their_repositories() {
         scope: Some(format!("gs://{name}/")),
         document: json!({"bindings": [binding("roles/storage.objectViewer", &[member])]}),
     };
-    let of_itself = json!({"resourceId": "projects/_/buckets/asia.artifacts.shop.appspot.com", "etag": "CAE="});
+    let of_itself =
+        json!({"resourceId": "projects/_/buckets/asia.artifacts.shop.appspot.com", "etag": "CAE="});
     let policies = vec![
         policy("artifacts.shop.appspot.com", "user:a"),
         policy("eu.artifacts.other.appspot.com", "user:b"),
         file("stdin", of_itself),
     ];
     let found = translate(&request(policies, Vec::new())).unwrap();
-    let shown: Vec<_> = found.iter().map(|access| (access.repository.to_string(), grants(access))).collect();
+    let shown: Vec<_> = found
+        .iter()
+        .map(|access| (access.repository.to_string(), grants(access)))
+        .collect();
     assert_eq!(
         shown,
         [
-            ("projects/other/locations/europe/repositories/eu.gcr.io".to_owned(), vec!["user:b reader".to_owned()]),
-            ("projects/shop/locations/asia/repositories/asia.gcr.io".to_owned(), Vec::new()),
-            ("projects/shop/locations/us/repositories/gcr.io".to_owned(), vec!["user:a reader".to_owned()]),
+            (
+                "projects/other/locations/europe/repositories/eu.gcr.io".to_owned(),
+                vec!["user:b reader".to_owned()]
+            ),
+            (
+                "projects/shop/locations/asia/repositories/asia.gcr.io".to_owned(),
+                Vec::new()
+            ),
+            (
+                "projects/shop/locations/us/repositories/gcr.io".to_owned(),
+                vec!["user:a reader".to_owned()]
+            ),
         ]
     );
 }
@@ -116,14 +150,22 @@ fn buckets_of_several_regions_become_their_repositories() {
 #[test]
 fn a_member_gets_one_role_that_has_all_it_had() {
     let policy = bucket(&[
-        binding("roles/storage.objectCreator", &["user:a", "user:b", "allAuthenticatedUsers"]),
+        binding(
+            "roles/storage.objectCreator",
+            &["user:a", "user:b", "allAuthenticatedUsers"],
+        ),
         binding("roles/storage.legacyObjectReader", &["user:a", "allUsers"]),
         binding("roles/storage.legacyBucketWriter", &["user:a"]),
     ]);
     let found = translate(&request(vec![policy], Vec::new())).unwrap();
     assert_eq!(
         grants(&found[0]),
-        ["user:a repoAdmin", "user:b writer", "allUsers reader", "allAuthenticatedUsers writer"]
+        [
+            "user:a repoAdmin",
+            "user:b writer",
+            "allUsers reader",
+            "allAuthenticatedUsers writer"
+        ]
     );
     assert_eq!(
         listed(&found[0]),
@@ -135,16 +177,26 @@ fn a_member_gets_one_role_that_has_all_it_had() {
     );
     let because = &found[0].grants[0].because;
     assert_eq!(because.len(), 3);
-    assert_eq!(because[0], "roles/storage.objectCreator on artifacts.shop.appspot.com");
+    assert_eq!(
+        because[0],
+        "roles/storage.objectCreator on artifacts.shop.appspot.com"
+    );
 }
 
 #[test]
 fn convenience_members_without_the_policy_of_their_project_are_refused_by_name() {
-    let policy = bucket(&[binding("roles/storage.objectViewer", &["projectViewer:shop", "user:a"])]);
+    let policy = bucket(&[binding(
+        "roles/storage.objectViewer",
+        &["projectViewer:shop", "user:a"],
+    )]);
     let mut asked = request(vec![policy], Vec::new());
     let refusals = refused(&asked);
     assert_eq!(refusals.len(), 1);
-    assert!(refusals[0].to_string().contains("projectViewer:shop"), "{}", refusals[0]);
+    assert!(
+        refusals[0].to_string().contains("projectViewer:shop"),
+        "{}",
+        refusals[0]
+    );
     asked.project_policies.push(PolicyFile {
         scope: Some("another".to_owned()),
         ..project(&[binding("roles/viewer", &["user:b"])])
@@ -179,7 +231,11 @@ fn a_basic_role_gives_on_a_bucket_only_what_the_bucket_gives_its_members() {
     let found = translate(&asked).unwrap();
     assert_eq!(
         grants(&found[0]),
-        ["user:registry reader", "user:storage repoAdmin", "user:viewer reader"]
+        [
+            "user:registry reader",
+            "user:storage repoAdmin",
+            "user:viewer reader"
+        ]
     );
 }
 
@@ -193,12 +249,19 @@ fn a_repository_of_artifact_registry_keeps_its_roles() {
             binding("roles/artifactregistry.admin", &["user:b"]),
         ]}),
     );
-    let mut asked = request(vec![policy], vec![project(&[binding("roles/owner", &["user:c"])])]);
+    let mut asked = request(
+        vec![policy],
+        vec![project(&[binding("roles/owner", &["user:c"])])],
+    );
     assert!(matches!(refused(&asked)[0], Refusal::Place { .. }));
     asked.project_policies[0].scope = Some("shop".to_owned());
     asked.repository = Some("projects/shop/locations/us/repositories/images".parse().unwrap());
     let found = translate(&asked).unwrap();
-    let expected = [Role::CreateOnPushRepositoryAdministrator, Role::Administrator, Role::RepositoryAdministrator];
+    let expected = [
+        Role::CreateOnPushRepositoryAdministrator,
+        Role::Administrator,
+        Role::RepositoryAdministrator,
+    ];
     let roles: Vec<Role> = found[0].grants.iter().map(|grant| grant.role).collect();
     assert_eq!(roles, expected);
     assert_eq!(found[0].listed, []);
@@ -244,7 +307,10 @@ fn a_condition_on_who_has_a_basic_role_is_refused_too() {
     conditional["condition"] = json!({"title": "weekdays"});
     let policy = bucket(&[binding("roles/storage.objectViewer", &["projectViewer:shop"])]);
     let refusals = refused(&request(vec![policy], vec![project(&[conditional])]));
-    assert!(matches!(&refusals[..], [Refusal::Condition { .. }]), "{refusals:?}");
+    assert!(
+        matches!(&refusals[..], [Refusal::Condition { .. }]),
+        "{refusals:?}"
+    );
 }
 
 #[test]
@@ -256,19 +322,25 @@ fn two_policies_for_one_repository_are_refused() {
 
 #[test]
 fn a_project_that_nobody_names_is_refused() {
-    let policies = ["artifacts.a.appspot.com", "artifacts.b.appspot.com"].map(|name| file(name, json!({"etag": "x"})));
+    let policies =
+        ["artifacts.a.appspot.com", "artifacts.b.appspot.com"].map(|name| file(name, json!({"etag": "x"})));
     let refusals = refused(&request(policies.to_vec(), vec![project(&[])]));
     assert!(matches!(&refusals[..], [Refusal::Project { .. }]), "{refusals:?}");
 }
 
 #[test]
 fn more_members_than_a_policy_has_are_refused() {
-    let names: Vec<String> = (0..=access::MEMBERS_MAX).map(|number| format!("user:{number}")).collect();
+    let names: Vec<String> = (0..=access::MEMBERS_MAX)
+        .map(|number| format!("user:{number}"))
+        .collect();
     let of = |count: usize| {
         let members: Vec<&str> = names.iter().take(count).map(String::as_str).collect();
         let policy = bucket(&[binding("roles/storage.objectViewer", &members)]);
         translate(&request(vec![policy], Vec::new()))
     };
     assert!(of(access::MEMBERS_MAX).is_ok());
-    assert!(matches!(of(access::MEMBERS_MAX + 1).unwrap_err().0[..], [Refusal::Members { .. }]));
+    assert!(matches!(
+        of(access::MEMBERS_MAX + 1).unwrap_err().0[..],
+        [Refusal::Members { .. }]
+    ));
 }

@@ -151,7 +151,10 @@ pub fn translate(request: &Request) -> Result<Vec<Access>, Refusals> {
     }
     let targets = translation.targets(request);
     translation.read_projects(&request.project_policies, &targets);
-    let found = targets.into_iter().map(|target| translation.access(target)).collect();
+    let found = targets
+        .into_iter()
+        .map(|target| translation.access(target))
+        .collect();
     match translation.refusals.is_empty() {
         true => Ok(found),
         false => {
@@ -201,7 +204,9 @@ impl Translation {
                 let bucket = bucket_of(file, &document);
                 let of_bucket = || Repository::of_bucket(bucket.as_deref()?);
                 let Some(repository) = request.repository.clone().or_else(of_bucket) else {
-                    self.refusals.push(Refusal::Place { file: file.name.clone() });
+                    self.refusals.push(Refusal::Place {
+                        file: file.name.clone(),
+                    });
                     continue;
                 };
                 let is_bucket = bucket.is_some() || document.bindings.iter().any(is_of_bucket);
@@ -238,10 +243,14 @@ impl Translation {
             let said = documents.iter().find_map(|document| document.project.clone());
             let project = file.scope.clone().or(said).or_else(|| only.map(str::to_owned));
             let Some(project) = project else {
-                self.refusals.push(Refusal::Project { file: file.name.clone() });
+                self.refusals.push(Refusal::Project {
+                    file: file.name.clone(),
+                });
                 continue;
             };
-            let named = documents.into_iter().map(|document| (file.name.clone(), document));
+            let named = documents
+                .into_iter()
+                .map(|document| (file.name.clone(), document));
             self.projects.entry(project).or_default().extend(named);
         }
     }
@@ -260,7 +269,10 @@ impl Translation {
         let inherited = self.projects.get(project).cloned().unwrap_or_default();
         for (file, document) in &inherited {
             for binding in &document.bindings {
-                let basic_counts = |basic: Basic| match (target.is_bucket, expanded.contains(&(basic, project.to_owned()))) {
+                let basic_counts = |basic: Basic| match (
+                    target.is_bucket,
+                    expanded.contains(&(basic, project.to_owned())),
+                ) {
                     (true, true) => BasicGives::Already,
                     (true, false) => BasicGives::Nothing,
                     (false, _) => BasicGives::Itself,
@@ -278,7 +290,12 @@ impl Translation {
         }
         let of_project = (!inherited.is_empty()).then(|| format!("projects/{project}"));
         Access {
-            sources: target.policy.into_iter().map(|(place, _)| place).chain(of_project).collect(),
+            sources: target
+                .policy
+                .into_iter()
+                .map(|(place, _)| place)
+                .chain(of_project)
+                .collect(),
             repository: target.repository,
             grants,
             listed,
@@ -355,13 +372,20 @@ impl Translation {
     ) {
         let beyond = powers.without(basic.powers());
         if !beyond.is_empty() {
-            let why = format!("{} becomes no more than its name says; it had {because}", basic.role());
+            let why = format!(
+                "{} becomes no more than its name says; it had {because}",
+                basic.role()
+            );
             gathered.list(ListedKind::Lost, member, beyond, why);
         }
         let carried = powers.within(basic.powers());
         let because = format!("{} of {project}, which had {because}", basic.role());
         for (file, document) in self.projects.get(project).cloned().unwrap_or_default() {
-            for binding in document.bindings.iter().filter(|binding| binding.role == basic.role()) {
+            for binding in document
+                .bindings
+                .iter()
+                .filter(|binding| binding.role == basic.role())
+            {
                 if let Some(carried) = self.unconditional(&file, binding, carried) {
                     for member in &binding.members {
                         gathered.add(member, carried, &because);
@@ -427,17 +451,30 @@ enum BasicGives {
 fn bucket_of(file: &PolicyFile, document: &Document) -> Option<String> {
     let of_name = || {
         let name = file.name.rsplit('/').next().unwrap_or_default();
-        let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+        let stem = ENDINGS
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(name);
         Repository::of_bucket(stem).map(|_| stem.to_owned())
     };
-    let said = file.scope.as_deref().map(|scope| scope.trim_start_matches("gs://").trim_end_matches('/'));
-    said.map(str::to_owned).or_else(|| document.bucket.clone()).or_else(of_name)
+    let said = file
+        .scope
+        .as_deref()
+        .map(|scope| scope.trim_start_matches("gs://").trim_end_matches('/'));
+    said.map(str::to_owned)
+        .or_else(|| document.bucket.clone())
+        .or_else(of_name)
 }
 
 const ENDINGS: [&str; 3] = [".json", ".yaml", ".yml"];
 
 /// Whether a binding is one that only buckets have.
 fn is_of_bucket(binding: &Binding) -> bool {
-    let has_convenience = || binding.members.iter().any(|member| matches!(Named::read(member), Named::Convenience(..)));
+    let has_convenience = || {
+        binding
+            .members
+            .iter()
+            .any(|member| matches!(Named::read(member), Named::Convenience(..)))
+    };
     binding.role.starts_with("roles/storage.") || has_convenience()
 }
