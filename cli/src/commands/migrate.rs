@@ -1,6 +1,10 @@
 //! `lightship migrate`: a registry to another place, without breaking one pull.
 
 mod iam;
+mod plan;
+mod run;
+mod sides;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -18,11 +22,17 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Plan(plan::Arguments),
+    Run(run::Arguments),
+    Verify(verify::Arguments),
     Iam(iam::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     match &arguments.verb {
+        Verb::Plan(arguments) => plan::run(arguments, settings),
+        Verb::Run(arguments) => run::run(arguments, settings),
+        Verb::Verify(arguments) => verify::run(arguments, settings),
         Verb::Iam(arguments) => iam::run(arguments, settings),
     }
 }

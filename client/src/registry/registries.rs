@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use transport::{Transport, UrlError};
 
 use super::administration::Administration;
+use super::api::RegistryApi;
 use super::credentials::{Credential, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
+use super::observer::{NoObserver, Observer};
 use super::pull::RegistrySource;
 use super::push::RegistrySink;
 use super::repository::Repository;
@@ -47,6 +49,7 @@ struct Shared {
     encryption: Encryption,
     authorities: Arc<dyn HostAuthorities>,
     warnings: Arc<dyn Warnings>,
+    observer: Arc<dyn Observer>,
     hosts: Mutex<BTreeMap<String, Arc<Registry>>>,
 }
 
@@ -61,9 +64,37 @@ impl Registries {
                 encryption: options.encryption,
                 authorities: options.authorities,
                 warnings: options.warnings,
+                observer: Arc::new(NoObserver),
                 hosts: Mutex::default(),
             }),
         }
+    }
+
+    /// The same, whose answers `observer` hears of. It has tokens and knowledge of its own.
+    #[must_use]
+    pub fn observed_by(&self, observer: Arc<dyn Observer>) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                transport: shared.transport.clone(),
+                credentials: Arc::clone(&shared.credentials),
+                encryption: shared.encryption.clone(),
+                authorities: Arc::clone(&shared.authorities),
+                warnings: Arc::clone(&shared.warnings),
+                observer,
+                hosts: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Single requests to a registry, for who moves whole ones.
+    ///
+    /// # Errors
+    /// When the host makes no URL.
+    pub fn api(&self, host: &str) -> Result<RegistryApi, OpenError> {
+        Ok(RegistryApi {
+            registry: self.registry(host)?,
+        })
     }
 
     /// Opens a location for reading; see [`Location::open_source`].
@@ -106,7 +137,7 @@ impl Registries {
             source: Box::new(source),
         })?;
         let nobody = Arc::new(CredentialStore::empty());
-        let registry = Registry::new(reached, nobody, Arc::clone(&self.shared.warnings));
+        let registry = Registry::new(reached, nobody, self.hearers());
         registry.check(credential).await
     }
 
@@ -128,11 +159,16 @@ impl Registries {
         let registry = Registry::new(
             reached,
             Arc::clone(&shared.credentials),
-            Arc::clone(&shared.warnings),
+            self.hearers(),
         );
         let registry = Arc::new(registry);
         hosts.insert(host.to_owned(), Arc::clone(&registry));
         Ok(registry)
+    }
+
+    fn hearers(&self) -> (Arc<dyn Warnings>, Arc<dyn Observer>) {
+        let shared = &self.shared;
+        (Arc::clone(&shared.warnings), Arc::clone(&shared.observer))
     }
 
     /// Where a host is spoken to, and by whom that trusts the right ones.

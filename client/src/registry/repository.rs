@@ -134,6 +134,18 @@ impl Repository {
         }
     }
 
+    /// Whether a blob is there, with its size if that is told.
+    pub(crate) async fn find_blob(&self, digest: &Digest) -> Result<Option<Option<u64>>, RegistryError> {
+        let attempted = format!("look for blob {digest} in {}", self.shown());
+        let request = Request::new(Method::Head, self.url(&format!("blobs/{digest}")));
+        let response = self.send(&attempted, request).await?;
+        match response.status() {
+            200..=204 => Ok(Some(response.content_length())),
+            404 => Ok(None),
+            _ => Err(RegistryError::refused(&attempted, response).await),
+        }
+    }
+
     fn manifest_request(&self, method: Method, reference: &str) -> Request {
         let mut request = Request::new(method, self.url(&format!("manifests/{reference}")));
         let accepted: Vec<&str> = ACCEPTED.iter().map(MediaType::as_str).collect();

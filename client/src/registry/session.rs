@@ -13,6 +13,7 @@ use super::challenge::{self, Challenge};
 use super::credentials::{Credential, CredentialError, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::{RegistryError, details};
+use super::observer::{Observed, Observer};
 use super::token::{Scope, TOKEN_ANSWER_BYTES_MAX, Token, TokenService};
 use super::warnings::{self, Warnings};
 
@@ -25,6 +26,7 @@ pub(crate) struct Registry {
     transport: Transport,
     store: Arc<CredentialStore>,
     warnings: Arc<dyn Warnings>,
+    observer: Arc<dyn Observer>,
     /// Held while a token is fetched, so that many blobs at once fetch one.
     auth: AsyncMutex<BTreeMap<String, Auth>>,
     blobs: Mutex<BTreeMap<Digest, RepositoryName>>,
@@ -62,13 +64,14 @@ impl Registry {
     pub(crate) fn new(
         (endpoint, transport): (Endpoint, Transport),
         store: Arc<CredentialStore>,
-        warnings: Arc<dyn Warnings>,
+        (warnings, observer): (Arc<dyn Warnings>, Arc<dyn Observer>),
     ) -> Self {
         Self {
             endpoint,
             transport,
             store,
             warnings,
+            observer,
             auth: AsyncMutex::default(),
             blobs: Mutex::default(),
             lacks_referrers: AtomicBool::new(false),
@@ -170,7 +173,15 @@ impl Registry {
     }
 
     async fn exchange(&self, errand: Errand<'_>, request: Request) -> Result<Response, RegistryError> {
+        let method = request.method;
         let answered = self.transport.exchange(request).await;
+        self.observer.answered(
+            self.host(),
+            &match &answered {
+                Ok(response) => Observed::of(method, response),
+                Err(_) => Observed::nothing(method),
+            },
+        );
         let response = answered.map_err(|source| RegistryError::transport(errand.attempted, source))?;
         for text in warnings::of(&response) {
             self.warnings.warned(self.host(), &text);

@@ -56,6 +56,11 @@ impl Scope {
         Self("https://www.googleapis.com/auth/cloud-platform".to_owned())
     }
 
+    /// The list of all repositories.
+    pub(crate) fn catalog() -> Self {
+        Self("registry:catalog:*".to_owned())
+    }
+
     pub(crate) fn pull(name: &str) -> Self {
         Self(format!("repository:{name}:pull"))
     }
