@@ -51,6 +51,13 @@ pub(crate) fn of_file(path: Option<&Path>) -> Result<CredentialStore, Failure> {
     Ok(CredentialStore::new(vec![config], Arc::new(Programs)))
 }
 
+/// The credentials in one file of docker's, and nothing else. It must be there.
+pub(crate) fn store_of(path: &Path) -> Result<CredentialStore, Failure> {
+    let config = read(path)?
+        .ok_or_else(|| Failure::usage(format!("there is no file of credentials at {}", path.display())))?;
+    Ok(CredentialStore::new(vec![config], Arc::new(Programs)))
+}
+
 /// The files, in the order in which they count: the one that was named, docker's, podman's.
 fn files(settings: &Settings) -> Vec<PathBuf> {
     let environment = &settings.environment;

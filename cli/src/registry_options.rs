@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use client::registry::{self, Encryption, Registries};
+use client::registry::{self, CredentialStore, Encryption, Registries};
 use transport::{Limits, Proxies, RetryPolicy, Secret, Transport, TransportOptions};
 
 use crate::certificates::{self, Directories};
@@ -87,7 +87,26 @@ impl RegistryOptions {
     pub(crate) fn registries_paced(
         &self,
         settings: &Settings,
+        pace: (Limits, RetryPolicy),
+    ) -> Result<Registries, Failure> {
+        let credentials = credentials::store(settings, self.own.as_ref())?;
+        self.registries_with(settings, pace, credentials)
+    }
+
+    /// The same for somebody else, who shows `credentials` and nothing of what the user has.
+    pub(crate) fn registries_as(
+        &self,
+        settings: &Settings,
+        credentials: CredentialStore,
+    ) -> Result<Registries, Failure> {
+        self.registries_with(settings, (Limits::default(), RetryPolicy::default()), credentials)
+    }
+
+    fn registries_with(
+        &self,
+        settings: &Settings,
         (limits, retry): (Limits, RetryPolicy),
+        credentials: CredentialStore,
     ) -> Result<Registries, Failure> {
         let is_tls = |host: &&String| self.tls.iter().any(|other| other.eq_ignore_ascii_case(host));
         if let Some(host) = self.plain_http.iter().find(is_tls) {
@@ -101,7 +120,7 @@ impl RegistryOptions {
         client.authorities = certificates::named(&self.ca_file)?;
         Ok(Registries::new(registry::RegistryOptions {
             transport: Transport::new(client),
-            credentials: credentials::store(settings, self.own.as_ref())?,
+            credentials,
             encryption: Encryption {
                 plain_http: self.plain_http.clone(),
                 tls: self.tls.clone(),

@@ -6,6 +6,8 @@
 //!   is wanted of it.
 //! - [`plan::survey`] looks at both sides and makes a [`Plan`](plan::Plan), which can be kept in a file.
 //! - [`run::run`] does what a plan says, and notes in a [`Journal`](journal::Journal) what is done.
+//! - [`verify::verify`] proves that nothing is missing and that everybody reads what they could, [`iam::translate`] says
+//!   who may do what.
 //!
 //! Content is copied by digest: a tag is only a name that is set last, when everything below it is there.
 
@@ -21,3 +23,6 @@ pub mod pace;
 
 pub mod plan;
 pub mod run;
+
+pub mod iam;
+pub mod verify;

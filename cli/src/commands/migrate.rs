@@ -1,9 +1,11 @@
 //! `lightship migrate`: a registry to another place, without breaking one pull.
 
+mod iam;
 mod plan;
 mod run;
 mod sides;
 mod transition;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -23,6 +25,8 @@ pub(crate) struct Arguments {
 enum Verb {
     Plan(plan::Arguments),
     Run(run::Arguments),
+    Verify(verify::Arguments),
+    Iam(iam::Arguments),
     Shift(transition::ShiftArguments),
     Status(transition::StatusArguments),
     Rollback(transition::RollbackArguments),
@@ -33,6 +37,8 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
     match &arguments.verb {
         Verb::Plan(arguments) => plan::run(arguments, settings),
         Verb::Run(arguments) => run::run(arguments, settings),
+        Verb::Verify(arguments) => verify::run(arguments, settings),
+        Verb::Iam(arguments) => iam::run(arguments, settings),
         Verb::Shift(arguments) => transition::shift(arguments, settings),
         Verb::Status(arguments) => transition::status(arguments, settings),
         Verb::Rollback(arguments) => transition::roll_back(arguments, settings),

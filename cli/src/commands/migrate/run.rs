@@ -103,7 +103,7 @@ async fn copy(arguments: &Arguments, settings: &Settings) -> Result<Report, Fail
     })
 }
 
-fn read_plan(path: &Path) -> Result<Plan, Failure> {
+pub(super) fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let attempt = || format!("cannot use the plan {}", path.display());
     let bytes = sides::read_bounded(path, PLAN_BYTES_MAX);
     let bytes = bytes.map_err(|error| Failure::outside(attempt(), error))?;
