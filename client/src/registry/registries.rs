@@ -101,6 +101,11 @@ impl Registries {
         })
     }
 
+    /// Sets up the HTTP client, which blocks for some ten milliseconds: for those whose first request has somebody waiting.
+    pub fn prepare(&self) {
+        self.shared.transport.prepare();
+    }
+
     /// Opens a location for reading; see [`Location::open_source`].
     ///
     /// # Errors
