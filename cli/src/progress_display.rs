@@ -174,8 +174,7 @@ fn bar_of(task: &Running) -> ProgressBar {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
-    bar.with_style(style)
-        .with_message(title_of(task))
+    bar.with_style(style).with_message(title_of(task))
 }
 
 /// What is done, and how far things are that count.

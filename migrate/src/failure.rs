@@ -192,7 +192,11 @@ impl PlaceError {
             Self::KeepsMoving { .. } => FailureKind::Moving,
             Self::NoDigest { .. } => FailureKind::Protocol,
             Self::Known(failed) => failed.kind,
-            Self::Noted(_) | Self::Journal { .. } | Self::Open(_) | Self::NotLocal { .. } | Self::Read { .. } => FailureKind::Disk,
+            Self::Noted(_)
+            | Self::Journal { .. }
+            | Self::Open(_)
+            | Self::NotLocal { .. }
+            | Self::Read { .. } => FailureKind::Disk,
             Self::Registry(error) => of_registry(error),
             Self::Source(error) => match &**error {
                 SourceError::Registry(error) => of_registry(error),

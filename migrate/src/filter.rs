@@ -36,11 +36,7 @@ impl Filter {
     ///
     /// # Errors
     /// When a text is no pattern.
-    pub fn new(
-        repositories: &[String],
-        tags: &[String],
-        not_tags: &[String],
-    ) -> Result<Self, FilterError> {
+    pub fn new(repositories: &[String], tags: &[String], not_tags: &[String]) -> Result<Self, FilterError> {
         let mut words = Vec::new();
         for (option, texts) in [
             ("--repositories", repositories),
@@ -61,7 +57,9 @@ impl Filter {
     /// Whether a repository is wanted.
     #[must_use]
     pub fn takes_repository(&self, name: &str) -> bool {
-        self.repositories.as_ref().is_none_or(|globs| globs.is_match(name))
+        self.repositories
+            .as_ref()
+            .is_none_or(|globs| globs.is_match(name))
     }
 
     /// Whether a tag is wanted.
@@ -102,7 +100,11 @@ impl Filter {
         let mut words = self.words.clone();
         words.extend(self.last.map(|count| format!("--last {count}")));
         words.extend(self.since.map(|since| format!("since {since}")));
-        words.extend(self.platforms.iter().map(|platform| format!("--platform {platform}")));
+        words.extend(
+            self.platforms
+                .iter()
+                .map(|platform| format!("--platform {platform}")),
+        );
         words
     }
 
@@ -112,7 +114,8 @@ impl Filter {
     pub fn chosen_by_time<K: Ord + Clone>(&self, times: &[(K, Option<i64>)]) -> Vec<K> {
         let since = self.since.map(|since| since.as_millisecond());
         let is_young = |time: &Option<i64>| since.is_none_or(|since| time.is_none_or(|time| time >= since));
-        let mut young: Vec<(K, Option<i64>)> = times.iter().filter(|(_, time)| is_young(time)).cloned().collect();
+        let mut young: Vec<(K, Option<i64>)> =
+            times.iter().filter(|(_, time)| is_young(time)).cloned().collect();
         if let Some(last) = self.last {
             // Unknown ones first, then the youngest; the name decides between equals, so that runs agree.
             young.sort_by(|(left, left_time), (right, right_time)| {
@@ -136,7 +139,11 @@ fn globs(texts: &[String]) -> Result<Option<GlobSet>, FilterError> {
     };
     let mut builder = GlobSetBuilder::new();
     for text in texts {
-        builder.add(GlobBuilder::new(text).build().map_err(|source| failed(text, source))?);
+        builder.add(
+            GlobBuilder::new(text)
+                .build()
+                .map_err(|source| failed(text, source))?,
+        );
     }
     builder.build().map(Some).map_err(|source| failed("", source))
 }
@@ -163,10 +170,20 @@ mod tests {
 
     #[test]
     fn the_last_and_the_young_are_chosen_and_what_has_no_time_stays() {
-        let times = [("a", Some(1)), ("b", Some(3)), ("c", Some(2)), ("d", None), ("e", Some(3))];
+        let times = [
+            ("a", Some(1)),
+            ("b", Some(3)),
+            ("c", Some(2)),
+            ("d", None),
+            ("e", Some(3)),
+        ];
         let chosen = |last, since: Option<i64>| {
             let since = since.map(|time| Timestamp::from_millisecond(time).unwrap());
-            let filter = Filter { last, since, ..Filter::default() };
+            let filter = Filter {
+                last,
+                since,
+                ..Filter::default()
+            };
             let mut keys = filter.chosen_by_time(&times);
             keys.sort_unstable();
             keys.join("")

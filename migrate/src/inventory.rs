@@ -74,12 +74,23 @@ impl ManifestEntry {
                 }
             }
             Parsed::Image(image) => {
-                entry.config = image.config.media_type.is_image_config().then_some(image.config.digest);
-                let layers = image.layers.iter().filter(|layer| !layer.media_type.is_nondistributable());
-                entry.blobs.extend(std::iter::once(&image.config).chain(layers).map(|blob| BlobEntry {
-                    digest: blob.digest,
-                    size: blob.size,
-                }));
+                entry.config = image
+                    .config
+                    .media_type
+                    .is_image_config()
+                    .then_some(image.config.digest);
+                let layers = image
+                    .layers
+                    .iter()
+                    .filter(|layer| !layer.media_type.is_nondistributable());
+                entry.blobs.extend(
+                    std::iter::once(&image.config)
+                        .chain(layers)
+                        .map(|blob| BlobEntry {
+                            digest: blob.digest,
+                            size: blob.size,
+                        }),
+                );
             }
         }
         entry.blobs.sort_unstable();

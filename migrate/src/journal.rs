@@ -119,11 +119,7 @@ enum Step {
     /// A manifest is there, with everything below it.
     Manifest { r: RepositoryName, d: Digest },
     /// A tag is set.
-    Tag {
-        r: RepositoryName,
-        t: String,
-        d: Digest,
-    },
+    Tag { r: RepositoryName, t: String, d: Digest },
     /// The destination has lost what it had of a repository.
     Lost { r: RepositoryName },
 }
@@ -197,14 +193,20 @@ impl Journal {
     #[must_use]
     pub fn has_blob(&self, repository: &RepositoryName, digest: &Digest) -> bool {
         let state = self.state();
-        state.repositories.get(repository).is_some_and(|done| done.blobs.contains(digest))
+        state
+            .repositories
+            .get(repository)
+            .is_some_and(|done| done.blobs.contains(digest))
     }
 
     /// Whether a manifest is known to be in a repository, with everything below it.
     #[must_use]
     pub fn has_manifest(&self, repository: &RepositoryName, digest: &Digest) -> bool {
         let state = self.state();
-        state.repositories.get(repository).is_some_and(|done| done.manifests.contains(digest))
+        state
+            .repositories
+            .get(repository)
+            .is_some_and(|done| done.manifests.contains(digest))
     }
 
     /// What a tag was set to.
@@ -218,7 +220,10 @@ impl Journal {
     #[must_use]
     pub fn repository_with(&self, digest: &Digest) -> Option<RepositoryName> {
         let state = self.state();
-        let mut having = state.repositories.iter().filter(|(_, done)| done.blobs.contains(digest));
+        let mut having = state
+            .repositories
+            .iter()
+            .filter(|(_, done)| done.blobs.contains(digest));
         having.next().map(|(name, _)| name.clone())
     }
 
@@ -232,7 +237,12 @@ impl Journal {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub fn upload_opened(&self, repository: &RepositoryName, digest: &Digest, address: &str) -> Result<(), JournalError> {
+    pub fn upload_opened(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        address: &str,
+    ) -> Result<(), JournalError> {
         self.note(Step::Upload {
             r: repository.clone(),
             d: *digest,
@@ -266,7 +276,12 @@ impl Journal {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub fn tag_done(&self, repository: &RepositoryName, tag: &str, digest: &Digest) -> Result<(), JournalError> {
+    pub fn tag_done(
+        &self,
+        repository: &RepositoryName,
+        tag: &str,
+        digest: &Digest,
+    ) -> Result<(), JournalError> {
         self.note(Step::Tag {
             r: repository.clone(),
             t: tag.to_owned(),
@@ -279,7 +294,9 @@ impl Journal {
     /// # Errors
     /// When the journal cannot be written.
     pub fn lost(&self, repository: &RepositoryName) -> Result<(), JournalError> {
-        self.note(Step::Lost { r: repository.clone() })
+        self.note(Step::Lost {
+            r: repository.clone(),
+        })
     }
 
     /// Makes durable what was noted until now.
@@ -295,13 +312,17 @@ impl Journal {
             state.file.try_clone()
         };
         // Without the lock: whoever notes something does not wait for the disk.
-        file.and_then(|file| file.sync_data()).map_err(|source| self.failed(source))
+        file.and_then(|file| file.sync_data())
+            .map_err(|source| self.failed(source))
     }
 
     fn note(&self, step: Step) -> Result<(), JournalError> {
         let line = line_of(&step).map_err(|source| self.failed(source))?;
         let mut state = self.state();
-        state.file.write_all(&line).map_err(|source| self.failed(source))?;
+        state
+            .file
+            .write_all(&line)
+            .map_err(|source| self.failed(source))?;
         state.dirty = true;
         state.take(step);
         Ok(())
@@ -340,7 +361,9 @@ impl State {
             let length = read.map_err(io)? as u64;
             let Some(document) = checked(&line) else {
                 if lines == 0 && length > 0 && line.ends_with(b"\n") {
-                    return Err(JournalError::NotAJournal { path: path.to_owned() });
+                    return Err(JournalError::NotAJournal {
+                        path: path.to_owned(),
+                    });
                 }
                 break;
             };
@@ -395,14 +418,18 @@ impl State {
 
 fn belongs(document: &[u8], wanted: &Header, (path, dir): (&Path, &Path)) -> Result<(), JournalError> {
     match serde_json::from_slice::<Header>(document) {
-        Ok(found) if found.schema != SCHEMA => Err(JournalError::NotAJournal { path: path.to_owned() }),
+        Ok(found) if found.schema != SCHEMA => Err(JournalError::NotAJournal {
+            path: path.to_owned(),
+        }),
         Ok(found) if found.from == wanted.from && found.to == wanted.to => Ok(()),
         Ok(found) => Err(JournalError::Other {
             path: dir.to_owned(),
             from: found.from,
             to: found.to,
         }),
-        Err(_) => Err(JournalError::NotAJournal { path: path.to_owned() }),
+        Err(_) => Err(JournalError::NotAJournal {
+            path: path.to_owned(),
+        }),
     }
 }
 
@@ -452,8 +479,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = open(dir.path());
         assert!(!journal.was_begun());
-        journal.upload_opened(&name("x"), &digest(1), "http://h/1").unwrap();
-        journal.upload_opened(&name("x"), &digest(2), "http://h/2").unwrap();
+        journal
+            .upload_opened(&name("x"), &digest(1), "http://h/1")
+            .unwrap();
+        journal
+            .upload_opened(&name("x"), &digest(2), "http://h/2")
+            .unwrap();
         journal.blob_done(&name("x"), &digest(1)).unwrap();
         journal.manifest_done(&name("y"), &digest(3)).unwrap();
         journal.tag_done(&name("y"), "v1", &digest(3)).unwrap();
@@ -478,11 +509,20 @@ mod tests {
     fn one_process_at_a_time_and_one_move_for_each_journal() {
         let dir = tempfile::tempdir().unwrap();
         let journal = open(dir.path());
-        assert!(matches!(Journal::open(dir.path(), "a", "b"), Err(JournalError::Busy { .. })));
+        assert!(matches!(
+            Journal::open(dir.path(), "a", "b"),
+            Err(JournalError::Busy { .. })
+        ));
         drop(journal);
-        assert!(matches!(Journal::open(dir.path(), "a", "c"), Err(JournalError::Other { .. })));
+        assert!(matches!(
+            Journal::open(dir.path(), "a", "c"),
+            Err(JournalError::Other { .. })
+        ));
         std::fs::write(dir.path().join("journal"), "something else\n").unwrap();
-        assert!(matches!(Journal::open(dir.path(), "a", "b"), Err(JournalError::NotAJournal { .. })));
+        assert!(matches!(
+            Journal::open(dir.path(), "a", "b"),
+            Err(JournalError::NotAJournal { .. })
+        ));
     }
 
     proptest! {

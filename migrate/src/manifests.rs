@@ -135,7 +135,10 @@ impl ManifestStore {
             return Ok(());
         }
         let end = state.end;
-        let written = state.file.seek(SeekFrom::Start(end)).and_then(|_| state.file.write_all(&record));
+        let written = state
+            .file
+            .seek(SeekFrom::Start(end))
+            .and_then(|_| state.file.write_all(&record));
         written.map_err(|source| self.failed(source))?;
         let kept = Kept {
             offset: end + heading,

@@ -266,7 +266,12 @@ mod tests {
         check(&rules, ("", ""), "p/app-old", "q/app-old");
         check(&rules, ("", ""), "x-old", "gone");
         check(&rules, ("", ""), "x-old-2", "x-old-2");
-        check(&mapping(&[], &["(.*)=$1/UP"]), ("", ""), "a", "not the name of a repository");
+        check(
+            &mapping(&[], &["(.*)=$1/UP"]),
+            ("", ""),
+            "a",
+            "not the name of a repository",
+        );
     }
 
     #[test]
@@ -279,7 +284,13 @@ mod tests {
     #[test]
     fn says_what_is_wrong_with_a_rule() {
         assert!("ab".parse::<Prefix>().unwrap_err().to_string().contains("no `=`"));
-        assert!("(=b".parse::<Pattern>().unwrap_err().to_string().contains("not a regular"));
+        assert!(
+            "(=b"
+                .parse::<Pattern>()
+                .unwrap_err()
+                .to_string()
+                .contains("not a regular")
+        );
     }
 
     proptest! {

@@ -173,7 +173,9 @@ impl Pace {
     /// The wait before another attempt. It differs from thing to thing, so that not all come back at once.
     pub async fn wait_after(&self, attempt: u32) {
         let options = &self.shared.options;
-        let delay = options.first_delay.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+        let delay = options
+            .first_delay
+            .saturating_mul(1 << attempt.saturating_sub(1).min(16));
         // The number of requests so far is as good as a die here.
         let eighths = self.shared.requests.load(Ordering::Relaxed) % 8;
         let delay = delay.min(options.delay_max).mul_f64(1.0 + eighths as f64 / 16.0);
@@ -235,11 +237,16 @@ impl Shared {
 
     fn answered(&self, answer: &Observed, now: Instant) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let is_busy = answer.status.is_none_or(|status| status == 429 || status >= 500 && status != 501);
+        let is_busy = answer
+            .status
+            .is_none_or(|status| status == 429 || status >= 500 && status != 501);
         let mut state = self.state();
         if is_busy {
             self.busy_answers.fetch_add(1, Ordering::Relaxed);
-            if state.halved.is_none_or(|halved| now.duration_since(halved) >= HALVED_FOR) {
+            if state
+                .halved
+                .is_none_or(|halved| now.duration_since(halved) >= HALVED_FOR)
+            {
                 state.halved = Some(now);
                 state.at_once = (state.at_once / 2.0).max(1.0);
             }
@@ -273,7 +280,9 @@ impl State {
             self.pause(now + rate.window.min(delay_max));
             return;
         }
-        let is_scarce = rate.limit.is_some_and(|limit| rate.remaining.saturating_mul(SCARCE) <= limit);
+        let is_scarce = rate
+            .limit
+            .is_some_and(|limit| rate.remaining.saturating_mul(SCARCE) <= limit);
         self.spacing = if is_scarce {
             let left = u32::try_from(rate.remaining).unwrap_or(u32::MAX);
             (rate.window / left).min(delay_max)

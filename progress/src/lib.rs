@@ -184,7 +184,14 @@ mod tests {
         drop(task);
         assert_eq!(
             *recording.0.lock().unwrap(),
-            ["start libc6 Some(10)", "advance 4", "count to 3", "count 2", "error", "end"]
+            [
+                "start libc6 Some(10)",
+                "advance 4",
+                "count to 3",
+                "count 2",
+                "error",
+                "end"
+            ]
         );
     }
 }

@@ -33,10 +33,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("inspect", &["archive", "client", "oci", "progress"]),
-    (
-        "migrate",
-        &["access", "client", "oci", "progress", "transport"],
-    ),
+    ("migrate", &["access", "client", "oci", "progress", "transport"]),
     ("store", &["access", "oci"]),
     ("registry", &["access", "oci", "store", "transport"]),
     (

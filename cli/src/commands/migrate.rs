@@ -1,5 +1,6 @@
 //! `lightship migrate`: a registry to another place, without breaking one pull.
 
+mod client_config;
 mod iam;
 mod plan;
 mod run;
@@ -26,6 +27,7 @@ enum Verb {
     Run(run::Arguments),
     Verify(verify::Arguments),
     Iam(iam::Arguments),
+    ClientConfig(client_config::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -34,5 +36,6 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         Verb::Run(arguments) => run::run(arguments, settings),
         Verb::Verify(arguments) => verify::run(arguments, settings),
         Verb::Iam(arguments) => iam::run(arguments, settings),
+        Verb::ClientConfig(arguments) => client_config::run(arguments, settings),
     }
 }

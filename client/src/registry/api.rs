@@ -227,7 +227,10 @@ impl RepositoryApi {
         let mut entry = manifest.descriptor();
         entry.annotations = manifest.annotations().clone();
         entry.artifact_type = manifest.artifact_type().cloned();
-        let longer = self.repository.longer_fallback_index(&subject.digest, entry).await?;
+        let longer = self
+            .repository
+            .longer_fallback_index(&subject.digest, entry)
+            .await?;
         if let Some(index) = longer {
             self.put_manifest(&index, &companion::fallback_tag(&subject.digest), &[])
                 .await?;

@@ -112,7 +112,11 @@ impl RegistryApi {
                 return Ok(None);
             };
             let listed = page.repositories.unwrap_or_default();
-            names.extend(listed.iter().filter_map(|name| name.parse::<RepositoryName>().ok()));
+            names.extend(
+                listed
+                    .iter()
+                    .filter_map(|name| name.parse::<RepositoryName>().ok()),
+            );
             if names.len() > REPOSITORIES_MAX {
                 break;
             }
@@ -139,7 +143,10 @@ impl RepositoryApi {
         let mut next = Some(self.repository.tags_url());
         for page in 0..PAGES_MAX {
             let Some(url) = next else { return Ok(Some(found)) };
-            let response = self.repository.send(&attempted, Request::new(Method::Get, url)).await?;
+            let response = self
+                .repository
+                .send(&attempted, Request::new(Method::Get, url))
+                .await?;
             match response.status() {
                 200 => {}
                 404 if page == 0 => return Ok(None),

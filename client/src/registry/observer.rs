@@ -104,7 +104,12 @@ mod tests {
     use super::*;
 
     fn check(headers: &[(&str, &'static str)], expected: Option<(Option<u64>, u64, u64)>) {
-        let rate = rate_limit(|name| headers.iter().find(|(have, _)| *have == name).map(|(_, value)| *value));
+        let rate = rate_limit(|name| {
+            headers
+                .iter()
+                .find(|(have, _)| *have == name)
+                .map(|(_, value)| *value)
+        });
         let rate = rate.map(|rate| (rate.limit, rate.remaining, rate.window.as_secs()));
         assert_eq!(rate, expected, "{headers:?}");
     }
@@ -112,7 +117,10 @@ mod tests {
     #[test]
     fn reads_docker_hub_s_headers_and_those_of_the_drafts() {
         check(
-            &[("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "76;w=21600")],
+            &[
+                ("ratelimit-limit", "100;w=21600"),
+                ("ratelimit-remaining", "76;w=21600"),
+            ],
             Some((Some(100), 76, 21_600)),
         );
         check(
@@ -134,7 +142,13 @@ mod tests {
         check(&[("ratelimit-limit", "100;w=60")], None);
         check(&[("ratelimit-remaining", "5")], None);
         check(&[("ratelimit-remaining", "many"), ("ratelimit-reset", "5")], None);
-        check(&[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "1790000000")], None);
+        check(
+            &[
+                ("x-ratelimit-remaining", "1"),
+                ("x-ratelimit-reset", "1790000000"),
+            ],
+            None,
+        );
         check(
             &[("ratelimit-remaining", "1"), ("ratelimit-reset", "999999999")],
             Some((None, 1, 86_400)),

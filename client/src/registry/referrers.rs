@@ -60,7 +60,10 @@ impl Repository {
     /// Nothing when the registry does not have the API.
     ///
     /// Spec: distribution-spec "Listing Referrers".
-    pub(super) async fn referrers_by_api(&self, digest: &Digest) -> Result<Option<Vec<Descriptor>>, RegistryError> {
+    pub(super) async fn referrers_by_api(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
         if self.registry.lacks_referrers() {
             return Ok(None);
         }

@@ -156,11 +156,7 @@ impl Registries {
             return Ok(Arc::clone(registry));
         }
         let reached = self.reach(host)?;
-        let registry = Registry::new(
-            reached,
-            Arc::clone(&shared.credentials),
-            self.hearers(),
-        );
+        let registry = Registry::new(reached, Arc::clone(&shared.credentials), self.hearers());
         let registry = Arc::new(registry);
         hosts.insert(host.to_owned(), Arc::clone(&registry));
         Ok(registry)

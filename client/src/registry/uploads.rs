@@ -193,7 +193,6 @@ fn offset(range: &str) -> Option<u64> {
     }
 }
 
-
 fn octets() -> (&'static str, String) {
     ("content-type", "application/octet-stream".to_owned())
 }

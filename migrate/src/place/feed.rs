@@ -99,7 +99,11 @@ impl Feed {
                 Err(error) if !error.is_transient() => return Err(error),
                 Err(error) => {
                     self.pieces = None;
-                    cuts = if self.at - last_cut >= PROGRESS_BYTES { 1 } else { cuts + 1 };
+                    cuts = if self.at - last_cut >= PROGRESS_BYTES {
+                        1
+                    } else {
+                        cuts + 1
+                    };
                     last_cut = self.at;
                     if cuts >= CUTS_MAX {
                         return Err(error);

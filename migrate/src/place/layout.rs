@@ -41,7 +41,9 @@ impl LayoutTarget {
         let sink: Arc<dyn Sink> = Arc::from(location.open_sink()?);
         let there = LocalOrigin::open(&PlaceName::Layout(dir.to_owned())).await?;
         let there = there.repositories().await?.unwrap_or_default();
-        let tags = there.into_iter().filter_map(|(name, listing)| Some((name, listing?)));
+        let tags = there
+            .into_iter()
+            .filter_map(|(name, listing)| Some((name, listing?)));
         Ok(Self {
             sink,
             tags: tags.collect(),
@@ -81,8 +83,12 @@ impl TargetRepository for Repository {
     }
 
     async fn digest_of(&self, tag: &str) -> Result<Option<Digest>, PlaceError> {
-        let listed = self.listing.iter().flat_map(|listing| listing.manifests.iter().flatten());
-        let mut named = listed.filter(|(_, manifest): &(_, &ListedManifest)| manifest.tags.iter().any(|name| name == tag));
+        let listed = self
+            .listing
+            .iter()
+            .flat_map(|listing| listing.manifests.iter().flatten());
+        let mut named = listed
+            .filter(|(_, manifest): &(_, &ListedManifest)| manifest.tags.iter().any(|name| name == tag));
         Ok(named.next().map(|(digest, _)| *digest))
     }
 

@@ -46,7 +46,11 @@ impl LocalOrigin {
                 },
                 file,
             ),
-            PlaceName::Registry { .. } => return Err(PlaceError::NotLocal { place: name.to_string() }),
+            PlaceName::Registry { .. } => {
+                return Err(PlaceError::NotLocal {
+                    place: name.to_string(),
+                });
+            }
         };
         let source: Arc<dyn Source> = Arc::from(location.open_source()?);
         let own = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
@@ -78,7 +82,10 @@ fn split(name: &str, own: Option<&RepositoryName>) -> Option<(RepositoryName, St
 #[async_trait]
 impl Origin for LocalOrigin {
     async fn repositories(&self) -> Result<Option<Repositories>, PlaceError> {
-        let listed = self.tags.iter().map(|(name, tags)| (name.clone(), Some(listing(tags))));
+        let listed = self
+            .tags
+            .iter()
+            .map(|(name, tags)| (name.clone(), Some(listing(tags))));
         Ok(Some(listed.collect()))
     }
 
@@ -202,7 +209,9 @@ impl PieceSource for FilePieces {
             buffer.truncate(count);
             Ok::<_, std::io::Error>((reader, buffer))
         });
-        let read = read.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let read = read
+            .await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)));
         let (reader, buffer) = read.map_err(io)?;
         if buffer.is_empty() {
             return Ok(None);

@@ -126,9 +126,18 @@ mod tests {
 
     #[test]
     fn reads_every_kind_of_place() {
-        check("localhost:5000", r#"Registry { host: "localhost:5000", prefix: None }"#);
-        check("gcr.io/proj/", r#"Registry { host: "gcr.io", prefix: Some("proj") }"#);
-        check("docker://a.b:1/c/d", r#"Registry { host: "a.b:1", prefix: Some("c/d") }"#);
+        check(
+            "localhost:5000",
+            r#"Registry { host: "localhost:5000", prefix: None }"#,
+        );
+        check(
+            "gcr.io/proj/",
+            r#"Registry { host: "gcr.io", prefix: Some("proj") }"#,
+        );
+        check(
+            "docker://a.b:1/c/d",
+            r#"Registry { host: "a.b:1", prefix: Some("c/d") }"#,
+        );
         check("oci:out/x", r#"Layout("out/x")"#);
         check("docker-archive:a.tar", r#"DockerArchive("a.tar")"#);
     }

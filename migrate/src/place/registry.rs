@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use client::registry::{BlobStream, Intent, Registries, RegistryApi, RegistryError, RepositoryApi, TagListing};
+use client::registry::{
+    BlobStream, Intent, Registries, RegistryApi, RegistryError, RepositoryApi, TagListing,
+};
 use oci::{Digest, Manifest, ManifestError, RepositoryName};
 use transport::Bytes;
 
@@ -109,7 +111,9 @@ impl Origin for RegistryOrigin {
             };
         };
         let prefix = self.prefix.as_ref().map_or("", RepositoryName::as_str);
-        let below = names.into_iter().filter(|name| rest_below(name.as_str(), prefix).is_some());
+        let below = names
+            .into_iter()
+            .filter(|name| rest_below(name.as_str(), prefix).is_some());
         Ok(Some(below.map(|name| (name, None)).collect()))
     }
 
@@ -148,15 +152,13 @@ impl Repository {
                 }
                 Err(error) => {
                     let elsewhere = error.is_transient()
-                        || by_digest && matches!(error, PlaceError::Missing { .. } | PlaceError::Digest { .. });
+                        || by_digest
+                            && matches!(error, PlaceError::Missing { .. } | PlaceError::Digest { .. });
                     if error.is_transient() {
                         let next = (number + 1) % count;
-                        let _ = self.current.compare_exchange(
-                            number,
-                            next,
-                            Ordering::Relaxed,
-                            Ordering::Relaxed,
-                        );
+                        let _ =
+                            self.current
+                                .compare_exchange(number, next, Ordering::Relaxed, Ordering::Relaxed);
                     }
                     if !elsewhere {
                         return Err(error);
@@ -172,11 +174,13 @@ impl Repository {
 #[async_trait]
 impl OriginRepository for Repository {
     async fn listing(&self) -> Result<Option<TagListing>, PlaceError> {
-        self.ask(false, |api| async move { Ok(api.listing().await?) }).await
+        self.ask(false, |api| async move { Ok(api.listing().await?) })
+            .await
     }
 
     async fn digest_of(&self, tag: &str) -> Result<Option<Digest>, PlaceError> {
-        self.ask(false, |api| async move { digest_of(&api, tag).await }).await
+        self.ask(false, |api| async move { digest_of(&api, tag).await })
+            .await
     }
 
     async fn manifest(&self, digest: &Digest) -> Result<Manifest, PlaceError> {
@@ -194,7 +198,8 @@ impl OriginRepository for Repository {
                     actual,
                 });
             }
-            Manifest::parse(fetched.bytes, fetched.media_type.as_ref()).map_err(|error| unusable(digest, error))
+            Manifest::parse(fetched.bytes, fetched.media_type.as_ref())
+                .map_err(|error| unusable(digest, error))
         })
         .await
     }
@@ -265,7 +270,10 @@ pub(super) async fn digest_of(api: &RepositoryApi, tag: &str) -> Result<Option<D
     if let Some(digest) = head.digest {
         return Ok(Some(digest));
     }
-    Ok(api.manifest(tag).await?.map(|fetched| Digest::sha256_of(&fetched.bytes)))
+    Ok(api
+        .manifest(tag)
+        .await?
+        .map(|fetched| Digest::sha256_of(&fetched.bytes)))
 }
 
 pub(super) fn unusable(digest: &Digest, error: ManifestError) -> PlaceError {

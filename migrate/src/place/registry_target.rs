@@ -113,7 +113,8 @@ impl TargetRepository for Repository {
             let (body, pump) = pumped(left);
             let append = self.api.append(&blob.digest, &session, (offset, left), body);
             let (answered, fed) = tokio::join!(append, sending.feed.pour_into(pump));
-            self.heard(&blob, &session, fed, answered.map_err(PlaceError::from)).await?
+            self.heard(&blob, &session, fed, answered.map_err(PlaceError::from))
+                .await?
         };
         let Some(session) = appended else {
             self.knowledge.takes_no_parts.store(YES, Ordering::Relaxed);
@@ -125,7 +126,8 @@ impl TargetRepository for Repository {
         (sending.note)(&session.address());
         sending.address = Some(session.address());
         let completed = self.api.complete(&blob.digest, &session, Body::Empty).await;
-        self.unless_there(&blob, completed.map_err(PlaceError::from)).await
+        self.unless_there(&blob, completed.map_err(PlaceError::from))
+            .await
     }
 
     async fn put_manifest(&self, manifest: &Manifest, tags: &[String]) -> Result<(), PlaceError> {
@@ -192,13 +194,20 @@ impl Repository {
                 Ok(whole) => whole,
                 Err(error) => return self.give_up(blob, session, error).await,
             };
-            let body = if whole.is_empty() { Body::Empty } else { Body::Bytes(whole) };
+            let body = if whole.is_empty() {
+                Body::Empty
+            } else {
+                Body::Bytes(whole)
+            };
             self.api.complete(&blob.digest, session, body).await
         } else {
             let (body, pump) = pumped(blob.size - offset);
             let complete = self.api.complete(&blob.digest, session, body);
             let (answered, fed) = tokio::join!(complete, sending.feed.pour_into(pump));
-            return match self.heard(blob, session, fed, answered.map_err(PlaceError::from)).await {
+            return match self
+                .heard(blob, session, fed, answered.map_err(PlaceError::from))
+                .await
+            {
                 Ok(()) => Ok(()),
                 Err(error) => self.unless_there(blob, Err(error)).await,
             };
@@ -236,7 +245,11 @@ impl Repository {
 
     /// The answer to a completion may have been lost, and the upload with it: who looks before it is all sent again
     /// sends nothing twice.
-    async fn unless_there(&self, blob: &BlobEntry, completed: Result<(), PlaceError>) -> Result<(), PlaceError> {
+    async fn unless_there(
+        &self,
+        blob: &BlobEntry,
+        completed: Result<(), PlaceError>,
+    ) -> Result<(), PlaceError> {
         match completed {
             Err(error) if error.is_transient() || error.status() == Some(404) => {
                 match self.has_blob(blob).await {

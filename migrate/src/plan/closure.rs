@@ -114,7 +114,11 @@ impl<'c> Closures<'c> {
     }
 
     /// Looks whether the source has a blob, once for all images that name it.
-    pub(crate) async fn look_for(&self, origin: &dyn OriginRepository, blob: &BlobEntry) -> Result<(), PlaceError> {
+    pub(crate) async fn look_for(
+        &self,
+        origin: &dyn OriginRepository,
+        blob: &BlobEntry,
+    ) -> Result<(), PlaceError> {
         let slot = {
             let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(blobs.entry(blob.digest).or_default())

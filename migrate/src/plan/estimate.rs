@@ -58,7 +58,9 @@ impl FromStr for Quota {
                 window: Duration::from_secs(seconds),
             })
         };
-        read().ok_or_else(|| QuotaError { text: text.to_owned() })
+        read().ok_or_else(|| QuotaError {
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -115,7 +117,12 @@ impl Plan {
         while let Some(digest) = open.pop() {
             if seen.insert(digest) {
                 let entry = self.manifests.get(&digest);
-                open.extend(entry.iter().flat_map(|entry| &entry.children).map(|child| child.digest));
+                open.extend(
+                    entry
+                        .iter()
+                        .flat_map(|entry| &entry.children)
+                        .map(|child| child.digest),
+                );
             }
         }
         seen

@@ -104,31 +104,43 @@ impl Plan {
         })?;
         bytes.push(b'\n');
         for (name, repository) in &self.repositories {
-            add(&mut bytes, &Line::Repository {
-                repository: name.clone(),
-                to: repository.to.clone(),
-                exists: repository.exists,
-                only_there: repository.only_there.clone(),
-            })?;
-            for (tag, planned) in &repository.tags {
-                add(&mut bytes, &Line::Tag {
+            add(
+                &mut bytes,
+                &Line::Repository {
                     repository: name.clone(),
-                    tag: tag.clone(),
-                    planned: planned.clone(),
-                })?;
+                    to: repository.to.clone(),
+                    exists: repository.exists,
+                    only_there: repository.only_there.clone(),
+                },
+            )?;
+            for (tag, planned) in &repository.tags {
+                add(
+                    &mut bytes,
+                    &Line::Tag {
+                        repository: name.clone(),
+                        tag: tag.clone(),
+                        planned: planned.clone(),
+                    },
+                )?;
             }
             for digest in &repository.untagged {
-                add(&mut bytes, &Line::Untagged {
-                    repository: name.clone(),
-                    digest: *digest,
-                })?;
+                add(
+                    &mut bytes,
+                    &Line::Untagged {
+                        repository: name.clone(),
+                        digest: *digest,
+                    },
+                )?;
             }
         }
         for (digest, manifest) in &self.manifests {
-            add(&mut bytes, &Line::Manifest {
-                digest: *digest,
-                manifest: manifest.clone(),
-            })?;
+            add(
+                &mut bytes,
+                &Line::Manifest {
+                    digest: *digest,
+                    manifest: manifest.clone(),
+                },
+            )?;
         }
         for failure in &self.failures {
             add(&mut bytes, &Line::Failure(failure.clone()))?;
@@ -146,7 +158,10 @@ impl Plan {
         let (content, end) = split_end(bytes)?;
         let actual = Digest::sha256_of(content);
         if actual != end {
-            return Err(PlanFileError::Changed { expected: end, actual });
+            return Err(PlanFileError::Changed {
+                expected: end,
+                actual,
+            });
         }
         let mut lines = content.split_inclusive(|byte| *byte == b'\n');
         let header: Header = lines
@@ -180,13 +195,16 @@ impl Plan {
                 exists,
                 only_there,
             } => {
-                self.repositories.insert(repository, PlannedRepository {
-                    to,
-                    exists,
-                    only_there,
-                    tags: BTreeMap::new(),
-                    untagged: BTreeSet::new(),
-                });
+                self.repositories.insert(
+                    repository,
+                    PlannedRepository {
+                        to,
+                        exists,
+                        only_there,
+                        tags: BTreeMap::new(),
+                        untagged: BTreeSet::new(),
+                    },
+                );
             }
             Line::Tag {
                 repository,
@@ -229,7 +247,10 @@ fn add(bytes: &mut Vec<u8>, line: &Line) -> Result<(), serde_json::Error> {
 /// What comes before the last line, and the digest that this says.
 fn split_end(bytes: &[u8]) -> Result<(&[u8], Digest), PlanFileError> {
     let whole = bytes.strip_suffix(b"\n").ok_or(PlanFileError::CutOff)?;
-    let start = whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let start = whole
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     let (content, last) = bytes.split_at(start);
     match serde_json::from_slice(last) {
         Ok(Line::End { digest }) => Ok((content, digest)),

@@ -83,13 +83,18 @@ pub enum TagState {
 impl Plan {
     /// The names of both sides, as a dry run shows them.
     pub fn mapping(&self) -> impl Iterator<Item = (&RepositoryName, &RepositoryName)> {
-        self.repositories.iter().map(|(from, repository)| (from, &repository.to))
+        self.repositories
+            .iter()
+            .map(|(from, repository)| (from, &repository.to))
     }
 
     /// How many tags are in this state.
     #[must_use]
     pub fn tags_in(&self, fits: impl Fn(&TagState) -> bool) -> usize {
-        let tags = self.repositories.values().flat_map(|repository| repository.tags.values());
+        let tags = self
+            .repositories
+            .values()
+            .flat_map(|repository| repository.tags.values());
         tags.filter(|tag| fits(&tag.state)).count()
     }
 
@@ -97,6 +102,9 @@ impl Plan {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.tags_in(|state| *state != TagState::Same) == 0
-            && self.repositories.values().all(|repository| repository.untagged.is_empty())
+            && self
+                .repositories
+                .values()
+                .all(|repository| repository.untagged.is_empty())
     }
 }

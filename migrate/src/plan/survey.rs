@@ -105,16 +105,16 @@ pub async fn survey(
         Some(names) => names.iter().map(|name| (name.clone(), None)).collect(),
         None => {
             let listed = sides.from_pace.call(|| sides.origin.repositories()).await;
-            listed.map_err(SurveyError::Source)?.ok_or(SurveyError::NoCatalogue)?
+            listed
+                .map_err(SurveyError::Source)?
+                .ok_or(SurveyError::NoCatalogue)?
         }
     };
     found.retain(|name, _| options.filter.takes_repository(name.as_str()));
     let names: Vec<RepositoryName> = found.keys().cloned().collect();
-    let mapped = options.mapping.names(
-        &names,
-        options.from_prefix.as_ref(),
-        options.to_prefix.as_ref(),
-    )?;
+    let mapped = options
+        .mapping
+        .names(&names, options.from_prefix.as_ref(), options.to_prefix.as_ref())?;
     let survey = Survey {
         sides,
         options,
@@ -133,13 +133,18 @@ pub async fn survey(
     let looked = stream::iter(looks).buffer_unordered(REPOSITORIES_AT_ONCE);
     let looked: Vec<(RepositoryName, Option<PlannedRepository>)> = looked.collect().await;
     let mut failures = std::mem::take(&mut *survey.failures());
-    failures.sort_by(|left, right| (&left.repository, &left.reference).cmp(&(&right.repository, &right.reference)));
+    failures.sort_by(|left, right| {
+        (&left.repository, &left.reference).cmp(&(&right.repository, &right.reference))
+    });
     Ok(Plan {
         from: options.from.clone(),
         to: options.to.clone(),
         filter: options.filter.words(),
         made: String::new(),
-        repositories: looked.into_iter().filter_map(|(name, planned)| Some((name, planned?))).collect(),
+        repositories: looked
+            .into_iter()
+            .filter_map(|(name, planned)| Some((name, planned?)))
+            .collect(),
         manifests: survey.closures.into_known(),
         failures,
     })
@@ -180,7 +185,9 @@ impl Survey<'_> {
         to: RepositoryName,
         listing: Option<TagListing>,
     ) -> Result<PlannedRepository, PlaceError> {
-        let Sides { from_pace, to_pace, .. } = self.sides;
+        let Sides {
+            from_pace, to_pace, ..
+        } = self.sides;
         let origin = self.sides.origin.repository(name)?;
         let target = self.sides.target.repository(&to)?;
         let mut planned = PlannedRepository {
@@ -322,7 +329,11 @@ impl Survey<'_> {
         looking: &Looking<'_>,
         tags: Vec<(String, Digest, Option<i64>)>,
     ) -> BTreeMap<String, PlannedTag> {
-        let listed = looking.there.as_ref().map(TagListing::digests).unwrap_or_default();
+        let listed = looking
+            .there
+            .as_ref()
+            .map(TagListing::digests)
+            .unwrap_or_default();
         let names: BTreeSet<&str> = looking.names_there();
         let (listed, names) = (&listed, &names);
         let states = stream::iter(tags).map(|(tag, digest, uploaded_ms)| async move {
@@ -330,7 +341,11 @@ impl Survey<'_> {
                 Ok(None)
             } else if let Some(there) = listed.get(tag.as_str()) {
                 Ok(Some(*there))
-            } else if let Some(there) = self.options.journal.and_then(|journal| journal.tag(looking.to, &tag)) {
+            } else if let Some(there) = self
+                .options
+                .journal
+                .and_then(|journal| journal.tag(looking.to, &tag))
+            {
                 Ok(Some(there))
             } else {
                 self.sides.to_pace.call(|| looking.target.digest_of(&tag)).await
@@ -351,7 +366,8 @@ impl Survey<'_> {
             };
             Some((tag, planned))
         });
-        let states: Vec<Option<(String, PlannedTag)>> = states.buffer_unordered(THINGS_AT_ONCE).collect().await;
+        let states: Vec<Option<(String, PlannedTag)>> =
+            states.buffer_unordered(THINGS_AT_ONCE).collect().await;
         states.into_iter().flatten().collect()
     }
 
@@ -374,7 +390,9 @@ impl Survey<'_> {
         let referrers = stream::iter(&same)
             .map(|digest| async move {
                 let pace = &self.sides.from_pace;
-                pace.call(|| looking.origin.referrers(digest)).await.map_err(|error| (*digest, error))
+                pace.call(|| looking.origin.referrers(digest))
+                    .await
+                    .map_err(|error| (*digest, error))
             })
             .buffer_unordered(THINGS_AT_ONCE);
         let referrers: Vec<Result<Vec<Digest>, (Digest, PlaceError)>> = referrers.collect().await;
@@ -394,7 +412,10 @@ impl Survey<'_> {
             Some(listed) => listed.contains_key(digest),
             None => {
                 looking.there.is_some()
-                    && self.options.journal.is_some_and(|journal| journal.has_manifest(looking.to, digest))
+                    && self
+                        .options
+                        .journal
+                        .is_some_and(|journal| journal.has_manifest(looking.to, digest))
             }
         }
     }
@@ -439,7 +460,11 @@ impl Survey<'_> {
     }
 
     /// Reads an image's manifests; returns what refers to those below its root, and what refers to that.
-    async fn read_image(&self, origin: &dyn OriginRepository, root: &Digest) -> Result<Vec<Digest>, PlaceError> {
+    async fn read_image(
+        &self,
+        origin: &dyn OriginRepository,
+        root: &Digest,
+    ) -> Result<Vec<Digest>, PlaceError> {
         let below = self.closures.below(origin, root).await?;
         let mut found: Vec<Digest> = Vec::new();
         let mut open = below.clone();
@@ -462,7 +487,11 @@ impl Survey<'_> {
     }
 
     /// Whether the source has every blob that it says it has.
-    async fn look_for_blobs(&self, origin: &dyn OriginRepository, manifests: &[Digest]) -> Result<(), PlaceError> {
+    async fn look_for_blobs(
+        &self,
+        origin: &dyn OriginRepository,
+        manifests: &[Digest],
+    ) -> Result<(), PlaceError> {
         for digest in manifests {
             let entry = self.closures.entry(origin, digest).await?;
             let looks = stream::iter(&entry.blobs).map(|blob| self.closures.look_for(origin, blob));
@@ -472,7 +501,13 @@ impl Survey<'_> {
         Ok(())
     }
 
-    fn failed(&self, repository: &RepositoryName, reference: &str, digest: Option<Digest>, error: &PlaceError) {
+    fn failed(
+        &self,
+        repository: &RepositoryName,
+        reference: &str,
+        digest: Option<Digest>,
+        error: &PlaceError,
+    ) {
         let told = error.told();
         self.failures().push(Failure {
             repository: repository.to_string(),

@@ -129,7 +129,9 @@ impl Engine<'_> {
             }
         }
         let address = self.journal.open_upload(&blob.digest);
-        let address = address.filter(|open| open.repository == pair.to).map(|open| open.address);
+        let address = address
+            .filter(|open| open.repository == pair.to)
+            .map(|open| open.address);
         let sent = self.send(pair, blob, (opened, address)).await;
         match sent {
             Ok(()) => {
@@ -148,11 +150,19 @@ impl Engine<'_> {
 
     /// An upload into another repository that an earlier process began may be complete, or nearly: then the blob is
     /// there, and need not be sent here.
-    async fn finish_elsewhere(&self, pair: &Pair, blob: &BlobEntry) -> Result<Option<RepositoryName>, PlaceError> {
+    async fn finish_elsewhere(
+        &self,
+        pair: &Pair,
+        blob: &BlobEntry,
+    ) -> Result<Option<RepositoryName>, PlaceError> {
         let Some(open) = self.journal.open_upload(&blob.digest) else {
             return Ok(None);
         };
-        let Some(other) = self.pairs.iter().find(|other| other.to == open.repository && other.to != pair.to) else {
+        let Some(other) = self
+            .pairs
+            .iter()
+            .find(|other| other.to == open.repository && other.to != pair.to)
+        else {
             return Ok(None);
         };
         if self.sides.to_pace.call(|| other.target.has_blob(blob)).await? {
@@ -196,7 +206,10 @@ impl Engine<'_> {
         for attempt in 1.. {
             // Never closed, so it is always acquired.
             let transfer = Arc::clone(&self.transfers).acquire_owned().await;
-            let (from_leave, to_leave) = (self.sides.from_pace.leave().await, self.sides.to_pace.leave().await);
+            let (from_leave, to_leave) = (
+                self.sides.from_pace.leave().await,
+                self.sides.to_pace.leave().await,
+            );
             let target = Arc::clone(&pair.target);
             let joined = tokio::spawn(async move {
                 let sent = target.put_blob(&mut sending).await;
@@ -219,7 +232,8 @@ impl Engine<'_> {
                 }
                 // A 404 means that the registry has forgotten the upload, a 401 that a token ended during it.
                 Err(error) => {
-                    let is_forgotten = matches!(error.status(), Some(401 | 404 | 416)) && attempt < UPLOADS_MAX;
+                    let is_forgotten =
+                        matches!(error.status(), Some(401 | 404 | 416)) && attempt < UPLOADS_MAX;
                     if !is_forgotten && !self.sides.to_pace.may_retry(&error, attempt) {
                         return Err(error);
                     }

@@ -51,14 +51,21 @@ impl Engine<'_> {
     }
 
     /// Copies what a tag names that was moved, until it stays where it is.
-    async fn settle(&self, number: usize, pair: &Pair, (tag, first): (&String, Digest)) -> Result<(), PlaceError> {
+    async fn settle(
+        &self,
+        number: usize,
+        pair: &Pair,
+        (tag, first): (&String, Digest),
+    ) -> Result<(), PlaceError> {
         let mut digest = first;
         for _ in 0..MOVES_MAX {
             self.below(number, pair, &digest).await?;
             let now = self.sides.from_pace.call(|| pair.origin.digest_of(tag)).await?;
             match now {
                 Some(now) if now == digest => {
-                    return self.content(number, pair, &digest, std::slice::from_ref(tag)).await;
+                    return self
+                        .content(number, pair, &digest, std::slice::from_ref(tag))
+                        .await;
                 }
                 now => {
                     self.note_moved(pair, tag, digest, now);
@@ -75,7 +82,13 @@ impl Engine<'_> {
 
     /// Puts everything below a manifest, and then itself with its tags. When the destination has lost what the journal
     /// says that it has, everything is looked for again, once.
-    async fn content(&self, number: usize, pair: &Pair, root: &Digest, tags: &[String]) -> Result<(), PlaceError> {
+    async fn content(
+        &self,
+        number: usize,
+        pair: &Pair,
+        root: &Digest,
+        tags: &[String],
+    ) -> Result<(), PlaceError> {
         match self.try_content(number, pair, root, tags).await {
             Err(error) if self.journal.was_begun() && matches!(error.status(), Some(400 | 404)) => {
                 self.journal.lost(&pair.to)?;
@@ -85,7 +98,13 @@ impl Engine<'_> {
         }
     }
 
-    async fn try_content(&self, number: usize, pair: &Pair, root: &Digest, tags: &[String]) -> Result<(), PlaceError> {
+    async fn try_content(
+        &self,
+        number: usize,
+        pair: &Pair,
+        root: &Digest,
+        tags: &[String],
+    ) -> Result<(), PlaceError> {
         self.below(number, pair, root).await?;
         if !tags.is_empty() || !self.journal.has_manifest(&pair.to, root) {
             self.put(pair, root, tags).await?;
@@ -116,7 +135,10 @@ impl Engine<'_> {
 
     async fn put(&self, pair: &Pair, digest: &Digest, tags: &[String]) -> Result<(), PlaceError> {
         let manifest = self.closures.manifest(&*pair.origin, digest).await?;
-        self.sides.to_pace.call(|| pair.target.put_manifest(&manifest, tags)).await?;
+        self.sides
+            .to_pace
+            .call(|| pair.target.put_manifest(&manifest, tags))
+            .await?;
         if self.sides.target.is_durable_at_once() {
             self.journal.manifest_done(&pair.to, digest)?;
             for tag in tags {

@@ -171,7 +171,12 @@ impl<'e> Engine<'e> {
             journal,
             options,
             pairs,
-            closures: Closures::new(&sides.from_pace, journal.manifests(), &options.filter, &plan.manifests),
+            closures: Closures::new(
+                &sides.from_pace,
+                journal.manifests(),
+                &options.filter,
+                &plan.manifests,
+            ),
             blobs: Blobs::default(),
             transfers: Arc::new(Semaphore::new(options.blobs_at_once.get())),
             moved: Mutex::default(),

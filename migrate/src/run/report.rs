@@ -61,7 +61,11 @@ pub(super) struct Counts {
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, sides: &Sides, (counts, moved, failures): (Counts, Vec<Moved>, Vec<Failure>)) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        sides: &Sides,
+        (counts, moved, failures): (Counts, Vec<Moved>, Vec<Failure>),
+    ) -> Self {
         Self {
             tags_same: plan.tags_in(|state| *state == TagState::Same),
             tags_set: counts.tags,

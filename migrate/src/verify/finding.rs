@@ -133,29 +133,84 @@ pub struct Damage {
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TagMissing { repository, tag, digest } => {
+            Self::TagMissing {
+                repository,
+                tag,
+                digest,
+            } => {
                 write!(formatter, "{repository}:{tag} is not here; there it is {digest}")
             }
-            Self::TagDiffers { repository, tag, old, new } => {
+            Self::TagDiffers {
+                repository,
+                tag,
+                old,
+                new,
+            } => {
                 write!(formatter, "{repository}:{tag} is {new} here, and {old} there")
             }
-            Self::PartMissing { repository, tag, part, digest } => {
+            Self::PartMissing {
+                repository,
+                tag,
+                part,
+                digest,
+            } => {
                 write!(formatter, "{part} {digest} of {repository}:{tag} is not here")
             }
-            Self::PartDamaged { repository, tag, part, digest, problem } => {
-                write!(formatter, "{part} {digest} of {repository}:{tag} is damaged here: {problem}")
+            Self::PartDamaged {
+                repository,
+                tag,
+                part,
+                digest,
+                problem,
+            } => {
+                write!(
+                    formatter,
+                    "{part} {digest} of {repository}:{tag} is damaged here: {problem}"
+                )
             }
-            Self::ReferrerMissing { repository, subject, digest } => {
-                write!(formatter, "{digest}, which refers to {subject} of {repository}, is not here")
+            Self::ReferrerMissing {
+                repository,
+                subject,
+                digest,
+            } => {
+                write!(
+                    formatter,
+                    "{digest}, which refers to {subject} of {repository}, is not here"
+                )
             }
-            Self::AccessLost { principal, old, route, here } => {
-                write!(formatter, "{principal} could read {old} there and cannot read {route} here: {here}")
+            Self::AccessLost {
+                principal,
+                old,
+                route,
+                here,
+            } => {
+                write!(
+                    formatter,
+                    "{principal} could read {old} there and cannot read {route} here: {here}"
+                )
             }
-            Self::AccessGained { principal, old, route, there } => {
-                write!(formatter, "{principal} could not read {old} there and can read {route} here; there: {there}")
+            Self::AccessGained {
+                principal,
+                old,
+                route,
+                there,
+            } => {
+                write!(
+                    formatter,
+                    "{principal} could not read {old} there and can read {route} here; there: {there}"
+                )
             }
-            Self::RouteDiffers { principal, route, tag, old, new } => {
-                write!(formatter, "{principal} reads {new} as {route}:{tag}, which is {old} there")
+            Self::RouteDiffers {
+                principal,
+                route,
+                tag,
+                old,
+                new,
+            } => {
+                write!(
+                    formatter,
+                    "{principal} reads {new} as {route}:{tag}, which is {old} there"
+                )
             }
             Self::Unchecked { what, error } => write!(formatter, "cannot check {what}: {error}"),
         }
@@ -164,8 +219,16 @@ impl fmt::Display for Finding {
 
 impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Damage { repository, reference, digest, problem } = self;
-        write!(formatter, "{repository} {reference} is not whole there either: {digest} {problem}")
+        let Damage {
+            repository,
+            reference,
+            digest,
+            problem,
+        } = self;
+        write!(
+            formatter,
+            "{repository} {reference} is not whole there either: {digest} {problem}"
+        )
     }
 }
 

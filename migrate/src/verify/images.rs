@@ -55,10 +55,21 @@ pub(super) async fn compare(
     let old_tags = tags(&old, report).await?;
     let new_tags = tags(&new, report).await?;
     let wanted = |tag: &String| pair.tags.as_ref().is_none_or(|tags| tags.contains(tag));
-    report.only_new += new_tags.keys().filter(|tag| wanted(tag) && !old_tags.contains_key(*tag)).count();
+    report.only_new += new_tags
+        .keys()
+        .filter(|tag| wanted(tag) && !old_tags.contains_key(*tag))
+        .count();
     // A tag that was to be there and is not was moved away meanwhile.
-    for tag in pair.tags.iter().flatten().filter(|tag| !old_tags.contains_key(*tag)) {
-        report.unchecked(format!("{}:{tag}", old.name), "it is not on the old side any more");
+    for tag in pair
+        .tags
+        .iter()
+        .flatten()
+        .filter(|tag| !old_tags.contains_key(*tag))
+    {
+        report.unchecked(
+            format!("{}:{tag}", old.name),
+            "it is not on the old side any more",
+        );
     }
     let mut comparison = Comparison {
         old: &old,
@@ -142,7 +153,11 @@ impl Comparison<'_> {
     }
 
     fn fault(&mut self, tag: &str, fault: Fault) {
-        let Fault { part, digest, presence } = fault;
+        let Fault {
+            part,
+            digest,
+            presence,
+        } = fault;
         let (repository, tag) = (self.new.name.clone(), tag.to_owned());
         self.report.add(match presence {
             Presence::Damaged(problem) => Finding::PartDamaged {

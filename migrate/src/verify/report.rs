@@ -36,7 +36,10 @@ pub struct Report {
 
 impl Report {
     pub(super) fn of(verification: &Verification<'_>) -> Report {
-        let names = verification.principals.iter().map(|principal| principal.name.clone());
+        let names = verification
+            .principals
+            .iter()
+            .map(|principal| principal.name.clone());
         Report {
             principals: names.collect(),
             ..Report::default()

@@ -61,7 +61,9 @@ impl Side {
             let presence = self.presence(&blob).await;
             (blob, presence)
         };
-        let looked = futures_util::stream::iter(blobs).map(look).buffered(REQUESTS_AT_ONCE);
+        let looked = futures_util::stream::iter(blobs)
+            .map(look)
+            .buffered(REQUESTS_AT_ONCE);
         let absent = looked.filter(|(_, presence)| std::future::ready(*presence != Presence::Here));
         absent.collect().await
     }
@@ -86,9 +88,10 @@ impl Side {
 
 fn sized(blob: &Descriptor, size: Option<u64>) -> Presence {
     match size {
-        Some(size) if size != blob.size => {
-            Presence::Damaged(format!("it has {size} bytes, and its manifest says {}", blob.size))
-        }
+        Some(size) if size != blob.size => Presence::Damaged(format!(
+            "it has {size} bytes, and its manifest says {}",
+            blob.size
+        )),
         _ => Presence::Here,
     }
 }

@@ -48,13 +48,19 @@ pub(super) async fn walk(side: &Side, root: &Descriptor, seen: &mut Seen) -> Wal
         }
         if seen.manifests.len() > MANIFESTS_MAX {
             let problem = format!("there are more than {MANIFESTS_MAX} manifests");
-            walked.faults.push(fault(Part::Manifest, descriptor.digest, Presence::Unknown(problem)));
+            walked.faults.push(fault(
+                Part::Manifest,
+                descriptor.digest,
+                Presence::Unknown(problem),
+            ));
             return walked;
         }
         let manifest = match side.source.manifest(&descriptor).await {
             Ok(manifest) => manifest,
             Err(error) => {
-                walked.faults.push(fault(Part::Manifest, descriptor.digest, of_manifest(&error)));
+                walked
+                    .faults
+                    .push(fault(Part::Manifest, descriptor.digest, of_manifest(&error)));
                 continue;
             }
         };
@@ -65,18 +71,27 @@ pub(super) async fn walk(side: &Side, root: &Descriptor, seen: &mut Seen) -> Wal
         if walked.first_blob.is_none() {
             walked.first_blob = blobs.first().cloned();
         }
-        let new: Vec<Descriptor> = blobs.into_iter().filter(|blob| seen.blobs.insert(blob.digest)).collect();
+        let new: Vec<Descriptor> = blobs
+            .into_iter()
+            .filter(|blob| seen.blobs.insert(blob.digest))
+            .collect();
         let absent = side.absent(new.clone()).await;
         let is_there = |blob: &Descriptor| !absent.iter().any(|(other, _)| other.digest == blob.digest);
         walked.blobs.extend(new.into_iter().filter(|blob| is_there(blob)));
-        let faults = absent.into_iter().map(|(blob, presence)| fault(Part::Blob, blob.digest, presence));
+        let faults = absent
+            .into_iter()
+            .map(|(blob, presence)| fault(Part::Blob, blob.digest, presence));
         walked.faults.extend(faults);
     }
     walked
 }
 
 fn fault(part: Part, digest: Digest, presence: Presence) -> Fault {
-    Fault { part, digest, presence }
+    Fault {
+        part,
+        digest,
+        presence,
+    }
 }
 
 fn of_manifest(error: &SourceError) -> Presence {
@@ -94,8 +109,14 @@ fn parts(manifest: &Manifest) -> (Vec<Descriptor>, Vec<Descriptor>) {
     match manifest.parsed() {
         Parsed::Index(index) => (index.manifests.clone(), Vec::new()),
         Parsed::Image(image) => {
-            let layers = image.layers.iter().filter(|layer| !layer.media_type.is_nondistributable());
-            (Vec::new(), std::iter::once(&image.config).chain(layers).cloned().collect())
+            let layers = image
+                .layers
+                .iter()
+                .filter(|layer| !layer.media_type.is_nondistributable());
+            (
+                Vec::new(),
+                std::iter::once(&image.config).chain(layers).cloned().collect(),
+            )
         }
     }
 }

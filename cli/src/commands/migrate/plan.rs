@@ -52,9 +52,12 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         bytes_per_second,
     };
     let shows_mapping = arguments.output.is_none();
-    output::report("migrate-plan", arguments.format.format, &summary.to_json(), || {
-        summary.to_text(shows_mapping)
-    })?;
+    output::report(
+        "migrate-plan",
+        arguments.format.format,
+        &summary.to_json(),
+        || summary.to_text(shows_mapping),
+    )?;
     Ok(match plan.failures.is_empty() {
         true => Outcome::Done,
         false => Outcome::NotSo,

@@ -103,7 +103,10 @@ impl SidesOptions {
         (from, to): (&PlaceName, &PlaceName),
         settings: &Settings,
     ) -> Result<Sides, Failure> {
-        let (from_pace, to_pace) = (Pace::new(PaceOptions::default()), Pace::new(PaceOptions::default()));
+        let (from_pace, to_pace) = (
+            Pace::new(PaceOptions::default()),
+            Pace::new(PaceOptions::default()),
+        );
         let origin = self.origin(from, &from_pace, settings).await;
         let origin = origin.map_err(|error| unopened(from, error))?;
         let target = self.target(to, &to_pace, settings).await;
@@ -279,7 +282,12 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// A time for people, in its two largest units.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
+    match (
+        seconds / 86_400,
+        seconds / 3_600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+    ) {
         (0, 0, 0, seconds) => format!("{seconds} s"),
         (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
         (0, hours, minutes, _) => format!("{hours} h {minutes} min"),

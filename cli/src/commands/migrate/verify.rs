@@ -97,7 +97,9 @@ const ANONYMOUS: &str = "anonymous";
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
     let report = runtime::block_on(verified(arguments, settings))??;
     let document = json!(report);
-    output::report("migrate-verify", arguments.format.format, &document, || to_text(&report))?;
+    output::report("migrate-verify", arguments.format.format, &document, || {
+        to_text(&report)
+    })?;
     Ok(match report.holds() {
         true => Outcome::Done,
         false => Outcome::NotSo,
@@ -126,12 +128,20 @@ async fn verified(arguments: &Arguments, settings: &Settings) -> Result<Report, 
             new: registry.registries(settings)?,
         },
         principals: principals.collect::<Result<_, _>>()?,
-        depth: if arguments.deep { Depth::Bytes } else { Depth::Presence },
+        depth: if arguments.deep {
+            Depth::Bytes
+        } else {
+            Depth::Presence
+        },
         progress: &display,
     };
     let mut report = migrate::verify::verify(&pairs, &verification).await;
     // Content that is damaged is found by looking, and told with its reason; a repository that cannot be listed is not.
-    for failure in plan.failures.iter().filter(|failure| failure.reference.is_empty()) {
+    for failure in plan
+        .failures
+        .iter()
+        .filter(|failure| failure.reference.is_empty())
+    {
         report.note_unchecked(failure.repository.clone(), failure.error.clone());
     }
     Ok(report)
@@ -150,11 +160,17 @@ async fn surveyed(
         true => SurveyDepth::Names,
         false => SurveyDepth::Missing,
     };
-    let options = arguments.choice.survey((from, to), settings, (depth, &store), None)?;
+    let options = arguments
+        .choice
+        .survey((from, to), settings, (depth, &store), None)?;
     sides::survey(&sides, &options, display).await
 }
 
-fn pairs(plan: &Plan, (from, to): (&PlaceName, &PlaceName), routes: &[PlaceName]) -> Result<Vec<Pair>, Failure> {
+fn pairs(
+    plan: &Plan,
+    (from, to): (&PlaceName, &PlaceName),
+    routes: &[PlaceName],
+) -> Result<Vec<Pair>, Failure> {
     let old_host = host(from)?;
     let new_host = host(to)?;
     let mut pairs = Vec::new();
@@ -173,29 +189,49 @@ fn pairs(plan: &Plan, (from, to): (&PlaceName, &PlaceName), routes: &[PlaceName]
 fn host(place: &PlaceName) -> Result<&str, Failure> {
     match place {
         PlaceName::Registry { host, .. } => Ok(host),
-        other => Err(Failure::usage(format!("{other} is no registry, and only registries are verified"))
-            .hint("`lightship diff` compares images, wherever they are")),
+        other => Err(Failure::usage(format!(
+            "{other} is no registry, and only registries are verified"
+        ))
+        .hint("`lightship diff` compares images, wherever they are")),
     }
 }
 
 fn location(host: &str, name: &RepositoryName) -> Result<Location, Failure> {
     let reference = Reference::new(host, name.clone());
-    let cannot = |error| Failure::new(crate::failure::Kind::Usage, format!("cannot name {host}/{name}"), error);
+    let cannot = |error| {
+        Failure::new(
+            crate::failure::Kind::Usage,
+            format!("cannot name {host}/{name}"),
+            error,
+        )
+    };
     reference.map(Location::Registry).map_err(cannot)
 }
 
 /// The name of a repository of the destination when `route` stands in place of the destination.
 fn by_route(route: &PlaceName, to: &PlaceName, name: &RepositoryName) -> Result<Location, Failure> {
     let rest = match to.prefix() {
-        Some(prefix) => name.as_str().strip_prefix(prefix.as_str()).unwrap_or(name.as_str()),
+        Some(prefix) => name
+            .as_str()
+            .strip_prefix(prefix.as_str())
+            .unwrap_or(name.as_str()),
         None => name.as_str(),
     };
     let rest = rest.trim_start_matches('/');
-    let parts: Vec<&str> = route.prefix().map(RepositoryName::as_str).into_iter().chain([rest]).collect();
+    let parts: Vec<&str> = route
+        .prefix()
+        .map(RepositoryName::as_str)
+        .into_iter()
+        .chain([rest])
+        .collect();
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     let text = parts.join("/");
     let name = text.parse().map_err(|error| {
-        Failure::new(crate::failure::Kind::Usage, format!("`{text}` is no repository by the route {route}"), error)
+        Failure::new(
+            crate::failure::Kind::Usage,
+            format!("`{text}` is no repository by the route {route}"),
+            error,
+        )
     })?;
     location(host(route)?, &name)
 }
@@ -245,7 +281,11 @@ mod tests {
             ("gcr.io/shop", "new.example/moved", "moved/app", "gcr.io/shop/app"),
             ("gcr.io", "new.example/moved", "moved/team/app", "gcr.io/team/app"),
         ] {
-            let found = by_route(&route.parse().unwrap(), &to.parse().unwrap(), &name.parse().unwrap());
+            let found = by_route(
+                &route.parse().unwrap(),
+                &to.parse().unwrap(),
+                &name.parse().unwrap(),
+            );
             assert_eq!(found.unwrap().to_string(), expected);
         }
     }
