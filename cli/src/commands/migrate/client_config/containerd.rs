@@ -47,7 +47,10 @@ pub(super) fn ways(root: &Path, file: &Path, host: &str) -> Result<Vec<Way>, Fil
         .get("server")
         .and_then(Value::as_str)
         .filter(|server| !server.is_empty());
-    ways.push(place.way(server.unwrap_or(host), &table)?);
+    let last = place.way(server.unwrap_or(host), &table)?;
+    if !ways.contains(&last) {
+        ways.push(last);
+    }
     Ok(ways)
 }
 

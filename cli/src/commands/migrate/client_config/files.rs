@@ -74,27 +74,29 @@ pub(super) fn write(directory: &Path, files: &[Written]) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Source: containerd's docs/hosts.md. What stands before any `[host]` is for the server.
+/// The new side is the server, and the only host: containerd 1.6 ignores a file without `[host]`, and what has no server
+/// falls back to the old name. What stands before `[host]` is about the server.
+///
+/// Source: containerd's docs/hosts.md.
 fn hosts_toml(names: &Names<'_>) -> String {
     let Names { old, new, prefix, .. } = names;
-    let mut text = format!(
-        "# Whoever pulls {old}/NAME is given what {} has as NAME.\n\
-         # There is no other server behind this one, so that nothing comes from the old side unnoticed.\n",
-        new_name(names)
-    );
-    match prefix {
-        None => text.push_str(&format!("server = \"https://{new}\"\n")),
-        Some(prefix) => text.push_str(&format!(
-            "server = \"https://{new}/v2/{prefix}\"\n\
-             # The path stands before the name. containerd cannot take a part of the name away.\n\
-             override_path = true\n"
-        )),
+    let server = match prefix {
+        None => format!("https://{new}"),
+        Some(prefix) => format!("https://{new}/v2/{prefix}"),
+    };
+    let mut settings = String::from("capabilities = [\"pull\", \"resolve\", \"push\"]\n");
+    if prefix.is_some() {
+        settings.push_str("override_path = true\n");
     }
-    text.push_str("capabilities = [\"pull\", \"resolve\", \"push\"]\n");
     if names.authority.is_some() {
-        text.push_str(&format!("ca = \"/etc/containerd/certs.d/{old}/ca.crt\"\n"));
+        settings.push_str(&format!("ca = \"/etc/containerd/certs.d/{old}/ca.crt\"\n"));
     }
-    text
+    format!(
+        "# Whoever pulls {old}/NAME is given what {} has as NAME. A path can only stand before the name: containerd\n\
+         # cannot take a part of the name away. There is no other server, so that nothing comes from the old side unnoticed.\n\
+         server = \"{server}\"\n{settings}\n[host.\"{server}\"]\n{settings}",
+        new_name(names)
+    )
 }
 
 /// Source: containers-registries.conf(5).
@@ -138,7 +140,8 @@ fn readme(names: &Names<'_>, is_renamed: bool) -> String {
              \x20 configuration says config_path = \"/etc/containerd/certs.d\". Tried with containerd 1.6 (ctr --hosts-dir).\n\
              podman, CRI-O, buildah, skopeo\n\
              \x20 etc/containers/registries.conf.d. Clients log in to {new}: `podman login {new}`. Tried with podman 4.3 and\n\
-             \x20 skopeo 1.9; CRI-O reads the same files and is untested.\n\
+             \x20 skopeo 1.9, which lists tags at the old name all the same (inspect --no-tags). CRI-O reads the same files:\n\
+             \x20 untested.\n\
              Docker\n\
              \x20 Its `registry-mirrors` are for Docker Hub alone, so the name {old} itself has to lead to the new side (below).\n\
              \x20 - classic image store (overlay2): the name and etc/docker/certs.d/{old}/ca.crt. Untested.\n\
@@ -203,7 +206,11 @@ mod tests {
             parsed["ca"].as_str(),
             Some("/etc/containerd/certs.d/gcr.io/ca.crt")
         );
-        assert!(!parsed.contains_key("host"));
+        let hosts = parsed["host"].as_table().unwrap();
+        assert_eq!(
+            hosts.keys().collect::<Vec<_>>(),
+            ["https://new.example:5000/v2/moved"]
+        );
         let registries = content(&names, "etc/containers/registries.conf.d/50-gcr.io.conf").unwrap();
         let parsed: toml::Table = registries.parse().unwrap();
         let registry = &parsed["registry"][0];
