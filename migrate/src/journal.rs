@@ -216,6 +216,16 @@ impl Journal {
         state.repositories.get(repository)?.tags.get(tag).copied()
     }
 
+    /// Whether a tag was set in a repository.
+    #[must_use]
+    pub fn has_tags(&self, repository: &RepositoryName) -> bool {
+        let state = self.state();
+        state
+            .repositories
+            .get(repository)
+            .is_some_and(|done| !done.tags.is_empty())
+    }
+
     /// Some repository that is known to have a blob.
     #[must_use]
     pub fn repository_with(&self, digest: &Digest) -> Option<RepositoryName> {

@@ -247,7 +247,8 @@ mod tests {
             let store = ManifestStore::open(&path).unwrap();
             for number in 0..4 {
                 if let Ok(Some(found)) = store.find(&manifest(number).digest()) {
-                    prop_assert_eq!(found.bytes(), manifest(number).bytes());
+                    let right = manifest(number);
+                    prop_assert_eq!(found.bytes(), right.bytes());
                 }
             }
         }

@@ -25,7 +25,7 @@ pub struct PaceOptions {
     /// The longest wait, also when a side asks for more.
     pub delay_max: Duration,
     /// Retries that are granted to begin with; every ten successes grant one more.
-    pub retries: f64,
+    pub retries: u32,
 }
 
 impl Default for PaceOptions {
@@ -36,7 +36,7 @@ impl Default for PaceOptions {
             attempts_max: 8,
             first_delay: Duration::from_millis(250),
             delay_max: Duration::from_secs(5 * 60),
-            retries: 200.0,
+            retries: 200,
         }
     }
 }
@@ -60,7 +60,8 @@ struct Shared {
 struct State {
     running: usize,
     at_once: f64,
-    retries: f64,
+    /// Retries that are granted, in tenths.
+    retries: u32,
     /// Nobody begins anything before this.
     paused_until: Option<Instant>,
     /// What is halved is not halved again by answers to requests that were on their way.
@@ -93,7 +94,7 @@ impl Pace {
                 state: Mutex::new(State {
                     running: 0,
                     at_once: options.at_once.clamp(1.0, options.at_once_max),
-                    retries: options.retries,
+                    retries: options.retries.saturating_mul(10),
                     paused_until: None,
                     halved: None,
                     next: None,
@@ -163,11 +164,13 @@ impl Pace {
             return false;
         }
         let mut state = self.shared.state();
-        if state.retries < 1.0 {
-            return false;
+        match state.retries.checked_sub(10) {
+            Some(left) => {
+                state.retries = left;
+                true
+            }
+            None => false,
         }
-        state.retries -= 1.0;
-        true
     }
 
     /// The wait before another attempt. It differs from thing to thing, so that not all come back at once.
@@ -186,7 +189,7 @@ impl Pace {
     pub fn went_well(&self) {
         let mut state = self.shared.state();
         state.at_once = (state.at_once + 1.0 / state.at_once).min(self.shared.options.at_once_max);
-        state.retries = (state.retries + 0.1).min(self.shared.options.retries);
+        state.retries = (state.retries + 1).min(self.shared.options.retries.saturating_mul(10));
     }
 
     /// Requests that were answered or failed so far.
@@ -403,7 +406,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_fails_for_good_is_not_tried_again_and_the_budget_ends() {
         let pace = Pace::new(PaceOptions {
-            retries: 3.0,
+            retries: 3,
             ..PaceOptions::default()
         });
         let mut calls = 0;

@@ -35,7 +35,10 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("inspect", &["archive", "client", "oci", "progress"]),
     ("migrate", &["access", "client", "oci", "progress", "transport"]),
     ("store", &["access", "oci"]),
-    ("registry", &["access", "oci", "store", "transport"]),
+    (
+        "registry",
+        &["access", "client", "oci", "progress", "store", "transport"],
+    ),
     (
         "cli",
         &[

@@ -5,6 +5,7 @@ mod iam;
 mod plan;
 mod run;
 mod sides;
+mod transition;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -28,6 +29,10 @@ enum Verb {
     Verify(verify::Arguments),
     Iam(iam::Arguments),
     ClientConfig(client_config::Arguments),
+    Shift(transition::ShiftArguments),
+    Status(transition::StatusArguments),
+    Rollback(transition::RollbackArguments),
+    Finish(transition::FinishArguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -37,5 +42,9 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         Verb::Verify(arguments) => verify::run(arguments, settings),
         Verb::Iam(arguments) => iam::run(arguments, settings),
         Verb::ClientConfig(arguments) => client_config::run(arguments, settings),
+        Verb::Shift(arguments) => transition::shift(arguments, settings),
+        Verb::Status(arguments) => transition::status(arguments, settings),
+        Verb::Rollback(arguments) => transition::roll_back(arguments, settings),
+        Verb::Finish(arguments) => transition::finish(arguments, settings),
     }
 }

@@ -352,7 +352,13 @@ fn start_sending(descriptor: &Descriptor, content: BlobRead) -> (Body, JoinHandl
             }
         }
     });
-    (Body::Chunks(Chunks { pieces, length }), sent)
+    (
+        Body::Chunks(Chunks {
+            pieces,
+            length: Some(length),
+        }),
+        sent,
+    )
 }
 
 fn crashed(digest: &Digest, error: tokio::task::JoinError) -> Result<(), Sent> {

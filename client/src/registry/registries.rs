@@ -14,6 +14,7 @@ use super::error::RegistryError;
 use super::observer::{NoObserver, Observer};
 use super::pull::RegistrySource;
 use super::push::RegistrySink;
+use super::relay::Relay;
 use super::repository::Repository;
 use super::session::{Checked, Registry};
 use super::trust::{Encryption, HostAuthorities};
@@ -51,6 +52,7 @@ struct Shared {
     warnings: Arc<dyn Warnings>,
     observer: Arc<dyn Observer>,
     hosts: Mutex<BTreeMap<String, Arc<Registry>>>,
+    relays: Mutex<BTreeMap<String, Arc<Relay>>>,
 }
 
 impl Registries {
@@ -66,6 +68,7 @@ impl Registries {
                 warnings: options.warnings,
                 observer: Arc::new(NoObserver),
                 hosts: Mutex::default(),
+                relays: Mutex::default(),
             }),
         }
     }
@@ -83,6 +86,7 @@ impl Registries {
                 warnings: Arc::clone(&shared.warnings),
                 observer,
                 hosts: Mutex::default(),
+                relays: Mutex::default(),
             }),
         }
     }
@@ -149,7 +153,21 @@ impl Registries {
         Ok(Administration::new(self.registry(host)?))
     }
 
-    fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {
+    /// A registry to be spoken to on behalf of others: none of the credentials here is ever shown to it.
+    ///
+    /// # Errors
+    /// When the host makes no URL.
+    pub fn relay(&self, host: &str) -> Result<Arc<Relay>, OpenError> {
+        let mut relays = self.shared.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(relay) = relays.get(host) {
+            return Ok(Arc::clone(relay));
+        }
+        let relay = Arc::new(Relay::new(self.reach(host)?));
+        relays.insert(host.to_owned(), Arc::clone(&relay));
+        Ok(relay)
+    }
+
+    pub(super) fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {
         let shared = &self.shared;
         let mut hosts = shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(registry) = hosts.get(host) {

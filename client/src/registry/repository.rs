@@ -146,7 +146,7 @@ impl Repository {
         }
     }
 
-    fn manifest_request(&self, method: Method, reference: &str) -> Request {
+    pub(super) fn manifest_request(&self, method: Method, reference: &str) -> Request {
         let mut request = Request::new(method, self.url(&format!("manifests/{reference}")));
         let accepted: Vec<&str> = ACCEPTED.iter().map(MediaType::as_str).collect();
         request.headers.push(("accept", accepted.join(", ")));
@@ -155,7 +155,7 @@ impl Repository {
 }
 
 /// The Content-Type, without parameters, when it is that of a manifest.
-fn media_type(response: &Response) -> Option<MediaType> {
+pub(super) fn media_type(response: &Response) -> Option<MediaType> {
     let text = response.header("content-type")?;
     let text = text.split(';').next().unwrap_or_default().trim();
     text.parse().ok().filter(MediaType::is_manifest)

@@ -20,6 +20,9 @@ use super::warnings::{self, Warnings};
 /// Most blobs whose repository is remembered, so that they are mounted from there.
 const KNOWN_BLOBS_MAX: usize = 100_000;
 
+/// Most repositories of which it is remembered what the registry wants to be shown; with one more all are asked for again.
+const KNOWN_REPOSITORIES_MAX: usize = 10_000;
+
 /// A registry, for reading and writing: its address, what it wants to be shown, and which blobs are in it.
 pub(crate) struct Registry {
     pub(crate) endpoint: Endpoint,
@@ -194,6 +197,9 @@ impl Registry {
     async fn known(&self, errand: Errand<'_>) -> Result<Option<Secret>, RegistryError> {
         let mut all = self.auth.lock().await;
         if !all.contains_key(errand.repository) {
+            if all.len() >= KNOWN_REPOSITORIES_MAX {
+                all.clear();
+            }
             let mut auth = Auth {
                 credential: self.find_credential(errand.repository).await?,
                 ..Auth::default()

@@ -186,6 +186,11 @@ impl Token {
         &self.header
     }
 
+    /// How long it may be used.
+    pub(crate) fn lives(&self, now: Instant) -> Duration {
+        self.renew_at.saturating_duration_since(now)
+    }
+
     /// The Authorization header, while the token is good.
     pub(crate) fn header(&self, now: Instant) -> Option<&Secret> {
         (now < self.renew_at).then_some(&self.header)

@@ -264,5 +264,11 @@ impl Repository {
 
 fn pumped(length: u64) -> (Body, mpsc::Sender<std::io::Result<Bytes>>) {
     let (pump, pieces) = mpsc::channel(PIECES_WAITING);
-    (Body::Chunks(Chunks { pieces, length }), pump)
+    (
+        Body::Chunks(Chunks {
+            pieces,
+            length: Some(length),
+        }),
+        pump,
+    )
 }

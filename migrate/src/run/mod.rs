@@ -47,6 +47,8 @@ const SETTLE_IMAGES: usize = 64;
 pub struct RunOptions {
     /// Blobs that are copied at once.
     pub blobs_at_once: NonZeroUsize,
+    /// The plan was made just now, and knows better than the journal what the destination has.
+    pub is_fresh: bool,
     /// Leave tags that name something else at the destination as they are.
     pub keep_differing: bool,
     /// What is wanted of indexes.
@@ -157,6 +159,9 @@ impl<'e> Engine<'e> {
     ) -> Result<Self, RunError> {
         let mut pairs = Vec::with_capacity(plan.repositories.len());
         for (name, repository) in &plan.repositories {
+            if options.is_fresh && !repository.exists && journal.has_tags(&repository.to) {
+                journal.lost(&repository.to)?;
+            }
             pairs.push(Pair {
                 name: name.clone(),
                 to: repository.to.clone(),
@@ -203,13 +208,14 @@ impl<'e> Engine<'e> {
                 TagState::Differs { .. } => !self.options.keep_differing,
             };
             // A run that goes on with an older plan has set some of them already.
-            let is_done = || self.journal.tag(&repository.to, tag) == Some(planned.digest);
+            let is_done =
+                || !self.options.is_fresh && self.journal.tag(&repository.to, tag) == Some(planned.digest);
             if is_wanted && !is_done() {
                 images.entry(planned.digest).or_default().push(tag.clone());
             }
         }
         for digest in &repository.untagged {
-            if !self.journal.has_manifest(&repository.to, digest) {
+            if self.options.is_fresh || !self.journal.has_manifest(&repository.to, digest) {
                 images.entry(*digest).or_default();
             }
         }

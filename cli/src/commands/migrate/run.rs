@@ -74,6 +74,7 @@ async fn copy(arguments: &Arguments, settings: &Settings) -> Result<Report, Fail
     let sides = arguments.sides.open((&from, &to), settings).await?;
     let journal = Arc::new(open_journal(arguments, (&from, &to), settings)?);
     let display = ProgressDisplay::new(settings);
+    let is_fresh = plan.is_none();
     let plan = match plan {
         Some(plan) => plan,
         None => {
@@ -88,6 +89,7 @@ async fn copy(arguments: &Arguments, settings: &Settings) -> Result<Report, Fail
     };
     let options = RunOptions {
         blobs_at_once: arguments.jobs,
+        is_fresh,
         keep_differing: arguments.keep_differing,
         filter: arguments.choice.filter(settings)?,
     };
