@@ -312,6 +312,7 @@ fn set_up(
             .user_agent(&options.user_agent)
             .connect_timeout(options.limits.connect)
             .tls_certs_merge(options.authorities.to_client())
+            .tls_info(true)
             .no_proxy();
         let builder = configure(builder);
         proxies.iter().cloned().fold(builder, ClientBuilder::proxy)

@@ -103,3 +103,6 @@ impl std::fmt::Debug for Verification<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

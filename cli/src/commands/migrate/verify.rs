@@ -18,6 +18,7 @@ use super::sides::{self, ChoiceOptions, SidesOptions};
 use crate::arguments::FormatOption;
 use crate::failure::{Failure, Outcome};
 use crate::progress_display::ProgressDisplay;
+use crate::registry_options::RegistryOptions;
 use crate::settings::Settings;
 use crate::{credentials, output, runtime};
 
@@ -69,7 +70,7 @@ impl As {
         }
     }
 
-    fn anonymous() -> As {
+    pub(super) fn anonymous() -> As {
         As {
             name: ANONYMOUS.to_owned(),
             config: None,
@@ -77,12 +78,15 @@ impl As {
     }
 
     /// Somebody who shows what is in the file, and nothing of what the user has.
-    fn principal(&self, arguments: &Arguments, settings: &Settings) -> Result<Principal, Failure> {
+    pub(super) fn principal(
+        &self,
+        registry: &RegistryOptions,
+        settings: &Settings,
+    ) -> Result<Principal, Failure> {
         let store = match &self.config {
             Some(path) => credentials::store_of(path)?,
             None => CredentialStore::empty(),
         };
-        let registry = &arguments.sides.registry;
         // What is known of one side's tokens is nothing for the other.
         Ok(Principal {
             name: self.name.clone(),
@@ -120,7 +124,7 @@ async fn verified(arguments: &Arguments, settings: &Settings) -> Result<Report, 
     if tried.is_empty() {
         tried.push(As::anonymous());
     }
-    let principals = tried.iter().map(|one| one.principal(arguments, settings));
+    let principals = tried.iter().map(|one| one.principal(registry, settings));
     let verification = Verification {
         operator: Principal {
             name: "operator".to_owned(),
