@@ -235,3 +235,32 @@ fn a_plan_is_a_file_that_a_run_does() {
     let nothing = moving.place.run(&["migrate", "run"]);
     assert_eq!(nothing.status, Some(2));
 }
+
+#[test]
+fn archives_and_layouts_go_to_a_registry() {
+    let place = Place::with_images();
+    let new = FakeRegistry::start(Ways::default());
+    let to = new.host();
+    let archive = "docker-archive:a.tar:team/a:v1";
+    let copied = place.run(&["copy", "oci:images:latest", archive, "--no-referrers"]);
+    assert_eq!(copied.status, Some(0), "{}", copied.stderr);
+    for (from, journal) in [("docker-archive:a.tar", "one"), ("oci:images", "two")] {
+        let ran = place.run(&[
+            "migrate",
+            "run",
+            "--from",
+            from,
+            "--to",
+            &to,
+            "--journal",
+            journal,
+        ]);
+        assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    }
+    let content = new.content();
+    assert!(content.tag("team/a", "v1").is_some());
+    assert!(content.tag("images", "latest").is_some() && content.tag("images", "other").is_some());
+    drop(content);
+    let refused = place.run(&["migrate", "run", "--from", &to, "--to", "docker-archive:b.tar"]);
+    assert_eq!(refused.status, Some(2), "{}", refused.stderr);
+}
