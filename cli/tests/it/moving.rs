@@ -242,7 +242,7 @@ fn archives_and_layouts_go_to_a_registry() {
     let new = FakeRegistry::start(Ways::default());
     let to = new.host();
     let archive = "docker-archive:a.tar:team/a:v1";
-    let copied = place.run(&["copy", "oci:images:latest", archive, "--no-referrers"]);
+    let copied = place.run(&["copy", "oci:images:tiny-latest", archive, "--no-referrers"]);
     assert_eq!(copied.status, Some(0), "{}", copied.stderr);
     for (from, journal) in [("docker-archive:a.tar", "one"), ("oci:images", "two")] {
         let ran = place.run(&[
@@ -259,7 +259,7 @@ fn archives_and_layouts_go_to_a_registry() {
     }
     let content = new.content();
     assert!(content.tag("team/a", "v1").is_some());
-    assert!(content.tag("images", "latest").is_some() && content.tag("images", "other").is_some());
+    assert!(content.tag("images", "tiny-latest").is_some() && content.tag("images", "tiny-other").is_some());
     drop(content);
     let refused = place.run(&["migrate", "run", "--from", &to, "--to", "docker-archive:b.tar"]);
     assert_eq!(refused.status, Some(2), "{}", refused.stderr);
