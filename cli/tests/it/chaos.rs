@@ -6,7 +6,7 @@
 
 mod check;
 mod connection;
-mod dice;
+pub(crate) mod dice;
 mod model;
 mod pusher;
 mod server;
@@ -85,7 +85,7 @@ fn what_was_answered_is_there_after_a_kill_and_nothing_else_is_served() {
     clippy::disallowed_methods,
     reason = "how often a test runs is said by its environment"
 )]
-fn number(variable: &str, otherwise: u64) -> u64 {
+pub(crate) fn number(variable: &str, otherwise: u64) -> u64 {
     let said = std::env::var(variable).ok();
     said.map_or(otherwise, |said| said.parse().unwrap())
 }

@@ -14,6 +14,7 @@ mod errors;
 mod migrate_client_config;
 mod migrate_iam;
 mod migrate_verify;
+mod moving;
 mod newcomer;
 mod program;
 mod server_process;

@@ -95,15 +95,20 @@ impl RegistryOrigin {
 #[async_trait]
 impl Origin for RegistryOrigin {
     async fn repositories(&self) -> Result<Option<Repositories>, PlaceError> {
-        if let Some(prefix) = &self.prefix {
-            if let Some(found) = self.walk(prefix).await? {
-                return Ok(Some(found));
-            }
+        if let Some(prefix) = &self.prefix
+            && let Some(found) = self.walk(prefix).await?
+        {
+            return Ok(Some(found));
         }
         let Some(main) = self.endpoints.first() else {
             return Ok(None);
         };
-        let Some(names) = main.catalog().await? else {
+        let listed = match main.catalog().await {
+            // Who may not see everything may still see what is below the prefix.
+            Err(error) if self.prefix.is_some() && error.login_host().is_some() => None,
+            listed => listed?,
+        };
+        let Some(names) = listed else {
             return match &self.prefix {
                 // The prefix may be a repository itself.
                 Some(prefix) => Ok(Some(BTreeMap::from([(prefix.clone(), None)]))),

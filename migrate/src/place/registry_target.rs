@@ -17,6 +17,9 @@ use crate::inventory::BlobEntry;
 /// Blobs up to this size are read before they are sent, in one request less than others.
 const WHOLE_BYTES_MAX: u64 = 128 << 10;
 
+/// Tags that one request sets: registries bound their number, and the length of URLs.
+const TAGS_AT_ONCE_MAX: usize = 10;
+
 /// Pieces of a blob that wait to be sent.
 const PIECES_WAITING: usize = 4;
 
@@ -132,20 +135,26 @@ impl TargetRepository for Repository {
 
     async fn put_manifest(&self, manifest: &Manifest, tags: &[String]) -> Result<(), PlaceError> {
         let digest = manifest.digest().to_string();
-        let knows_query = self.knowledge.tags_in_query.load(Ordering::Relaxed);
-        let mut left: Vec<String> = tags.to_vec();
+        let knows_query = &self.knowledge.tags_in_query;
         let mut knows_subject = false;
-        if left.is_empty() || knows_query != NO {
-            let put = self.api.put_manifest(manifest, &digest, &left).await?;
-            knows_subject = put.knows_subject;
-            if !left.is_empty() {
-                let knows = if put.tags.is_empty() { NO } else { YES };
-                self.knowledge.tags_in_query.store(knows, Ordering::Relaxed);
-            }
-            left.retain(|tag| !put.tags.contains(tag));
+        let mut left: Vec<&[String]> = tags.chunks(TAGS_AT_ONCE_MAX).collect();
+        if left.is_empty() {
+            left.push(&[]);
         }
-        for tag in &left {
-            knows_subject |= self.api.put_manifest(manifest, tag, &[]).await?.knows_subject;
+        for tags in left {
+            let mut set = Vec::new();
+            if tags.is_empty() || knows_query.load(Ordering::Relaxed) != NO {
+                let put = self.api.put_manifest(manifest, &digest, tags).await?;
+                knows_subject |= put.knows_subject;
+                if !tags.is_empty() {
+                    let knows = if put.tags.is_empty() { NO } else { YES };
+                    knows_query.store(knows, Ordering::Relaxed);
+                }
+                set = put.tags;
+            }
+            for tag in tags.iter().filter(|tag| !set.contains(tag)) {
+                knows_subject |= self.api.put_manifest(manifest, tag, &[]).await?.knows_subject;
+            }
         }
         if manifest.subject().is_some() && !knows_subject {
             let _one_at_a_time = self.knowledge.fallback.lock().await;

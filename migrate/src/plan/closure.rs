@@ -25,8 +25,11 @@ pub(crate) struct Closures<'c> {
     filter: &'c Filter,
     known: Mutex<HashMap<Digest, Slot>>,
     /// Blobs that were looked for at the source.
-    blobs: Mutex<HashMap<Digest, Arc<OnceCell<Result<(), Failed>>>>>,
+    blobs: Mutex<HashMap<Digest, Looked>>,
 }
+
+/// What became of a look for a blob.
+type Looked = Arc<OnceCell<Result<(), Failed>>>;
 
 type Slot = Arc<OnceCell<Result<Arc<ManifestEntry>, Failed>>>;
 

@@ -7,7 +7,7 @@ mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oci::{Digest, RepositoryName};
+use oci::{Digest, Platform, RepositoryName};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -96,6 +96,14 @@ impl Plan {
             .values()
             .flat_map(|repository| repository.tags.values());
         tags.filter(|tag| fits(&tag.state)).count()
+    }
+
+    /// The platforms that were chosen, of which the filter tells in words.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<Platform> {
+        let words = self.filter.iter();
+        let named = words.filter_map(|word| word.strip_prefix("--platform ")?.parse().ok());
+        named.collect()
     }
 
     /// Whether there is nothing to do.

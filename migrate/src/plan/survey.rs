@@ -158,6 +158,9 @@ struct Survey<'s> {
     task: Task<'s>,
 }
 
+/// An image with its tags, and what refers to it.
+type ReadImage = (Digest, Vec<String>, Result<Vec<Digest>, PlaceError>);
+
 /// One repository that is looked at.
 struct Looking<'l> {
     name: &'l RepositoryName,
@@ -337,18 +340,10 @@ impl Survey<'_> {
         let names: BTreeSet<&str> = looking.names_there();
         let (listed, names) = (&listed, &names);
         let states = stream::iter(tags).map(|(tag, digest, uploaded_ms)| async move {
-            let there = if !names.contains(tag.as_str()) {
-                Ok(None)
-            } else if let Some(there) = listed.get(tag.as_str()) {
-                Ok(Some(*there))
-            } else if let Some(there) = self
-                .options
-                .journal
-                .and_then(|journal| journal.tag(looking.to, &tag))
-            {
-                Ok(Some(there))
-            } else {
-                self.sides.to_pace.call(|| looking.target.digest_of(&tag)).await
+            let there = match (names.contains(tag.as_str()), listed.get(tag.as_str())) {
+                (false, _) => Ok(None),
+                (true, Some(there)) => Ok(Some(*there)),
+                (true, None) => self.digest_there(looking, &tag).await,
             };
             let state = match there {
                 Ok(None) => TagState::Missing,
@@ -369,6 +364,20 @@ impl Survey<'_> {
         let states: Vec<Option<(String, PlannedTag)>> =
             states.buffer_unordered(THINGS_AT_ONCE).collect().await;
         states.into_iter().flatten().collect()
+    }
+
+    /// What a tag names at the destination, where no list tells: as the journal says, or else by a question, whose answer
+    /// the journal keeps.
+    async fn digest_there(&self, looking: &Looking<'_>, tag: &str) -> Result<Option<Digest>, PlaceError> {
+        let journal = self.options.journal;
+        if let Some(there) = journal.and_then(|journal| journal.tag(looking.to, tag)) {
+            return Ok(Some(there));
+        }
+        let there = self.sides.to_pace.call(|| looking.target.digest_of(tag)).await?;
+        if let (Some(journal), Some(there)) = (journal, there) {
+            journal.tag_done(looking.to, tag, &there)?;
+        }
+        Ok(there)
     }
 
     /// What has no tag and is to be copied: what Google's listing shows, and what refers to what is wanted.
@@ -438,7 +447,7 @@ impl Survey<'_> {
                 (digest, tags, read)
             })
             .buffer_unordered(THINGS_AT_ONCE);
-        let reads: Vec<(Digest, Vec<String>, Result<Vec<Digest>, PlaceError>)> = reads.collect().await;
+        let reads: Vec<ReadImage> = reads.collect().await;
         let mut referrers = BTreeSet::new();
         for (digest, tags, read) in reads {
             match read {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oci::{Digest, RepositoryName};
@@ -14,6 +15,10 @@ use crate::place::{Feed, Mount, Sending};
 
 /// A blob from this size on is looked for before it is sent: the question costs less than the answer may save.
 const LOOKED_FOR_BYTES: u64 = 1 << 20;
+
+/// A blob up to this size is not counted among those that are copied at once: it is in memory as a whole, and only the
+/// pace bounds it.
+const SMALL_BYTES: u64 = 128 << 10;
 
 /// What is known of blobs while it runs.
 #[derive(Default)]
@@ -123,7 +128,7 @@ impl Engine<'_> {
         if opened.is_none() && self.may_be_there(pair, blob) {
             let found = self.sides.to_pace.call(|| pair.target.has_blob(blob)).await?;
             if found {
-                self.note(|counts| counts.found += 1);
+                self.found(blob);
                 *held = Some(pair.to.clone());
                 return self.done(pair, blob);
             }
@@ -166,7 +171,7 @@ impl Engine<'_> {
             return Ok(None);
         };
         if self.sides.to_pace.call(|| other.target.has_blob(blob)).await? {
-            self.note(|counts| counts.found += 1);
+            self.found(blob);
             self.done(other, blob)?;
             return Ok(Some(other.to.clone()));
         }
@@ -180,7 +185,8 @@ impl Engine<'_> {
 
     /// Whether it is worth a question. In a repository that is new to everybody only what is large.
     fn may_be_there(&self, pair: &Pair, blob: &BlobEntry) -> bool {
-        pair.exists || self.journal.was_begun() || blob.size >= LOOKED_FOR_BYTES
+        let is_cheap = !self.sides.target.is_durable_at_once();
+        is_cheap || pair.exists || self.journal.was_begun() || blob.size >= LOOKED_FOR_BYTES
     }
 
     /// Sends a blob, on a task of its own, and tries again where that helps.
@@ -204,8 +210,11 @@ impl Engine<'_> {
             }),
         };
         for attempt in 1.. {
-            // Never closed, so it is always acquired.
-            let transfer = Arc::clone(&self.transfers).acquire_owned().await;
+            // Never closed, so it is always acquired. What is small does not wait behind what is large.
+            let transfer = match blob.size > SMALL_BYTES {
+                true => Some(Arc::clone(&self.transfers).acquire_owned().await),
+                false => None,
+            };
             let (from_leave, to_leave) = (
                 self.sides.from_pace.leave().await,
                 self.sides.to_pace.leave().await,
@@ -242,6 +251,12 @@ impl Engine<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is there need not be moved: progress counts it as if it had been.
+    fn found(&self, blob: &BlobEntry) {
+        self.note(|counts| counts.found += 1);
+        self.bytes.fetch_add(blob.size, Ordering::Relaxed);
     }
 
     fn done(&self, pair: &Pair, blob: &BlobEntry) -> Result<(), PlaceError> {

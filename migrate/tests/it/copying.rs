@@ -206,3 +206,28 @@ async fn versions_are_chosen_by_tag_with_what_stands_beside_them() {
     let beside = new.tag("a", "v1").unwrap().replace(':', "-");
     assert!(new.tag("a", &format!("{beside}.sig")).is_some());
 }
+
+#[tokio::test]
+async fn an_image_with_many_tags_is_put_a_few_times_only() {
+    for (tags_in_query, puts) in [(true, 3), (false, 26)] {
+        let world = World::between(
+            plain(),
+            Ways {
+                tags_in_query,
+                ..Ways::default()
+            },
+        );
+        {
+            let old = &mut *world.old.content();
+            let shared = image(old, "a", Some("v0"), &[b"x"]);
+            for tag in 1..25 {
+                old.add_manifest("a", Some(&format!("v{tag}")), &shared);
+            }
+        }
+        let report = world.run().await;
+        assert_eq!((report.failures.len(), report.tags_set), (0, 25));
+        world.assert_same();
+        // Ten tags in each; or one that shows that the query is not read, and one for each tag.
+        assert_eq!(world.new.requests("PUT /v2/a/manifests/").len(), puts);
+    }
+}

@@ -78,6 +78,12 @@ async fn without_a_journal_the_tags_of_the_destination_are_looked_at() {
     let report = world.run().await;
     assert_eq!((report.tags_same, report.manifests_put), (REPOSITORIES * TAGS, 0));
     assert_eq!(world.new.requests("HEAD").len(), REPOSITORIES * TAGS);
+    world.run().await;
+    assert_eq!(
+        world.new.requests("HEAD").len(),
+        REPOSITORIES * TAGS,
+        "it is known from then on"
+    );
 }
 
 #[tokio::test]

@@ -87,11 +87,13 @@ async fn copy(arguments: &Arguments, settings: &Settings) -> Result<Report, Fail
             sides::survey(&sides, &options, &display).await?
         }
     };
+    let mut filter = arguments.choice.filter(settings)?;
+    filter.platforms.extend(plan.platforms());
     let options = RunOptions {
         blobs_at_once: arguments.jobs,
         is_fresh,
         keep_differing: arguments.keep_differing,
-        filter: arguments.choice.filter(settings)?,
+        filter,
     };
     let ran = migrate::run::run(&sides, &plan, &journal, &options, &display).await;
     ran.map_err(|error| {
