@@ -131,6 +131,17 @@ podman_pulls() {
             --events-backend none image inspect --format '{{.Digest}}' "$2"
 }
 
+# The example of README.txt; the authority is named on the command line.
+own_hosts() {
+    mkdir -p "$directory/trusted"
+    cp "$directory/ca.crt" "$directory/trusted/ca.crt"
+    cp /etc/hosts "$directory/hosts"
+    echo '127.0.0.1 old.test' >>"$directory/hosts"
+    unshare --mount sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh "$directory/hosts" \
+        podman --root "$directory/podman" --runroot "$directory/podman-run" --storage-driver vfs --cgroup-manager cgroupfs \
+        --events-backend none pull -q --cert-dir "$directory/trusted" "old.test:$port/shop/app:v1"
+}
+
 start_containerd() {
     local at=$directory/containerd
     mkdir -p "$at"
@@ -181,7 +192,8 @@ for client in skopeo podman containerd; do
             refuse "without registries.conf it asks the old side" 'refused' on untouched skopeo inspect "docker://$old/shop/app:v1" ;;
         podman)
             check "podman pulls $old by registries.conf" "$digest" podman_pulls renamed "$old/shop/app:v1"
-            check "podman pulls the same name, which leads here" "$digest" podman_pulls resolved "old.test:$port/shop/app:v1" ;;
+            check "podman pulls the same name, which leads here" "$digest" podman_pulls resolved "old.test:$port/shop/app:v1"
+            check "and with nothing but a hosts file of its own, as README.txt says" '^[0-9a-f]{64}$' own_hosts ;;
         containerd)
             start_containerd || continue
             check "containerd fetches $old by hosts.toml" "$old/shop/app:v1.*$digest" containerd_fetches renamed "$old/shop/app:v1"

@@ -132,62 +132,61 @@ pub struct Damage {
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.of_access().unwrap_or_else(|| self.of_content()))
+    }
+}
+
+impl Finding {
+    fn of_content(&self) -> String {
+        use Finding as F;
         match self {
-            Self::TagMissing {
-                repository,
+            F::TagMissing {
+                repository: at,
                 tag,
                 digest,
-            } => {
-                write!(formatter, "{repository}:{tag} is not here; there it is {digest}")
-            }
-            Self::TagDiffers {
-                repository,
+            } => format!("{at}:{tag} is not here; there it is {digest}"),
+            F::TagDiffers {
+                repository: at,
                 tag,
                 old,
                 new,
-            } => {
-                write!(formatter, "{repository}:{tag} is {new} here, and {old} there")
-            }
-            Self::PartMissing {
-                repository,
+            } => format!("{at}:{tag} is {new} here, and {old} there"),
+            F::PartMissing {
+                repository: at,
                 tag,
                 part,
                 digest,
-            } => {
-                write!(formatter, "{part} {digest} of {repository}:{tag} is not here")
-            }
-            Self::PartDamaged {
-                repository,
+            } => format!("{part} {digest} of {at}:{tag} is not here"),
+            F::PartDamaged {
+                repository: at,
                 tag,
                 part,
                 digest,
                 problem,
             } => {
-                write!(
-                    formatter,
-                    "{part} {digest} of {repository}:{tag} is damaged here: {problem}"
-                )
+                format!("{part} {digest} of {at}:{tag} is damaged here: {problem}")
             }
-            Self::ReferrerMissing {
-                repository,
+            F::ReferrerMissing {
+                repository: at,
                 subject,
                 digest,
             } => {
-                write!(
-                    formatter,
-                    "{digest}, which refers to {subject} of {repository}, is not here"
-                )
+                format!("{digest}, which refers to {subject} of {at}, is not here")
             }
+            F::Unchecked { what, error } => format!("cannot check {what}: {error}"),
+            F::AccessLost { .. } | F::AccessGained { .. } | F::RouteDiffers { .. } => String::new(),
+        }
+    }
+
+    fn of_access(&self) -> Option<String> {
+        Some(match self {
             Self::AccessLost {
                 principal,
                 old,
                 route,
                 here,
             } => {
-                write!(
-                    formatter,
-                    "{principal} could read {old} there and cannot read {route} here: {here}"
-                )
+                format!("{principal} could read {old} there and cannot read {route} here: {here}")
             }
             Self::AccessGained {
                 principal,
@@ -195,10 +194,7 @@ impl fmt::Display for Finding {
                 route,
                 there,
             } => {
-                write!(
-                    formatter,
-                    "{principal} could not read {old} there and can read {route} here; there: {there}"
-                )
+                format!("{principal} could not read {old} there and can read {route} here; there: {there}")
             }
             Self::RouteDiffers {
                 principal,
@@ -207,13 +203,10 @@ impl fmt::Display for Finding {
                 old,
                 new,
             } => {
-                write!(
-                    formatter,
-                    "{principal} reads {new} as {route}:{tag}, which is {old} there"
-                )
+                format!("{principal} reads {new} as {route}:{tag}, which is {old} there")
             }
-            Self::Unchecked { what, error } => write!(formatter, "cannot check {what}: {error}"),
-        }
+            _ => return None,
+        })
     }
 }
 

@@ -140,12 +140,13 @@ fn readme(names: &Names<'_>, is_renamed: bool) -> String {
              \x20 configuration says config_path = \"/etc/containerd/certs.d\". Tried with containerd 1.6 (ctr --hosts-dir).\n\
              podman, CRI-O, buildah, skopeo\n\
              \x20 etc/containers/registries.conf.d. Clients log in to {new}: `podman login {new}`. Tried with podman 4.3 and\n\
-             \x20 skopeo 1.9, which lists tags at the old name all the same (inspect --no-tags). CRI-O reads the same files:\n\
-             \x20 untested.\n\
+             \x20 skopeo 1.9, which lists tags at the old name all the same (inspect --no-tags). CRI-O reads the same\n\
+             \x20 files. Untested.\n\
              Docker\n\
              \x20 Its `registry-mirrors` are for Docker Hub alone, so the name {old} itself has to lead to the new side (below).\n\
              \x20 - classic image store (overlay2): the name and etc/docker/certs.d/{old}/ca.crt. Untested.\n\
-             \x20 - containerd image store: is said to read /etc/containerd/certs.d/{old}/hosts.toml from Docker 28 on. Untested.\n\n"
+             \x20 - containerd image store: is said to read /etc/containerd/certs.d/{old}/hosts.toml (docker/docs#24213); in which releases\n\
+             \x20   is not known here. Untested.\n\n"
         ));
     } else {
         text.push_str(
