@@ -39,14 +39,18 @@ pub(crate) struct Upstreams {
     registries: Option<Registries>,
     hosts: Hosts,
     /// By package and tag.
-    tags: Arc<SingleFlight<(PackagePath, String), Result<Option<Digest>, Trouble>>>,
+    tags: Asked<(PackagePath, String), Digest>,
     /// By package, tag or digest, and the tag that is set on it.
-    manifests: Arc<SingleFlight<ManifestKey, Result<Option<Arc<StoredManifest>>, Trouble>>>,
+    manifests: Asked<ManifestKey, Arc<StoredManifest>>,
     arrived: Arrived,
-    lists: Arc<SingleFlight<PackagePath, Result<Option<Arc<Vec<Tag>>>, Trouble>>>,
+    /// All tags, by package.
+    lists: Asked<PackagePath, Arc<Vec<Tag>>>,
     blobs: Arc<Flights>,
     bandwidth: Bandwidth,
 }
+
+/// Questions under way: what is there, nothing, or why that is not known.
+type Asked<K, V> = Arc<SingleFlight<K, Result<Option<V>, Trouble>>>;
 
 type ManifestKey = (PackagePath, String, Option<String>);
 

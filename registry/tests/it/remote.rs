@@ -248,7 +248,9 @@ async fn what_is_something_else_than_was_asked_for_is_not_taken() {
     files.put("v2/app/manifests/page", b"<html>welcome</html>");
     let upstream = files.serve();
     let server = in_front_of(&[("mirror", &host_of(&upstream))]).await;
-    upstream.fault_once(&format!("/v2/app/manifests/{digest}"), Fault::FlipByte(40));
+    // Still a manifest, of a configuration of another size.
+    let size = right.find("\"size\":2").unwrap() + "\"size\":".len();
+    upstream.fault_once(&format!("/v2/app/manifests/{digest}"), Fault::FlipByte(size));
     let path = format!("{MIRROR}/app/manifests/{digest}");
     assert_eq!(
         read(&server, &path).await.refusal(),

@@ -90,6 +90,15 @@ async fn take(body: &mut Response<Incoming>, most: usize) -> (Vec<u8>, bool) {
     (bytes, true)
 }
 
+/// Whether a client gets less than `whole` bytes and notices it, or is refused where all was over before it was answered.
+async fn is_broken(client: &mut Response<Incoming>, whole: usize) -> bool {
+    if client.status() == 502 {
+        return true;
+    }
+    let (bytes, ended_well) = take(client, usize::MAX).await;
+    client.status() == 200 && !ended_well && bytes.len() < whole
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_clients_read_one_fetch_while_it_comes() {
     let world = World::new().await;
@@ -204,8 +213,7 @@ async fn a_blob_of_unknown_length_comes_as_it_is_and_one_without_end_is_given_up
     options.limits.blob_bytes_max = LENGTH as u64;
     world.server.registry.configure(options);
     let mut client = world.begin().await;
-    let (bytes, ended_well) = take(&mut client, usize::MAX).await;
-    assert!(!ended_well && bytes.len() <= LENGTH);
+    assert!(is_broken(&mut client, LENGTH + 1).await);
     let larger = world.files.blob("app", &vec![1; LENGTH + 1]);
     let reply = read(&world.server, &format!("{MIRROR}/app/blobs/{larger}")).await;
     assert_eq!(reply.refusal(), (413, "SIZE_INVALID".to_owned()));
@@ -248,8 +256,37 @@ async fn a_blob_is_nobodys_who_cannot_show_it_at_the_upstream() {
     // Another upstream does not have it, and that it is here is nobody's business.
     let blob = |repository: &str, name: &str| format!("/v2/p/{repository}/{name}/blobs/{}", world.digest);
     assert_eq!(read(&world.server, &blob("other", "app")).await.status, 404);
+    // One that says it has it still has to show it.
+    stranger.put(&format!("v2/app/blobs/{}", world.digest), b"something else");
+    world.server.clock.forward(61);
+    let mut lied = world
+        .server
+        .begin("GET", &blob("other", "app"), &[HOST], b"")
+        .await;
+    assert!(is_broken(&mut lied, 14).await);
     // The same one has it under one name alone.
     assert_eq!(read(&world.server, &blob("same", "else")).await.status, 404);
     assert!(read(&world.server, &blob("same", "app")).await.body == content());
+    assert_eq!(world.gets().len(), 1, "{:?}", world.gets());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joins_a_fetch_has_to_find_it_under_its_own_name() {
+    let world = World::new().await;
+    world.files.put("v2/known/blobs/x", b"");
+    world.files.blob("known", &content());
+    world.upstream.fault_once(&world.there(), Fault::HoldAfter(HELD));
+    let mut first = world.begin().await;
+    take(&mut first, 1).await;
+    let other = |name: &str| format!("{MIRROR}/{name}/blobs/{}", world.digest);
+    assert_eq!(read(&world.server, &other("unknown")).await.status, 404);
+    let mut joined = world.server.begin("GET", &other("known"), &[HOST], b"").await;
+    take(&mut joined, 1).await;
+    world.upstream.release();
+    take(&mut joined, usize::MAX).await;
+    take(&mut first, usize::MAX).await;
+    world.is_kept().await;
+    // Both link it now.
+    assert!(read(&world.server, &other("known")).await.body == content());
     assert_eq!(world.gets().len(), 1, "{:?}", world.gets());
 }
