@@ -33,6 +33,7 @@ mod authorization;
 mod fingerprint;
 mod password;
 mod scope;
+mod seal;
 mod token;
 
 mod identity_token;
@@ -61,6 +62,7 @@ pub use principal::{Identity, Principal};
 pub use public_key::{ImportedKey, KEY_TEXT_BYTES_MAX, PublicKey, PublicKeyError};
 pub use role::{Role, RoleError};
 pub use scope::{Actions, EVERYTHING, SCOPE_BYTES_MAX, SCOPES_MAX, Scope, ScopeError};
+pub use seal::{SEAL_NONCE_BYTES, SEALED_BYTES_MAX, SealingKey};
 pub use token::{
-    Claims, Grant, Grants, TOKEN_BYTES_MAX, TOKEN_SECRET_BYTES, TokenError, TokenKey, TokenKind,
+    Claims, Grant, Grants, Relayed, TOKEN_BYTES_MAX, TOKEN_SECRET_BYTES, TokenError, TokenKey, TokenKind,
 };

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use crate::{CLOCK_LEEWAY_SECONDS, Member, MemberError};
+use crate::{CLOCK_LEEWAY_SECONDS, Member, MemberError, SealingKey};
 
 /// Longest token that is looked at.
 pub const TOKEN_BYTES_MAX: usize = 16 << 10;
@@ -36,6 +36,19 @@ pub struct Claims {
     pub expires: i64,
     /// What it allows at most.
     pub grants: Grants,
+    /// What its holder showed to old registries that answer for repositories here, for those alone.
+    pub relayed: Vec<Relayed>,
+}
+
+/// What is shown to an old registry in the name of a token's holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relayed {
+    /// The old registry's host.
+    #[serde(rename = "h")]
+    pub host: String,
+    /// The sealed Authorization header, for the host as its purpose; none where the registry asks for nothing.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
 }
 
 impl Claims {
@@ -100,7 +113,10 @@ pub enum TokenError {
 }
 
 /// What signs tokens.
-pub struct TokenKey(hmac::Key);
+pub struct TokenKey {
+    signing: hmac::Key,
+    sealing: SealingKey,
+}
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +128,15 @@ impl TokenKey {
     /// The key of this secret, which must be random and [`TOKEN_SECRET_BYTES`] long.
     #[must_use]
     pub fn new(secret: &[u8]) -> TokenKey {
-        TokenKey(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        let signing = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let sealing = SealingKey::derived(&signing);
+        TokenKey { signing, sealing }
+    }
+
+    /// What seals texts that tokens carry.
+    #[must_use]
+    pub fn sealing(&self) -> &SealingKey {
+        &self.sealing
     }
 
     /// Whether a text looks like a token of ours, and not like anybody else's.
@@ -128,7 +152,7 @@ impl TokenKey {
         // Strings and numbers are always written.
         let json = serde_json::to_vec(&document).unwrap_or_default();
         let signed = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(json));
-        let tag = hmac::sign(&self.0, signed.as_bytes());
+        let tag = hmac::sign(&self.signing, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
@@ -143,7 +167,7 @@ impl TokenKey {
         let (signed, tag) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let claims = signed.strip_prefix(PREFIX).ok_or(TokenError::Malformed)?;
         let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| TokenError::Malformed)?;
-        hmac::verify(&self.0, signed.as_bytes(), &tag).map_err(|_| TokenError::Forged)?;
+        hmac::verify(&self.signing, signed.as_bytes(), &tag).map_err(|_| TokenError::Forged)?;
         // From here on it is what we wrote, perhaps by another release.
         let json = URL_SAFE_NO_PAD
             .decode(claims)
@@ -182,6 +206,8 @@ struct Document {
     /// None is everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     grants: Option<Vec<Grant>>,
+    #[serde(rename = "rel", default, skip_serializing_if = "Vec::is_empty")]
+    relayed: Vec<Relayed>,
 }
 
 impl Document {
@@ -198,6 +224,7 @@ impl Document {
                 Grants::Everything => None,
                 Grants::Only(grants) => Some(grants.clone()),
             },
+            relayed: claims.relayed.clone(),
         }
     }
 
@@ -215,6 +242,7 @@ impl Document {
             issued: self.issued,
             expires: self.expires,
             grants: self.grants.map_or(Grants::Everything, Grants::Only),
+            relayed: self.relayed,
         })
     }
 }
@@ -238,6 +266,10 @@ mod tests {
                 resource: "projects/p/locations/l/repositories/r/packages/a".to_owned(),
                 actions: "pull".to_owned(),
             }]),
+            relayed: vec![Relayed {
+                host: "old.example".to_owned(),
+                sealed: Some("c2VhbGVk".to_owned()),
+            }],
         }
     }
 
@@ -253,6 +285,7 @@ mod tests {
             sets: Vec::new(),
             generation: None,
             grants: Grants::Everything,
+            relayed: Vec::new(),
             ..claims()
         };
         assert_eq!(key.verify(&key.sign(&anonymous), 1000), Ok(anonymous));

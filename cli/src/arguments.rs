@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Diff(commands::diff::Arguments),
     Test(commands::test::Arguments),
     Copy(commands::copy::Arguments),
+    Migrate(commands::migrate::Arguments),
     Serve(commands::serve::Arguments),
     Account(commands::account::Arguments),
     Repo(commands::repo::Arguments),

@@ -53,6 +53,11 @@ pub(crate) fn named(files: &[PathBuf]) -> Result<Authorities, Failure> {
 pub(crate) struct Directories(Vec<PathBuf>);
 
 impl Directories {
+    /// One that was named, or none.
+    pub(crate) fn named(directory: Option<PathBuf>) -> Directories {
+        Directories(directory.into_iter().collect())
+    }
+
     /// Podman's of the user, podman's of the machine, docker's.
     pub(crate) fn of(settings: &Settings) -> Directories {
         let environment = &settings.environment;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use client::registry::{self, Encryption, Registries};
-use transport::{Proxies, Secret, Transport, TransportOptions};
+use client::registry::{self, CredentialStore, Encryption, Registries};
+use transport::{Limits, Proxies, RetryPolicy, Secret, Transport, TransportOptions};
 
 use crate::certificates::{self, Directories};
 use crate::credentials;
@@ -80,6 +80,34 @@ impl RegistryOptions {
 
     /// Registries with the user's credentials, certificate authorities and proxies.
     pub(crate) fn registries(&self, settings: &Settings) -> Result<Registries, Failure> {
+        self.registries_paced(settings, (Limits::default(), RetryPolicy::default()))
+    }
+
+    /// The same for somebody who decides himself how much is asked at once, and when again.
+    pub(crate) fn registries_paced(
+        &self,
+        settings: &Settings,
+        pace: (Limits, RetryPolicy),
+    ) -> Result<Registries, Failure> {
+        let credentials = credentials::store(settings, self.own.as_ref())?;
+        self.registries_with(settings, pace, credentials)
+    }
+
+    /// The same for somebody else, who shows `credentials` and nothing of what the user has.
+    pub(crate) fn registries_as(
+        &self,
+        settings: &Settings,
+        credentials: CredentialStore,
+    ) -> Result<Registries, Failure> {
+        self.registries_with(settings, (Limits::default(), RetryPolicy::default()), credentials)
+    }
+
+    fn registries_with(
+        &self,
+        settings: &Settings,
+        (limits, retry): (Limits, RetryPolicy),
+        credentials: CredentialStore,
+    ) -> Result<Registries, Failure> {
         let is_tls = |host: &&String| self.tls.iter().any(|other| other.eq_ignore_ascii_case(host));
         if let Some(host) = self.plain_http.iter().find(is_tls) {
             return Err(Failure::usage(format!(
@@ -87,11 +115,12 @@ impl RegistryOptions {
             )));
         }
         let mut client = TransportOptions::new(USER_AGENT);
+        (client.limits, client.retry) = (limits, retry);
         client.proxies = beyond_this_machine(settings.proxies());
         client.authorities = certificates::named(&self.ca_file)?;
         Ok(Registries::new(registry::RegistryOptions {
             transport: Transport::new(client),
-            credentials: credentials::store(settings, self.own.as_ref())?,
+            credentials,
             encryption: Encryption {
                 plain_http: self.plain_http.clone(),
                 tls: self.tls.clone(),

@@ -35,6 +35,7 @@ pub fn check(input: &str) {
             issued: 0,
             expires: 1,
             grants: Grants::Only(grants.collect()),
+            relayed: Vec::new(),
         };
         // What we sign we take, unless it is longer than anything we take.
         let token = key.sign(&claims);

@@ -81,6 +81,7 @@ fn registry_on(directory: &DataDirectory) -> Registry {
         entropy: Arc::new(Counter),
         log: Arc::new(Nobody),
         backups: None,
+        upstreams: None,
     };
     let options = Options {
         routes: routes(),

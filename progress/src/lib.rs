@@ -35,6 +35,10 @@ pub enum Work {
     Write,
     /// A test runs.
     Test,
+    /// A registry is looked at.
+    Survey,
+    /// A registry is copied.
+    Migrate,
 }
 
 /// What happened.
@@ -57,6 +61,25 @@ pub enum Event<'a> {
         id: u64,
         /// How many bytes more.
         bytes: u64,
+    },
+    /// It is made of things that count, such as images: so many there are.
+    CountTo {
+        /// Which piece.
+        id: u64,
+        /// How many there are.
+        total: u64,
+    },
+    /// So many more of them are done.
+    Count {
+        /// Which piece.
+        id: u64,
+        /// How many more.
+        done: u64,
+    },
+    /// One of them failed.
+    CountError {
+        /// Which piece.
+        id: u64,
     },
     /// The piece of work ended, well or not.
     End {
@@ -101,6 +124,21 @@ impl<'p> Task<'p> {
     pub fn advance(&self, bytes: u64) {
         self.progress.event(Event::Advance { id: self.id, bytes });
     }
+
+    /// Tells that the work is made of `total` things.
+    pub fn count_to(&self, total: u64) {
+        self.progress.event(Event::CountTo { id: self.id, total });
+    }
+
+    /// Tells that `done` more of them are done.
+    pub fn count(&self, done: u64) {
+        self.progress.event(Event::Count { id: self.id, done });
+    }
+
+    /// Tells that one of them failed.
+    pub fn count_error(&self) {
+        self.progress.event(Event::CountError { id: self.id });
+    }
 }
 
 impl Drop for Task<'_> {
@@ -126,6 +164,9 @@ mod tests {
                 } => format!("start {name} {total_bytes:?}"),
                 Event::Advance { bytes, .. } => format!("advance {bytes}"),
                 Event::End { .. } => "end".to_owned(),
+                Event::CountTo { total, .. } => format!("count to {total}"),
+                Event::Count { done, .. } => format!("count {done}"),
+                Event::CountError { .. } => "error".to_owned(),
                 Event::Note(text) | Event::Warning(text) => text.to_owned(),
             };
             self.0.lock().unwrap().push(text);
@@ -137,10 +178,20 @@ mod tests {
         let recording = Recording::default();
         let task = Task::start(&recording, Work::Unpack, "libc6", Some(10));
         task.advance(4);
+        task.count_to(3);
+        task.count(2);
+        task.count_error();
         drop(task);
         assert_eq!(
             *recording.0.lock().unwrap(),
-            ["start libc6 Some(10)", "advance 4", "end"]
+            [
+                "start libc6 Some(10)",
+                "advance 4",
+                "count to 3",
+                "count 2",
+                "error",
+                "end"
+            ]
         );
     }
 }

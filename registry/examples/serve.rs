@@ -39,6 +39,7 @@ async fn main() {
         entropy: Arc::new(SystemEntropy),
         log: Arc::new(Silent),
         backups: None,
+        upstreams: None,
     };
     let repository = "projects/default/locations/local/repositories/images";
     let options = Options {

@@ -19,6 +19,7 @@ use crate::call::Call;
 use crate::host_routes::{Place, without_port};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
+use crate::transition::Introduced;
 
 /// Who may write without a credential while there are no accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(crate) struct Caller {
     pub(crate) memory: Option<Arc<Generation>>,
     /// Whose the credential is that was shown; none when none was shown.
     pub(crate) known: Option<Arc<Known>>,
+    /// What old registries said of them, where they ask for a token.
+    pub(crate) introduced: Option<Arc<Introduced>>,
 }
 
 /// What something is to be done with.
@@ -88,6 +91,7 @@ impl Caller {
             is_local: false,
             memory: None,
             known: None,
+            introduced: None,
         }
     }
 

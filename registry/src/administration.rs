@@ -22,6 +22,7 @@ mod image_facts;
 mod jobs;
 mod keys;
 mod locations;
+mod mode_document;
 mod operations;
 mod packages;
 mod projects;
@@ -30,6 +31,7 @@ pub mod reports;
 mod repositories;
 mod repository_document;
 mod tags;
+mod transitions;
 mod versions;
 
 use std::sync::{Mutex, PoisonError};
@@ -84,6 +86,7 @@ pub(crate) async fn answer(
             repositories::collection(&asked, (project, location.as_ref()), &mut body).await
         }
         Target::Repository(path) => repositories::one(&asked, path, &mut body).await,
+        Target::Transition(path, verb) => transitions::one(&asked, (path, *verb), &mut body).await,
         Target::Policy(resource, verb) => iam::policy(&asked, resource, *verb, &mut body).await,
         Target::Packages(repository) => packages::list(&asked, repository).await,
         Target::Package(package) => packages::one(&asked, package).await,

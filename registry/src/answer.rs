@@ -12,6 +12,7 @@ use crate::body::Body;
 use crate::call::{Call, NAMESPACE};
 use crate::percent;
 use crate::refusal::Refusal;
+use crate::upstream::Trouble;
 
 pub(crate) type Answer = Response<Body>;
 
@@ -91,7 +92,12 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
     let mut answer = json(told.status, &document);
     match refusal {
         Refusal::Method { allow, .. } => set(&mut answer, ALLOW, allow),
-        Refusal::Busy => {
+        Refusal::NoPushes { .. } => set(&mut answer, ALLOW, "GET, HEAD, DELETE"),
+        Refusal::Upstream(Trouble::Busy { after, .. }) => {
+            let seconds = after.as_secs().max(RETRY_AFTER_SECONDS);
+            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        Refusal::Busy | Refusal::OldSide | Refusal::Upstream(Trouble::TooMany) => {
             let headers = answer.headers_mut();
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
         }

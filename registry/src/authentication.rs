@@ -23,6 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::header::AUTHORIZATION;
 use store::{Account, Entropy};
 use tokio::sync::OnceCell;
+use transport::Secret;
 
 pub use issuers::{AccessOptions, Introspection, Issuer};
 
@@ -32,6 +33,7 @@ use crate::call::Call;
 use crate::host_routes::{Place, without_port};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
+use crate::transition;
 use expensive::Gate;
 use issuers::Issuers;
 use log_in::Claim;
@@ -52,6 +54,8 @@ pub(crate) struct Known {
     pub(crate) expires: Option<i64>,
     /// On which host, if on one only; without port, in lower case.
     pub(crate) audience: Option<String>,
+    /// What they show to old registries: the Authorization header by host; none where the registry asks for nothing.
+    pub(crate) relayed: Vec<(String, Option<Secret>)>,
 }
 
 /// One attempt to show a credential.
@@ -100,6 +104,7 @@ impl Known {
             begins: None,
             expires: None,
             audience: None,
+            relayed: Vec::new(),
         }
     }
 
@@ -190,16 +195,8 @@ impl Registry {
     pub(crate) async fn caller(&self, call: &Call<'_>) -> Result<Caller, Refusal> {
         let headers = call.headers;
         let authentication = self.authentication();
-        let has_issuers = !authentication.issuers().is_empty();
-        let memory = authentication
-            .memory
-            .current(self.metadata(), self.now(), has_issuers)
-            .await?;
-        let mut caller = Caller {
-            is_local: is_local(call.peer, call.authority, headers),
-            memory: memory.is_closed.then(|| Arc::clone(&memory)),
-            known: None,
-        };
+        let memory = self.access_memory().await?;
+        let mut caller = self.stranger(call, &memory);
         let Some(header) = headers.get(AUTHORIZATION) else {
             return Ok(caller);
         };
@@ -234,6 +231,59 @@ impl Registry {
         };
         caller.known = Some(self.authenticate(&credential, &attempt).await?);
         Ok(caller)
+    }
+
+    async fn access_memory(&self) -> Result<Arc<Generation>, Refusal> {
+        let authentication = self.authentication();
+        let has_issuers = !authentication.issuers().is_empty();
+        let memory = &authentication.memory;
+        Ok(memory.current(self.metadata(), self.now(), has_issuers).await?)
+    }
+
+    /// Somebody who has shown nothing yet.
+    fn stranger(&self, call: &Call<'_>, memory: &Arc<Generation>) -> Caller {
+        Caller {
+            is_local: is_local(call.peer, call.authority, call.headers),
+            memory: memory.is_closed.then(|| Arc::clone(memory)),
+            ..Caller::nobody()
+        }
+    }
+
+    /// Who asks for a token, and what old registries say of them. Whom one lets in that answers for a repository here needs no
+    /// account here to be passed on to it; here they are nobody then.
+    pub(crate) async fn introduced_caller(&self, call: &Call<'_>) -> Result<Caller, Refusal> {
+        let memory = self.access_memory().await?;
+        if !memory.is_closed || self.transitions().await?.is_empty() {
+            return self.caller(call).await;
+        }
+        let introduced = transition::introduce(self, call).await?;
+        let is_let_in = introduced.is_let_in;
+        let caller = match is_let_in && self.is_without_account(call, &memory).await? {
+            true => Ok(self.stranger(call, &memory)),
+            false => self.caller(call).await,
+        };
+        let caller = match caller {
+            Err(Refusal::LoginFailed { .. } | Refusal::LoginSlowed { .. }) if is_let_in => {
+                self.stranger(call, &memory)
+            }
+            caller => caller?,
+        };
+        Ok(Caller {
+            introduced: Some(Arc::new(introduced)),
+            ..caller
+        })
+    }
+
+    /// Whether what is shown is a password of nobody who has an account here.
+    async fn is_without_account(&self, call: &Call<'_>, memory: &Generation) -> Result<bool, Refusal> {
+        let header = call.headers.get(AUTHORIZATION);
+        let header = header.and_then(|header| header.to_str().ok()).unwrap_or_default();
+        match Credential::of_header(header) {
+            Ok(Credential::Password { name, .. }) => {
+                Ok(memory.account(self.metadata(), &name).await?.is_none())
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Whose a credential is.
@@ -289,6 +339,15 @@ impl Registry {
             return Err(Refusal::token(TokenError::Malformed));
         }
         let begins = claims.begins();
+        let sealing = self.token_key().await?.sealing();
+        let opened = |relayed: access::Relayed| match relayed.sealed {
+            None => Some((relayed.host, None)),
+            Some(sealed) => {
+                let header = sealing.open(&sealed, &relayed.host)?;
+                Some((relayed.host, Some(Secret::new(header))))
+            }
+        };
+        let relayed = claims.relayed.into_iter().filter_map(opened).collect();
         let principal = match (claims.subject, claims.generation) {
             (None, _) => Principal::anonymous(),
             (Some(member), None) => {
@@ -312,6 +371,7 @@ impl Registry {
             begins: Some(begins),
             expires: Some(claims.expires),
             audience: Some(without_port(&claims.audience).to_ascii_lowercase()),
+            relayed,
         };
         match known.is_for(attempt.audience) {
             true => Ok(known),

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use store::{BlobContent, ByteRange};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+use crate::upstream::{Grown, Growth};
 
 /// Bytes that are read at a time: at first, and between which bounds that follows the client. Large pieces cost less
 /// processor time each byte, small ones less memory while a slow client takes its time.
@@ -42,6 +45,11 @@ enum Kind {
         stream: Pin<Box<dyn AsyncRead + Send>>,
         left: u64,
     },
+    /// From elsewhere, as they come.
+    Pieces {
+        pieces: mpsc::Receiver<io::Result<Bytes>>,
+        left: u64,
+    },
 }
 
 /// Reads a file off the threads that serve. One piece is read while another is sent, unless much is held, and no thread
@@ -50,13 +58,54 @@ struct FilePieces {
     file: Arc<File>,
     /// What was not asked for yet.
     rest: ByteRange,
-    /// What was not given out yet.
-    left: u64,
+    /// What was not given out yet; nothing where nobody knows how long it will be.
+    left: Option<u64>,
+    /// Where it grows while it is read.
+    growing: Option<Growing>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
     spare: Spare,
     size: u64,
     /// When the last piece was given out.
     given: Option<Instant>,
+}
+
+/// A file that grows while it is read.
+struct Growing {
+    /// Up to where it can be read.
+    readable: u64,
+    waiting: Waiting,
+}
+
+enum Waiting {
+    /// None only while it changes.
+    Rests(Option<Growth>),
+    Waits(Pin<Box<dyn Future<Output = (Growth, io::Result<Grown>)> + Send>>),
+}
+
+impl Growing {
+    /// Waits until byte `at` can be read; the end of the file where it has none.
+    fn poll(&mut self, at: u64, context: &mut Context<'_>) -> Poll<io::Result<Option<u64>>> {
+        loop {
+            if self.readable > at {
+                return Poll::Ready(Ok(None));
+            }
+            match &mut self.waiting {
+                Waiting::Rests(growth) => match growth.take() {
+                    Some(growth) => self.waiting = Waiting::Waits(Box::pin(growth.beyond(at))),
+                    None => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                },
+                Waiting::Waits(waits) => {
+                    let (growth, grown) = ready!(waits.as_mut().poll(context));
+                    self.waiting = Waiting::Rests(Some(growth));
+                    let grown = grown?;
+                    self.readable = grown.readable;
+                    if grown.is_whole && grown.readable <= at {
+                        return Poll::Ready(Ok(Some(grown.readable)));
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Pieces that were sent, to be read into again: the allocator would give them back to the system each time, and the
@@ -130,13 +179,19 @@ impl Body {
         Body(Kind::Whole(Some(content).filter(|content| !content.is_empty())))
     }
 
+    /// Pieces that come from elsewhere and are `length` bytes together: fewer or more break the answer off.
+    pub(crate) fn pieces(pieces: mpsc::Receiver<io::Result<Bytes>>, length: u64) -> Body {
+        Body(Kind::Pieces { pieces, left: length })
+    }
+
     /// The bytes of an object; the URL when the client is to fetch them elsewhere.
     pub(crate) fn of(content: BlobContent, length: u64) -> Result<Body, String> {
         match content {
             BlobContent::File { file, range } => Ok(Body(Kind::File(FilePieces {
                 file: Arc::new(file),
                 rest: range,
-                left: range.length(),
+                left: Some(range.length()),
+                growing: None,
                 reading: None,
                 spare: Spare::default(),
                 size: PIECE_BYTES,
@@ -146,6 +201,23 @@ impl Body {
             BlobContent::Redirect(url) => Err(url),
         }
     }
+
+    /// A range of what grows, as it grows; without a range all of it, however long that will be.
+    pub(crate) fn growing(growth: Growth, range: Option<ByteRange>) -> Body {
+        Body(Kind::File(FilePieces {
+            file: growth.file(),
+            rest: range.unwrap_or(ByteRange::all(u64::MAX)),
+            left: range.map(ByteRange::length),
+            growing: Some(Growing {
+                readable: 0,
+                waiting: Waiting::Rests(Some(growth)),
+            }),
+            reading: None,
+            spare: Spare::default(),
+            size: PIECE_BYTES,
+            given: None,
+        }))
+    }
 }
 
 impl FilePieces {
@@ -153,7 +225,9 @@ impl FilePieces {
         if is_much_held() {
             self.size = PIECE_BYTES_MIN;
         }
-        let length = self.rest.length().min(self.size);
+        let readable = self.growing.as_ref().map_or(u64::MAX, |growing| growing.readable);
+        let there = readable.saturating_sub(self.rest.start);
+        let length = self.rest.length().min(self.size).min(there);
         if length == 0 {
             return;
         }
@@ -174,6 +248,16 @@ impl FilePieces {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.reading.is_none() {
+            if let Some(growing) = &mut self.growing
+                && self.rest.length() > 0
+            {
+                match ready!(growing.poll(self.rest.start, context)) {
+                    Ok(None) => {}
+                    // Its length is known now. Where another was announced, too little is given and that is noticed.
+                    Ok(Some(end)) => self.rest.end = end,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
+            }
             self.read_on();
         }
         let Some(reading) = &mut self.reading else {
@@ -183,7 +267,7 @@ impl FilePieces {
             ready!(Pin::new(reading).poll(context)).unwrap_or_else(|error| Err(io::Error::other(error)));
         self.reading = None;
         if let Ok(piece) = &piece {
-            self.left -= piece.len() as u64;
+            self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
             self.size = next_size(self.size, self.given.replace(Instant::now()));
             if !is_much_held() {
                 self.read_on();
@@ -214,6 +298,7 @@ impl hyper::body::Body for Body {
             Kind::Whole(content) => content.take().map(Ok),
             Kind::File(pieces) => ready!(pieces.poll(context)),
             Kind::Stream { stream, left } => ready!(poll_stream(stream, left, context)),
+            Kind::Pieces { pieces, left } => ready!(poll_pieces(pieces, left, context)),
         };
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
@@ -223,11 +308,12 @@ impl hyper::body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match &self.0 {
-            Kind::Whole(content) => content.as_ref().map_or(0, |content| content.len() as u64),
+        let left = match &self.0 {
+            Kind::Whole(content) => Some(content.as_ref().map_or(0, |content| content.len() as u64)),
             Kind::File(pieces) => pieces.left,
-            Kind::Stream { left, .. } => *left,
-        })
+            Kind::Stream { left, .. } | Kind::Pieces { left, .. } => Some(*left),
+        };
+        left.map(SizeHint::with_exact).unwrap_or_default()
     }
 }
 
@@ -252,6 +338,29 @@ fn poll_stream(
     piece.truncate(count);
     *left -= count as u64;
     Poll::Ready(Some(Ok(Bytes::from(piece))))
+}
+
+/// The next of pieces that have to have `left` bytes.
+fn poll_pieces(
+    pieces: &mut mpsc::Receiver<io::Result<Bytes>>,
+    left: &mut u64,
+    context: &mut Context<'_>,
+) -> Poll<Option<io::Result<Bytes>>> {
+    if *left == 0 {
+        return Poll::Ready(None);
+    }
+    let piece = match ready!(pieces.poll_recv(context)) {
+        Some(Ok(piece)) => piece,
+        Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+        None => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
+    };
+    Poll::Ready(Some(match left.checked_sub(piece.len() as u64) {
+        Some(rest) => {
+            *left = rest;
+            Ok(piece)
+        }
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }))
 }
 
 #[cfg(test)]

@@ -122,6 +122,11 @@ impl Query {
         self.get(NAMESPACE).filter(|_| reads).map(str::to_owned)
     }
 
+    /// All parameters, as they stand.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
@@ -203,6 +208,15 @@ impl Arriving {
             idle,
             // Whoever asks before they send hears from the answer not to.
             is_sent_on: !headers.contains_key(EXPECT),
+        }
+    }
+
+    /// No body at all.
+    pub(crate) fn none() -> Arriving {
+        Arriving {
+            body: None,
+            idle: Duration::ZERO,
+            is_sent_on: false,
         }
     }
 

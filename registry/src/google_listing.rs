@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use hyper::StatusCode;
 use oci::RepositoryName;
 use serde_json::{Map, Value, json};
-use store::{PackagePath, RepositoryPath, Version, VersionQuery};
+use store::{Mode, PackagePath, RepositoryPath, Version, VersionQuery};
 
 use crate::answer::{self, Answer};
 use crate::host_routes::Place;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
+use crate::warning;
 
 /// Rows that are read from the store at a time.
 const PAGE: usize = 1000;
@@ -26,30 +27,41 @@ pub(crate) async fn listing(
     (name, last): (&str, Option<&str>),
     place: &Place,
 ) -> Result<Answer, Refusal> {
-    let (children, versions) = match place {
-        Place::Repository(repository) => (children(registry, repository, None).await?, Vec::new()),
-        Place::Package(package) => (
-            children(registry, &package.repository, Some(&package.name)).await?,
-            versions(registry, package).await?,
-        ),
+    let (children, versions, elsewhere) = match place {
+        Place::Repository(repository) => {
+            let children = children(registry, repository, None).await?;
+            (children, Vec::new(), None)
+        }
+        Place::Package(package) => {
+            let source = registry.source_of(package).await?.ok_or(Refusal::NameUnknown)?;
+            let package = &source.package;
+            let elsewhere = match &*source.mode {
+                Mode::Remote(remote) => registry.remote_tags(remote, package).await?,
+                Mode::Standard | Mode::Virtual(_) => None,
+            };
+            let children = children(registry, &package.repository, Some(&package.name)).await?;
+            (children, versions(registry, package).await?, elsewhere)
+        }
     };
-    if children.is_empty() && versions.is_empty() {
+    if children.is_empty() && versions.is_empty() && elsewhere.is_none() {
         return Err(Refusal::NameUnknown);
     }
-    let mut tags: Vec<&str> = versions
-        .iter()
-        .flat_map(|version| &version.tags)
-        .map(oci::Tag::as_str)
-        .collect();
+    let here = versions.iter().flat_map(|version| &version.tags);
+    let (there, warning) = elsewhere.unwrap_or_default();
+    // Of tags that were not read here yet there is nothing more to tell than their names.
+    let mut tags: Vec<&str> = here.chain(there.iter()).map(oci::Tag::as_str).collect();
     // There is one page only, but a client may ask for what follows a tag.
     tags.retain(|tag| last.is_none_or(|last| *tag > last));
     tags.sort_unstable();
+    tags.dedup();
     let manifests: Map<String, Value> = versions
         .iter()
         .map(|version| (version.digest.to_string(), entry(version)))
         .collect();
     let document = json!({"child": children, "manifest": manifests, "name": name, "tags": tags});
-    Ok(answer::json(StatusCode::OK, &document))
+    let mut answer = answer::json(StatusCode::OK, &document);
+    warning::add(&mut answer, warning.as_slice());
+    Ok(answer)
 }
 
 fn entry(version: &Version) -> Value {

@@ -35,9 +35,12 @@ mod google_listing;
 mod google_strictness;
 mod manifest_cache;
 mod manifests;
+mod modes;
+mod reading;
 mod referrers;
 mod tags;
 mod uploads;
+mod upstream;
 mod usage;
 mod warning;
 
@@ -50,6 +53,7 @@ mod registry;
 mod room;
 mod server;
 mod tls;
+mod transition;
 
 pub use access::Writes;
 pub use authentication::{AccessOptions, Introspection, Issuer};

@@ -16,10 +16,11 @@ use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
 use crate::conditional;
 use crate::google_strictness;
+use crate::reading::Found;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
-use crate::warning;
+use crate::{transition, warning};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -42,6 +43,7 @@ pub(crate) async fn manifest(
             registry
                 .authorise(call, Permission::UploadArtifacts, &package)
                 .await?;
+            registry.refuse_push_elsewhere(&package).await?;
             let bytes = body.whole(MANIFEST_BYTES_MAX).await?;
             registry
                 .authorise_again(call, Permission::UploadArtifacts, &package)
@@ -56,6 +58,7 @@ pub(crate) async fn manifest(
                 Reference::Digest(_) => Permission::DeleteArtifacts,
             };
             registry.authorise(call, permission, &package).await?;
+            registry.refuse_removal_elsewhere(&package).await?;
             delete(registry, call, &package, reference).await
         }
         _ => Err(call.refuse_method("GET, HEAD, PUT, DELETE")),
@@ -68,9 +71,22 @@ async fn get(
     package: &PackagePath,
     reference: &Reference,
 ) -> Result<Answer, Refusal> {
-    let stored = find(registry, package, reference)
-        .await?
-        .ok_or(Refusal::ManifestUnknown)?;
+    let found = registry.read_manifest(package, reference).await?;
+    told(registry, call, found.ok_or(Refusal::ManifestUnknown)?, reference)
+}
+
+/// How a manifest is told that was found.
+pub(crate) fn told(
+    registry: &Registry,
+    call: &Call<'_>,
+    found: Found,
+    reference: &Reference,
+) -> Result<Answer, Refusal> {
+    let Found {
+        manifest: stored,
+        package,
+        warning,
+    } = found;
     if call.host.is_strict() {
         google_strictness::accepted(call.headers, reference, &stored.media_type)?;
     }
@@ -82,8 +98,9 @@ async fn get(
         answer::bytes(StatusCode::OK, stored.media_type.as_str(), stored.bytes.clone())
     };
     if *call.method == Method::GET {
-        registry.usage().pulled(package, &stored.digest, registry.now());
+        registry.usage().pulled(&package, &stored.digest, registry.now());
     }
+    warning::add(&mut answer, warning.as_slice());
     answer::set(&mut answer, ETAG, &etag);
     answer::set(&mut answer, DOCKER_CONTENT_DIGEST, &digest);
     Ok(answer)
@@ -212,6 +229,19 @@ async fn store(
     package: &PackagePath,
     new: NewManifest,
 ) -> Result<(), Refusal> {
+    match registry.moving_package(package).await? {
+        Some(moving) => transition::push(registry, call, &moving, new).await,
+        None => keep(registry, call, package, new).await,
+    }
+}
+
+/// Stores a manifest that was pushed, on this side.
+pub(crate) async fn keep(
+    registry: &Registry,
+    call: &Call<'_>,
+    package: &PackagePath,
+    new: NewManifest,
+) -> Result<(), Refusal> {
     let (digest, actor, now) = (new.digest, call.caller.actor(), registry.now());
     let target = package.clone();
     let stored = registry.change(package, async move |metadata| {
@@ -222,7 +252,7 @@ async fn store(
     Ok(())
 }
 
-fn new_manifest(
+pub(crate) fn new_manifest(
     manifest: &Manifest,
     digest: Digest,
     bytes: Bytes,

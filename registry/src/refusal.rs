@@ -10,6 +10,7 @@ use store::{PutRefusal, StoreError};
 use crate::access::{On, needed};
 use crate::administration::{self, Unfit};
 use crate::routes::RouteError;
+use crate::upstream::Trouble;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -136,8 +137,29 @@ pub(crate) enum Refusal {
     BodyTime,
     #[error("the registry has no room left; what is stored can still be pulled")]
     Full,
+    #[error("{repository} takes no pushes: {kind}")]
+    NoPushes { repository: String, kind: String },
+    #[error("{0}")]
+    Upstream(Trouble),
     #[error("{0}")]
     Administration(Unfit),
+    #[error("the old registry that answers for this repository cannot be reached now")]
+    OldSide,
+    #[error(
+        "an old registry answers for this repository, and this server has no way to it; its operator finds the reason in its log"
+    )]
+    OldSideUnknown,
+    #[error(
+        "the old registry that answers for this repository asks for credentials, and this one for none: nothing can be passed on \
+         before this registry has accounts"
+    )]
+    OldSideAsks,
+    #[error(
+        "what was pushed or deleted here since this side owns the tags counts, and is not undone by a copy"
+    )]
+    ThisSideCounts,
+    #[error("this side has it, and the old registry does not, which pushes go to as well: {reason}")]
+    OldSideLacks { reason: String },
     #[error("the registry is busy; try again in a moment")]
     Busy,
     #[error("the registry failed; its operator finds the reason in its log")]
@@ -270,7 +292,12 @@ impl Refusal {
             Self::LoginSlowed { .. } | Self::TooManyRequests { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
             }
-            Self::Issuer(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Issuer(_) | Self::OldSide | Self::OldSideUnknown => {
+                (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
+            }
+            Self::ThisSideCounts => (StatusCode::CONFLICT, "DENIED"),
+            Self::OldSideLacks { .. } => (StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+            Self::OldSideAsks => (StatusCode::FORBIDDEN, "DENIED"),
             Self::TokenRequest(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::ManifestUnknown | Self::ManifestNotAccepted { .. } => {
                 (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN")
@@ -290,6 +317,8 @@ impl Refusal {
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
             Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::NoPushes { .. } => (StatusCode::METHOD_NOT_ALLOWED, "DENIED"),
+            Self::Upstream(trouble) => of_trouble(trouble),
             Self::Administration(unfit) => unfit.told(),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
         };
@@ -300,6 +329,24 @@ impl Refusal {
     /// besides; tools look for either.
     pub(crate) fn further_code(&self) -> Option<&'static str> {
         matches!(self, Self::DanglingReferrer { .. }).then_some("GOOGLE_MANIFEST_REFERRING_MANIFEST")
+    }
+}
+
+fn of_trouble(trouble: &Trouble) -> (StatusCode, &'static str) {
+    match trouble {
+        Trouble::Unreachable { .. } | Trouble::Wrong { .. } => (StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
+        Trouble::Busy { .. } | Trouble::TooMany => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+        Trouble::Denied { .. } => (StatusCode::FORBIDDEN, "DENIED"),
+        Trouble::NotSetUp { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Trouble::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+        Trouble::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
+        Trouble::Store => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+    }
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Refusal {
+        Refusal::Upstream(trouble)
     }
 }
 

@@ -9,13 +9,17 @@ use std::time::Instant;
 
 use access::Permission;
 use bytes::Bytes;
+use client::registry::Registries;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
-use store::{Backups, BlobStore, Entropy, MetadataStore, PackagePath, Repository, StoreError, UploadKey};
+use store::{
+    Backups, BlobStore, Entropy, MetadataStore, PackagePath, Repository, RepositoryPath, StoreError,
+    UploadKey,
+};
 
 use crate::access::Caller;
 use crate::administration::Jobs;
@@ -25,14 +29,18 @@ use crate::call::{Arriving, Call, Query, Sent};
 use crate::log::{Log, Record};
 use crate::manifest_cache::ManifestCache;
 use crate::metrics::{Kind, Metrics};
+use crate::modes::Modes;
 use crate::options::{Clock, NewRepositories, Options};
 use crate::rate::Counted;
+use crate::reading::{Lists, Memory};
 use crate::refusal::{Needs, Refusal};
 use crate::room::{self, Room};
 use crate::routes::{Operation, route};
 use crate::server::OverTls;
+use crate::transition::{Rollbacks, TransitionCounts, TransitionMemory};
+use crate::upstream::Upstreams;
 use crate::usage::UsageCounts;
-use crate::{administration, blobs, catalog, manifests, referrers, tags, uploads};
+use crate::{administration, blobs, catalog, manifests, referrers, tags, transition, uploads};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
@@ -55,6 +63,8 @@ pub struct Services {
     pub log: Arc<dyn Log>,
     /// What makes backups, where they have a place.
     pub backups: Option<Arc<dyn Backups>>,
+    /// How other registries are reached, where they are.
+    pub upstreams: Option<Registries>,
 }
 
 /// A registry. Cheap to clone; clones are the same one.
@@ -74,6 +84,13 @@ struct Shared {
     authentication: Authentication,
     counted: Counted,
     room: Room,
+    transition_memory: TransitionMemory,
+    transition_counts: TransitionCounts,
+    rollbacks: Rollbacks,
+    modes: Modes,
+    upstreams: Upstreams,
+    memory: Memory,
+    lists: Lists,
 }
 
 impl fmt::Debug for Registry {
@@ -88,6 +105,7 @@ impl Registry {
     pub fn new(services: Services, options: Options) -> Registry {
         let manifest_cache = ManifestCache::new(options.limits.manifest_cache_bytes_max);
         let authentication = Authentication::new(&options.access, &*services.entropy);
+        let upstreams = Upstreams::new(services.upstreams.clone());
         Registry {
             shared: Arc::new(Shared {
                 services,
@@ -100,6 +118,13 @@ impl Registry {
                 authentication,
                 counted: Counted::default(),
                 room: Room::default(),
+                transition_memory: TransitionMemory::default(),
+                transition_counts: TransitionCounts::default(),
+                rollbacks: Rollbacks::default(),
+                modes: Modes::default(),
+                upstreams,
+                memory: Memory::default(),
+                lists: Lists::default(),
             }),
         }
     }
@@ -250,7 +275,10 @@ impl Registry {
         }
         if !operation.is_for_operators() {
             let (rates, now) = (self.options().rates, self.now());
-            let caller = self.caller(call).await;
+            let caller = match operation {
+                Operation::Token => self.introduced_caller(call).await,
+                _ => self.caller(call).await,
+            };
             let known = caller.as_ref().ok().and_then(|caller| caller.known.as_ref());
             let principal = known.map(|known| &known.principal);
             self.shared.counted.count(&rates, principal, call.client(), now)?;
@@ -260,6 +288,19 @@ impl Registry {
     }
 
     async fn operate(
+        &self,
+        operation: &Operation,
+        call: &Call<'_>,
+        body: Arriving,
+    ) -> Result<Answer, Refusal> {
+        match self.moving(operation, call).await? {
+            Some(moving) => transition::answer(self, &moving, operation, call, body).await,
+            None => self.dispatch(operation, call, body).await,
+        }
+    }
+
+    /// What this registry itself answers.
+    pub(crate) async fn dispatch(
         &self,
         operation: &Operation,
         call: &Call<'_>,
@@ -293,7 +334,9 @@ impl Registry {
             Operation::Ready => room::ready(self).await,
             Operation::Metrics => {
                 self.metrics().writes(self.writes().await);
-                Ok(answer::bytes(StatusCode::OK, TEXT, self.metrics().text().into()))
+                let mut text = self.metrics().text();
+                self.transition_counts().metrics(&mut text);
+                Ok(answer::bytes(StatusCode::OK, TEXT, text.into()))
             }
         }
     }
@@ -340,25 +383,33 @@ impl Registry {
         T: Send + 'static,
     {
         let package = package.clone();
-        self.write(work, move |cache| cache.forget(&package)).await
+        self.write(work, move |registry| registry.manifest_cache().forget(&package))
+            .await
     }
 
-    /// As [`change`](Registry::change), of any number of packages.
-    pub(crate) async fn change_many<T, W>(
+    /// Makes, changes or removes a repository, and then forgets what is kept of it in memory. Goes on to its end where the
+    /// client goes away meanwhile.
+    pub(crate) async fn change_repository<T, W>(
         &self,
+        path: &RepositoryPath,
         work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
     ) -> Result<T, StoreError>
     where
         W: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        self.write(work, ManifestCache::forget_all).await
+        let path = path.clone();
+        let forget = move |registry: &Registry| {
+            registry.modes().forget(&path);
+            registry.manifest_cache().forget_all();
+        };
+        self.write(work, forget).await
     }
 
     async fn write<T, W>(
         &self,
         work: impl FnOnce(Arc<dyn MetadataStore>) -> W,
-        forget: impl FnOnce(&ManifestCache) + Send + 'static,
+        forget: impl FnOnce(&Registry) + Send + 'static,
     ) -> Result<T, StoreError>
     where
         W: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -368,7 +419,7 @@ impl Registry {
         let registry = self.clone();
         let done = tokio::spawn(async move {
             let result = work.await;
-            forget(registry.manifest_cache());
+            forget(&registry);
             result
         });
         done.await
@@ -419,6 +470,35 @@ impl Registry {
 
     pub(crate) fn room(&self) -> &Room {
         &self.shared.room
+    }
+
+    pub(crate) fn transition_memory(&self) -> &TransitionMemory {
+        &self.shared.transition_memory
+    }
+
+    pub(crate) fn transition_counts(&self) -> &TransitionCounts {
+        &self.shared.transition_counts
+    }
+
+    pub(crate) fn rollbacks(&self) -> &Rollbacks {
+        &self.shared.rollbacks
+    }
+
+    pub(crate) fn modes(&self) -> &Modes {
+        &self.shared.modes
+    }
+
+    pub(crate) fn upstreams(&self) -> &Upstreams {
+        &self.shared.upstreams
+    }
+
+    /// What the registries behind remote repositories said lately.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.shared.memory
+    }
+
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.shared.lists
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {

@@ -5,7 +5,7 @@
 use access::Permission;
 use hyper::StatusCode;
 use serde_json::json;
-use store::PackagePath;
+use store::{Mode, PackagePath};
 
 use crate::answer::{self, Answer};
 use crate::call::Call;
@@ -13,6 +13,7 @@ use crate::google_listing;
 use crate::host_routes::Place;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
+use crate::warning;
 
 pub(crate) async fn tags(registry: &Registry, call: &Call<'_>, name: &str) -> Result<Answer, Refusal> {
     if !call.reads() {
@@ -36,12 +37,8 @@ async fn page(
     package: &PackagePath,
 ) -> Result<Answer, Refusal> {
     let count = call.query.page(registry.options().limits.page_max)?;
-    // One more than asked for tells whether there is a next page.
-    let found = registry
-        .metadata()
-        .tags(package, call.query.get("last"), count.saturating_add(1))
-        .await?;
-    let mut found = found.ok_or(Refusal::NameUnknown)?;
+    let after = call.query.get("last");
+    let (mut found, warning) = some(registry, package, (after, count.saturating_add(1))).await?;
     let more = found.len() > count;
     found.truncate(count);
     let tags: Vec<&str> = found.iter().map(oci::Tag::as_str).collect();
@@ -49,5 +46,24 @@ async fn page(
     if let (true, Some(last)) = (more, tags.last()) {
         answer::link_next(&mut answer, call, &[("n", &count.to_string()), ("last", last)]);
     }
+    warning::add(&mut answer, warning.as_slice());
     Ok(answer)
+}
+
+/// The next tags, one more than asked for to tell whether there is a next page; and what the client is to be told.
+async fn some(
+    registry: &Registry,
+    package: &PackagePath,
+    (after, limit): (Option<&str>, usize),
+) -> Result<(Vec<oci::Tag>, Option<String>), Refusal> {
+    let source = registry.source_of(package).await?.ok_or(Refusal::NameUnknown)?;
+    if let Mode::Remote(remote) = &*source.mode {
+        let listed = registry.remote_tags(remote, &source.package).await?;
+        let (all, warning) = listed.ok_or(Refusal::NameUnknown)?;
+        let after = after.unwrap_or_default();
+        let first = all.partition_point(|tag| tag.as_str() <= after);
+        return Ok((all.iter().skip(first).take(limit).cloned().collect(), warning));
+    }
+    let found = registry.metadata().tags(&source.package, after, limit).await?;
+    Ok((found.ok_or(Refusal::NameUnknown)?, None))
 }

@@ -70,6 +70,7 @@ pub(crate) async fn begin(
     registry
         .authorise(call, Permission::UploadArtifacts, &package)
         .await?;
+    registry.refuse_push_elsewhere(&package).await?;
     registry.ensure_repository(call, &package).await?;
     if let Some(digest) = call.query.digest("mount")?
         && mount(registry, call, &package, &digest).await?

@@ -86,6 +86,10 @@ pub trait Append: Send {
     /// Adds bytes. They may wait in memory until [`flush`](Append::flush).
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
 
+    /// Brings what was written to where [`read_upload`](BlobStore::read_upload) finds it, and where a file that it gave
+    /// before has it too; returns the upload's length. Nothing is durable by that.
+    async fn flush(&mut self) -> Result<u64, StoreError>;
+
     /// Ends the append; returns the upload's new length. Dropped without it, the upload's length is anything between
     /// the old one and what was written.
     async fn finish(self: Box<Self>) -> Result<u64, StoreError>;

@@ -71,6 +71,8 @@ pub struct CleanupCondition {
     pub older_than: Option<Duration>,
     /// It was uploaded less long ago than this.
     pub newer_than: Option<Duration>,
+    /// It was neither pulled, pushed nor tagged for longer than this.
+    pub unused_for: Option<Duration>,
 }
 
 /// Whether a version has tags.
@@ -136,6 +138,8 @@ pub(crate) struct Candidate<'c> {
     pub(crate) digest: &'c str,
     pub(crate) tags: &'c [Tag],
     pub(crate) created: Timestamp,
+    /// When it was last pulled, pushed or tagged.
+    pub(crate) used: Timestamp,
 }
 
 /// The policy that deletes a version, unless one keeps it. `is_recent` tells whether it is among so many newest ones.
@@ -183,6 +187,7 @@ impl CleanupCondition {
         let mut tags = candidate.tags.iter();
         let tagged = self.tag_prefixes.is_empty() || tags.any(|tag| begins(tag.as_str(), &self.tag_prefixes));
         let age = now.duration_since(candidate.created);
+        let unused = now.duration_since(candidate.used);
         // One that is longer than any age is met by none, or by all.
         let than = |limit: Duration| SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
         state
@@ -191,6 +196,7 @@ impl CleanupCondition {
             && begins(candidate.package, &self.package_prefixes)
             && self.older_than.is_none_or(|limit| age > than(limit))
             && self.newer_than.is_none_or(|limit| age < than(limit))
+            && self.unused_for.is_none_or(|limit| unused > than(limit))
     }
 }
 

@@ -10,10 +10,12 @@ pub(crate) mod collection;
 pub(crate) mod content;
 pub(crate) mod listing;
 pub(crate) mod metadata;
+pub(crate) mod modes;
 mod otherwise;
 pub(crate) mod policies;
 pub(crate) mod removal;
 pub(crate) mod statistics;
+pub(crate) mod transitions;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +38,7 @@ macro_rules! blob_store_contract {
             an_empty_object_is_an_object,
             nothing_of_an_upload_is_an_object,
             one_appends_at_a_time_and_only_at_the_end,
+            an_upload_is_read_while_it_grows,
             an_append_that_was_dropped_leaves_a_beginning,
             a_read_that_began_before_a_removal_ends_well,
             an_object_of_another_length_is_not_served,
@@ -63,6 +66,13 @@ macro_rules! metadata_contract {
                 pushes_at_once_do_not_exceed_a_quota_together,
                 packages_below_a_name_do_not_include_its_neighbours,
                 events_are_in_order_and_tell_who_and_when,
+            }
+        }
+        mod modes {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::modes,
+                a_repository_says_where_its_content_comes_from,
+                virtual_repositories_lead_to_others_and_never_in_a_circle,
             }
         }
         mod content {
@@ -149,6 +159,16 @@ macro_rules! metadata_contract {
                 a_removal_that_ends_half_way_leaves_what_is_whole_and_is_repeated,
                 what_is_pushed_while_a_package_goes_stays_whole,
                 indexes_that_are_older_than_what_they_name_go_too,
+            }
+        }
+        mod moving {
+            use super::*;
+            $crate::conformance::contract! { $world, $crate::conformance::transitions,
+                a_transition_is_changed_by_who_knows_it_as_it_is,
+                what_is_deleted_here_leaves_a_tombstone_while_this_side_owns_the_tags,
+                a_package_that_is_deleted_does_not_come_back_from_the_old_side,
+                a_tag_that_was_pushed_here_is_not_moved_by_the_old_side,
+                what_is_owed_is_remembered_until_it_is_repaid,
             }
         }
         mod collecting {

@@ -106,6 +106,13 @@ pub enum EventKind {
     },
     /// Who may do what on the resource was said anew.
     PolicySet,
+    /// Who answers for the repository changed: this side or the old registry that it replaces.
+    TransitionSet {
+        /// The state, as people read it.
+        state: String,
+    },
+    /// The repository has replaced the old registry for good.
+    TransitionFinished,
 }
 
 /// Reads what happened. Nothing here writes: every other call does, in its own transaction.

@@ -25,12 +25,14 @@ mod content;
 mod events;
 mod listing;
 mod metadata;
+mod modes;
 mod policies;
 mod projects;
 mod repositories;
 mod scrub;
 mod settings;
 mod statistics;
+mod transitions;
 
 #[cfg(test)]
 mod conformance;
@@ -64,9 +66,10 @@ pub use extent::{Advance, Extent, Watch};
 pub use files::FileBlobStore;
 pub use listing::{Image, Listing, Package, TagEntry, Version, VersionOrder, VersionQuery};
 pub use metadata::MetadataStore;
+pub use modes::{FRESH, Member, Mode, Remote, Upstream, UpstreamError, Virtual};
 pub use policies::{Policies, PolicyRefusal};
 pub use projects::{Project, Projects};
-pub use repositories::{Format, ImmutableTags, Mode, Repositories, Repository, RepositoryRefusal};
+pub use repositories::{Format, ImmutableTags, Repositories, Repository, RepositoryRefusal};
 pub use resource::{
     LocationId, PackagePath, ProjectId, RESOURCE_ID_BYTES_MAX, RepositoryId, RepositoryPath, Resource,
     ResourceError,
@@ -74,7 +77,12 @@ pub use resource::{
 pub use scrub::{FINDINGS_MAX, Finding, Inspection, ManifestState, ScrubOptions, ScrubReport, scrub};
 pub use settings::{
     CLEANUP_ID_BYTES_MAX, CLEANUP_PREFIX_BYTES_MAX, CLEANUP_PREFIXES_MAX, DESCRIPTION_BYTES_MAX,
-    KEEP_COUNT_MAX, LABEL_BYTES_MAX, LABELS_MAX, SettingsError, TAG_PATTERN_BYTES_MAX, TAG_PATTERNS_MAX,
+    KEEP_COUNT_MAX, LABEL_BYTES_MAX, LABELS_MAX, MEMBER_ID_BYTES_MAX, MEMBERS_MAX, OWNED_PACKAGES_MAX,
+    SettingsError, TAG_PATTERN_BYTES_MAX, TAG_PATTERNS_MAX, VIRTUAL_DEPTH_MAX,
 };
 pub use sqlite::SqliteMetadata;
 pub use statistics::{Counted, Statistics, Usage};
+pub use transitions::{
+    InTransition, KeptFromOld, Pushes, Transition, TransitionRefusal, TransitionState, TransitionStateError,
+    Transitions,
+};

@@ -2,7 +2,7 @@
 
 use crate::{
     Accounts, Cleaning, Collection, Content, Events, Inspection, Listing, Policies, Projects, Repositories,
-    Statistics,
+    Statistics, Transitions,
 };
 
 /// All the families together; whatever implements them is one.
@@ -18,6 +18,7 @@ pub trait MetadataStore:
     + Accounts
     + Policies
     + Statistics
+    + Transitions
 {
 }
 
@@ -33,6 +34,7 @@ impl<T> MetadataStore for T where
         + Accounts
         + Policies
         + Statistics
+        + Transitions
         + ?Sized
 {
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{Actor, CleanupPolicy, ProjectId, RepositoryPath, SettingsError, StoreError};
+use crate::{Actor, CleanupPolicy, Mode, ProjectId, RepositoryPath, SettingsError, StoreError};
 
 /// A repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Repository {
     pub path: RepositoryPath,
     /// What kind of artifacts it holds.
     pub format: Format,
-    /// Where they come from.
+    /// Where they come from. Its settings change, its kind does not.
     pub mode: Mode,
     /// For people.
     pub description: String,
@@ -62,13 +62,6 @@ impl Repository {
 pub enum Format {
     /// Container images and OCI artifacts.
     Docker,
-}
-
-/// Where the content of a repository comes from. It never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// From pushes.
-    Standard,
 }
 
 /// Which tags may not be moved or removed once they are set.
@@ -142,8 +135,8 @@ pub trait Repositories: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Repository>, StoreError>;
 
-    /// Replaces the settings of a repository: description, labels, immutable tags, quota, cleanup policies, time of the
-    /// update.
+    /// Replaces the settings of a repository: description, labels, immutable tags, quota, cleanup policies, those of its
+    /// mode, time of the update.
     async fn update_repository(
         &self,
         repository: &Repository,
@@ -163,7 +156,7 @@ pub trait Repositories: Send + Sync {
 }
 
 /// `*` stands for any characters, everything else for itself. Linear in the product of the lengths.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut from, mut star) = (0, 0, None);
     while from < text.len() {
         match pattern.get(at) {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::{CLEANUP_POLICIES_MAX, CleanupAction, CleanupMatch, CleanupPolicy, ImmutableTags, Repository};
+use crate::{
+    CLEANUP_POLICIES_MAX, CleanupAction, CleanupMatch, CleanupPolicy, ImmutableTags, Mode, Repository,
+    RepositoryPath, Virtual,
+};
 
 /// Longest description, in bytes.
 pub const DESCRIPTION_BYTES_MAX: usize = 4096;
@@ -30,6 +33,18 @@ pub const CLEANUP_PREFIX_BYTES_MAX: usize = 255;
 
 /// Most versions of a package that a cleanup policy keeps for being the newest: they are counted while it works.
 pub const KEEP_COUNT_MAX: u32 = 10_000;
+
+/// Most members of a virtual repository.
+pub const MEMBERS_MAX: usize = 100;
+
+/// Longest name of a member within a virtual repository, in bytes.
+pub const MEMBER_ID_BYTES_MAX: usize = 128;
+
+/// Most patterns of packages that are a member's own.
+pub const OWNED_PACKAGES_MAX: usize = 100;
+
+/// Virtual repositories within virtual repositories, the first one counted: each read may look through all of them.
+pub const VIRTUAL_DEPTH_MAX: usize = 4;
 
 /// Settings that no repository can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +93,35 @@ pub enum SettingsError {
         /// The policy's name.
         id: String,
     },
+    /// Tags that cannot be moved, where others move them.
+    #[error("tags follow those of others here, so they cannot be immutable")]
+    ImmutableElsewhere,
+    /// A repository of one kind was to become one of another.
+    #[error("a repository stays standard, remote or virtual as it was made")]
+    KindChanged,
+    /// Two members have one name.
+    #[error("two members are named {id:?}")]
+    SameMember {
+        /// The name.
+        id: String,
+    },
+    /// A member is not there.
+    #[error("member {id:?}: there is no {repository}")]
+    MemberUnknown {
+        /// The name of the member.
+        id: String,
+        /// The repository.
+        repository: RepositoryPath,
+    },
+    /// A virtual repository would stand for itself.
+    #[error("by its members it would stand for itself, through {repository}")]
+    Circle {
+        /// A virtual repository on the way.
+        repository: RepositoryPath,
+    },
+    /// Virtual repositories would stand for others in too many steps.
+    #[error("virtual repositories within each other are at most {VIRTUAL_DEPTH_MAX}")]
+    TooDeep,
     /// A number of versions to keep that is none, or more than are counted.
     #[error("cleanup policy {id:?}: keeps between 1 and {limit} versions, not {actual}")]
     KeepCount {
@@ -105,6 +149,14 @@ pub(crate) fn check(repository: &Repository) -> Result<(), SettingsError> {
         const WHAT: &str = "patterns of immutable tags";
         texts(WHAT, patterns, (TAG_PATTERNS_MAX, TAG_PATTERN_BYTES_MAX))?;
     }
+    match &repository.mode {
+        Mode::Standard => {}
+        _ if repository.immutable_tags != ImmutableTags::None => {
+            return Err(SettingsError::ImmutableElsewhere);
+        }
+        Mode::Remote(_) => {}
+        Mode::Virtual(settings) => check_members(settings)?,
+    }
     number("cleanup policies", repository.cleanup.len(), CLEANUP_POLICIES_MAX)?;
     let mut names = BTreeSet::new();
     for policy in &repository.cleanup {
@@ -114,6 +166,30 @@ pub(crate) fn check(repository: &Repository) -> Result<(), SettingsError> {
             return Err(SettingsError::SameCleanup { id });
         }
         check_cleanup(policy)?;
+    }
+    Ok(())
+}
+
+fn check_members(settings: &Virtual) -> Result<(), SettingsError> {
+    number("members", settings.members.len(), MEMBERS_MAX)?;
+    let mut names = BTreeSet::new();
+    for member in &settings.members {
+        length("the name of a member", &member.id, MEMBER_ID_BYTES_MAX)?;
+        if member.id.is_empty() {
+            return Err(SettingsError::Empty {
+                what: "the name of a member",
+            });
+        }
+        if !names.insert(&member.id) {
+            let id = member.id.clone();
+            return Err(SettingsError::SameMember { id });
+        }
+        const WHAT: &str = "patterns of packages of a member";
+        texts(
+            WHAT,
+            &member.owned_packages,
+            (OWNED_PACKAGES_MAX, oci::NAME_BYTES_MAX),
+        )?;
     }
     Ok(())
 }

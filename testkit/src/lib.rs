@@ -19,6 +19,7 @@
 
 mod deb;
 mod mirror;
+pub mod registry;
 mod server;
 mod signing;
 

@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub enum Fault {
     Status(u16, Option<u32>),
     /// The connection is closed after so many bytes of the body, which was announced whole.
     CutAfter(usize),
+    /// After so many bytes of the body nothing more is sent until [`TestServer::release`].
+    HoldAfter(usize),
     /// The byte at this offset of the body is another one.
     FlipByte(usize),
     /// Nothing is sent for so long before the answer.
@@ -41,6 +43,8 @@ struct Shared {
     /// Faults by path, used up from the front; the last of a list marked as lasting stays.
     faults: Mutex<HashMap<String, VecDeque<(Fault, bool)>>>,
     requests: Mutex<Vec<String>>,
+    /// Answers that may go on, and who waits for that.
+    released: (Mutex<usize>, Condvar),
 }
 
 /// Longest a connection may idle: a forgotten client must not keep a thread.
@@ -56,6 +60,7 @@ impl TestServer {
             stopped: AtomicBool::new(false),
             faults: Mutex::default(),
             requests: Mutex::default(),
+            released: (Mutex::new(0), Condvar::new()),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
@@ -78,6 +83,13 @@ impl TestServer {
     /// The next answer for `path` (with its leading slash) has this fault; several are used one after the other.
     pub fn fault_once(&self, path: &str, fault: Fault) {
         self.push(path, fault, false);
+    }
+
+    /// One answer that is held may go on, now or as soon as it is.
+    pub fn release(&self) {
+        let (count, told) = &self.shared.released;
+        *count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        told.notify_one();
     }
 
     /// Every later answer for `path` has this fault.
@@ -193,8 +205,22 @@ impl Shared {
             stream.write_all(body.get(..bytes).unwrap_or(&body))?;
             return Ok(false);
         }
+        if let Some(Fault::HoldAfter(bytes)) = fault {
+            stream.write_all(body.get(..bytes).unwrap_or(&body))?;
+            body.drain(..bytes.min(body.len()));
+            self.wait();
+        }
         stream.write_all(&body)?;
         Ok(true)
+    }
+
+    /// Until it is released, or a test has forgotten it.
+    fn wait(&self) {
+        let (count, told) = &self.released;
+        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = told.wait_timeout_while(count, IDLE, |count| *count == 0);
+        let (mut count, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *count = count.saturating_sub(1);
     }
 
     fn next_fault(&self, path: &str) -> Option<Fault> {

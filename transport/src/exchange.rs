@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
 
 use crate::attempt::{asked_delay, content_range, is_about_trust, is_refused, is_transient};
+use crate::pinned::Pinned;
 use crate::transport::Shared;
 use crate::upload::{Body, Sending};
 use crate::{FetchError, Limits, Secret, Transport, Url};
@@ -139,10 +140,15 @@ impl Transport {
 
     async fn exchange_once(&self, request: Request) -> Result<Response, Broken> {
         let limits = &self.shared.options.limits;
-        let http = self.direct(&request.url).map_err(Broken::certain)?;
+        let pinned = Pinned::of(&self.shared.options.addresses, &request.url);
+        let http = match pinned {
+            Some(_) => self.pinned(&request.url),
+            None => self.direct(&request.url),
+        };
+        let http = http.map_err(Broken::certain)?;
         let (method, url) = (request.method, request.url.clone());
         let sending = Arc::new(Sending::default());
-        let built = build(&http.client, request, &sending);
+        let built = build(&http.client, request, (&sending, pinned));
         let answered = tokio::select! {
             answered = built.send() => answered,
             limit = sending.stalled(limits.idle, patience(method, limits)) => {
@@ -185,7 +191,11 @@ fn patience(method: Method, limits: &Limits) -> Duration {
     }
 }
 
-fn build(client: &reqwest::Client, request: Request, sending: &Arc<Sending>) -> reqwest::RequestBuilder {
+fn build(
+    client: &reqwest::Client,
+    request: Request,
+    (sending, pinned): (&Arc<Sending>, Option<Pinned>),
+) -> reqwest::RequestBuilder {
     let method = match request.method {
         Method::Get => reqwest::Method::GET,
         Method::Head => reqwest::Method::HEAD,
@@ -194,7 +204,10 @@ fn build(client: &reqwest::Client, request: Request, sending: &Arc<Sending>) -> 
         Method::Patch => reqwest::Method::PATCH,
         Method::Delete => reqwest::Method::DELETE,
     };
-    let mut builder = client.request(method, request.url.inner().clone());
+    let mut builder = match pinned {
+        Some(Pinned { url, host }) => client.request(method, url).header(HOST, host),
+        None => client.request(method, request.url.inner().clone()),
+    };
     for (name, value) in &request.headers {
         builder = builder.header(*name, value);
     }
@@ -217,9 +230,11 @@ fn build(client: &reqwest::Client, request: Request, sending: &Arc<Sending>) -> 
             sending.finish();
             builder.body(bytes)
         }
-        Body::Chunks(chunks) => builder
-            .header(CONTENT_LENGTH, chunks.length)
-            .body(reqwest::Body::wrap_stream(sending.watch(chunks))),
+        Body::Chunks(chunks) => match chunks.length {
+            Some(length) => builder.header(CONTENT_LENGTH, length),
+            None => builder,
+        }
+        .body(reqwest::Body::wrap_stream(sending.watch(chunks))),
     }
 }
 

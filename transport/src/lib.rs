@@ -22,6 +22,7 @@ mod attempt;
 mod authorities;
 mod error;
 mod exchange;
+mod pinned;
 mod proxies;
 mod retry;
 mod secret;

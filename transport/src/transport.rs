@@ -1,8 +1,9 @@
 //! The client: attempts until one succeeds, within the limits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,7 +15,7 @@ use reqwest::{Client, ClientBuilder};
 use tokio::sync::Semaphore;
 
 use crate::attempt::{Failure, Request, Sink};
-use crate::{Authorities, FetchError, Proxies, RetryPolicy, Url};
+use crate::{Authorities, FetchError, Proxies, RetryPolicy, Url, pinned};
 
 /// A bounded HTTP client. Cheap to clone; clones share connections, the limit per host and the budget of retries.
 #[derive(Debug, Clone)]
@@ -35,6 +36,9 @@ pub struct TransportOptions {
     pub limits: Limits,
     /// When a request is tried again.
     pub retry: RetryPolicy,
+    /// Where hosts (`HOST[:PORT]`, in lower case) are that are not where their names lead. Only exchanges follow it. What
+    /// is asked and who has to vouch stays as the name says. With TLS all ports of a name are at one address.
+    pub addresses: BTreeMap<String, SocketAddr>,
 }
 
 /// How long and how much a request may take.
@@ -76,6 +80,7 @@ impl TransportOptions {
             authorities: Authorities::default(),
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            addresses: BTreeMap::new(),
         }
     }
 }
@@ -110,6 +115,8 @@ pub(crate) struct Shared {
     http: OnceLock<Result<Http, String>>,
     /// The same for exchanges, which follow redirects and wait on their own terms.
     direct: OnceLock<Result<Http, String>>,
+    /// The same for hosts that have an address of their own.
+    pinned: OnceLock<Result<Http, String>>,
     retries_left: AtomicU32,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
@@ -128,6 +135,7 @@ impl Transport {
             options,
             http: OnceLock::new(),
             direct: OnceLock::new(),
+            pinned: OnceLock::new(),
             retries_left,
             hosts: Mutex::default(),
         };
@@ -235,6 +243,24 @@ impl Transport {
         let options = &self.shared.options;
         let plain = |builder: ClientBuilder| builder.redirect(Policy::none());
         usable(self.shared.direct.get_or_init(|| set_up(options, plain)), url)
+    }
+
+    /// The same for what is at a pinned address. HTTP/1.1 alone: the name with its port goes in the header `Host`, which
+    /// HTTP/2 has no place for beside the address.
+    pub(crate) fn pinned(&self, url: &Url) -> Result<&Http, FetchError> {
+        let pinned = || {
+            let mut options = self.shared.options.clone();
+            // A proxy would look the name up for itself.
+            options.proxies = Proxies::default();
+            let addresses = std::mem::take(&mut options.addresses);
+            set_up(&options, |builder| {
+                let builder = builder.redirect(Policy::none()).http1_only();
+                addresses.iter().fold(builder, |builder, (host, address)| {
+                    builder.resolve(pinned::name_of(host), *address)
+                })
+            })
+        };
+        usable(self.shared.pinned.get_or_init(pinned), url)
     }
 
     pub(crate) fn host(&self, url: &Url) -> Arc<Semaphore> {

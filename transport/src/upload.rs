@@ -21,12 +21,12 @@ pub enum Body {
     Chunks(Chunks),
 }
 
-/// A body that comes in pieces; an error among them, or an end before `length`, breaks the request off.
+/// A body that comes in pieces; an error among them, or an end before `length` where that is known, breaks the request off.
 pub struct Chunks {
     /// The pieces. A short channel is right: it is what bounds memory.
     pub pieces: mpsc::Receiver<io::Result<Bytes>>,
-    /// How many bytes they are together.
-    pub length: u64,
+    /// How many bytes they are together, where that is known beforehand.
+    pub length: Option<u64>,
 }
 
 impl fmt::Debug for Body {
@@ -35,7 +35,7 @@ impl fmt::Debug for Body {
             Body::Empty => formatter.write_str("Empty"),
             // A body may be a form with a password.
             Body::Bytes(bytes) => write!(formatter, "Bytes({})", bytes.len()),
-            Body::Chunks(chunks) => write!(formatter, "Chunks({})", chunks.length),
+            Body::Chunks(chunks) => write!(formatter, "Chunks({:?})", chunks.length),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Findings, steps};
 
 /// The rooms from the ground up, each with the rooms it may stand on directly. `testkit` is for tests
 /// alone and may be named only as a dev-dependency.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("oci", &[]),
     ("access", &[]),
     ("archive", &[]),
@@ -33,8 +33,12 @@ const ROOMS: [(&str, &[&str]); 15] = [
         ],
     ),
     ("inspect", &["archive", "client", "oci", "progress"]),
+    ("migrate", &["access", "client", "oci", "progress", "transport"]),
     ("store", &["access", "oci"]),
-    ("registry", &["access", "oci", "store", "transport"]),
+    (
+        "registry",
+        &["access", "client", "oci", "progress", "store", "transport"],
+    ),
     (
         "cli",
         &[
@@ -45,6 +49,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "debian",
             "factory",
             "inspect",
+            "migrate",
             "oci",
             "progress",
             "registry",

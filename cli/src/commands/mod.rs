@@ -18,6 +18,7 @@ pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
+pub(crate) mod migrate;
 pub(crate) mod repo;
 pub(crate) mod serve;
 pub(crate) mod test;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Repo(arguments) => repo::run(arguments, settings),
         Command::Iam(arguments) => iam::run(arguments, settings),
         Command::Key(arguments) => key::run(arguments, settings),
+        Command::Migrate(arguments) => migrate::run(&arguments, settings),
         Command::Gc(arguments) => gc::run(&arguments, settings),
         Command::Scrub(arguments) => gc::run_scrub(&arguments, settings),
         Command::Backup(arguments) => backup::run(&arguments, settings),

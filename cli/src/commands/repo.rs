@@ -1,6 +1,7 @@
 //! `lightship repo`: repositories of a running registry, and what is in them.
 
 mod contents;
+mod origin_options;
 mod quota;
 mod settings_options;
 
@@ -9,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use transport::Method;
 
+use self::origin_options::Mode;
 use self::settings_options::SettingsOptions;
 pub(crate) use self::settings_options::{bytes, seconds};
 use crate::administration::{
@@ -52,6 +54,9 @@ enum Action {
     Create {
         /// The repository
         repository: String,
+        /// Where its content comes from; it never changes
+        #[arg(long, value_enum, default_value_t = Mode::Standard)]
+        mode: Mode,
         #[command(flatten)]
         settings: SettingsOptions,
     },
@@ -114,9 +119,11 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings) -> Result<Outcome, 
         match arguments.action {
             Action::List { project } => list(&open(None)?, project, format).await,
             Action::Show { repository } => show(&open(None)?, repository, format).await,
-            Action::Create { repository, settings } => {
-                create(&open(None)?, (&repository, &settings), format).await
-            }
+            Action::Create {
+                repository,
+                mode,
+                settings,
+            } => create(&open(None)?, (&repository, mode, &settings), format).await,
             Action::Update { repository, settings } => {
                 update(&open(None)?, (repository, &settings), format).await
             }
@@ -215,9 +222,13 @@ fn shown(repository: &Value, format: Format) -> Result<Outcome, Failure> {
         let quota = own
             .get("quotaBytes")
             .map(|_| output::bytes(number(own, "quotaBytes")));
+        let [upstream, fresh, members] = origin_options::lines(repository);
         let lines = [
             ("repository", text(repository, "name").to_owned()),
             ("pull from", text(repository, "registryUri").to_owned()),
+            upstream,
+            fresh,
+            members,
             ("description", text(repository, "description").to_owned()),
             ("labels", labels.join(" ")),
             ("size", output::bytes(number(repository, "sizeBytes"))),
@@ -238,12 +249,13 @@ fn shown(repository: &Value, format: Format) -> Result<Outcome, Failure> {
 
 async fn create(
     server: &Administered,
-    (repository, settings): (&str, &SettingsOptions),
+    (repository, mode, settings): (&str, Mode, &SettingsOptions),
     format: Format,
 ) -> Result<Outcome, Failure> {
     let name = repository_name(repository)?;
-    let (mut body, _) = settings.body()?;
+    let (mut body, _) = settings.body(&name)?;
     body["format"] = "DOCKER".into();
+    body["mode"] = mode.word().into();
     let parent = name.rsplit_once('/').map_or(name.as_str(), |(parent, _)| parent);
     let attempted = format!("create {name}");
     let path = format!("/v1/{parent}");
@@ -259,12 +271,12 @@ async fn update(
     (repository, settings): (Option<String>, &SettingsOptions),
     format: Format,
 ) -> Result<Outcome, Failure> {
-    let (body, mask) = settings.body()?;
+    let name = named(server, repository.as_deref()).await?;
+    let (body, mask) = settings.body(&name)?;
     if mask.is_empty() {
         return Err(Failure::usage("nothing is to be changed")
             .hint("`lightship repo update --help` lists what can be"));
     }
-    let name = named(server, repository.as_deref()).await?;
     let attempted = format!("update {name}");
     let path = format!("/v1/{name}");
     let mask = mask.join(",");

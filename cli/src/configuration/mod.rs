@@ -20,7 +20,7 @@ pub(crate) use example::example;
 use section::Description;
 pub(crate) use sections::{
     Access, AnonymousWrites, Collection, Issuer, Limits, Log, LogFormat, LogLevel, Rate, Repositories,
-    Routes, Server, Tls,
+    Routes, Server, Tls, Upstream,
 };
 
 use crate::failure::Failure;
@@ -41,10 +41,11 @@ pub(crate) struct Configuration {
     pub(crate) collection: Collection,
     pub(crate) log: Log,
     pub(crate) rate: Rate,
+    pub(crate) upstream: Upstream,
 }
 
 /// The sections in the order of the example.
-const SECTIONS: [(&str, &Description); 9] = [
+const SECTIONS: [(&str, &Description); 10] = [
     ("server", Server::DESCRIPTION),
     ("tls", Tls::DESCRIPTION),
     ("limits", Limits::DESCRIPTION),
@@ -54,6 +55,7 @@ const SECTIONS: [(&str, &Description); 9] = [
     ("collection", Collection::DESCRIPTION),
     ("log", Log::DESCRIPTION),
     ("rate", Rate::DESCRIPTION),
+    ("upstream", Upstream::DESCRIPTION),
 ];
 
 impl Configuration {
@@ -84,6 +86,8 @@ impl Configuration {
             &mut self.tls.certificate,
             &mut self.tls.key,
             &mut self.log.audit_file,
+            &mut self.upstream.docker_config,
+            &mut self.upstream.certificates,
         ];
         let optional = named
             .into_iter()

@@ -220,3 +220,19 @@ section! {
         interval_seconds: Option<Whole<1, 86_400>> = "60",
     }
 }
+
+section! {
+    /// How the registries are reached that remote repositories, and repositories which take the place of another registry's, get
+    /// their content from. All of it needs a restart.
+    Upstream {
+        /// Credentials for them, as docker and podman write them. Without it nothing is shown to anybody.
+        docker_config: Option<PathBuf> = "\"upstream/config.json\"",
+        /// Who vouches for single hosts, beside those whom this machine trusts: `HOST:PORT/*.crt` in this directory.
+        certificates: Option<PathBuf> = "\"upstream/certs.d\"",
+        /// Hosts that are spoken to without TLS. Loopback is without asking.
+        plain_http: Option<Vec<String>> = "[\"old.example:5000\"]",
+        /// Where hosts are that are not where their names lead: an old registry whose name leads to this one by now. What is
+        /// asked for, and who has to vouch, stays as the name says.
+        addresses: Option<BTreeMap<String, SocketAddr>> = "{\"old.example\" = \"192.0.2.7:443\"}",
+    }
+}

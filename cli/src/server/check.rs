@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use super::options::{ServerOptions, ServerSettings};
-use super::{backup_directory, cannot_listen};
+use super::{backup_directory, cannot_listen, upstream};
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output;
 use crate::settings::Settings;
@@ -23,6 +23,7 @@ pub(crate) fn check(options: &ServerOptions, settings: &Settings) -> Result<Outc
         directory(&server.data),
         server.backups.as_deref().map_or(Ok(()), backup_directory::check),
         audit(&server),
+        upstream::registries(&server.upstream, settings).map(drop),
         address(&server),
     ];
     let mut faults = faults.into_iter().filter_map(Result::err);

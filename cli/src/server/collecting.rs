@@ -144,6 +144,7 @@ mod tests {
                     package_prefixes: Vec::new(),
                     older_than: Some(DAY),
                     newer_than: None,
+                    unused_for: None,
                 }),
             };
             let repository = Repository {
@@ -159,6 +160,7 @@ mod tests {
                 entropy: Arc::new(Counter(AtomicU64::new(0))),
                 log: log(),
                 backups: None,
+                upstreams: None,
             };
             let options = Options {
                 routes: HostRoutes::whole(package.repository.clone()),

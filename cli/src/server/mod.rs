@@ -9,6 +9,7 @@ mod collecting;
 mod logging;
 mod options;
 mod reload;
+mod upstream;
 
 use std::io;
 use std::net::SocketAddr;
@@ -70,6 +71,7 @@ pub(crate) fn run(
         backups: backups
             .clone()
             .map(|backups| Arc::new(backups) as Arc<dyn Backups>),
+        upstreams: Some(upstream::registries(&server.upstream, settings)?),
     };
     if runtime::block_on(access::nobody_can_log_in(&directory, &server.registry.access))?? {
         output::talk(

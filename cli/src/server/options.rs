@@ -64,6 +64,7 @@ pub(crate) struct ServerSettings {
     pub(crate) access: configuration::Access,
     pub(crate) rate: configuration::Rate,
     pub(crate) external_url: Option<String>,
+    pub(crate) upstream: configuration::Upstream,
 }
 
 /// When and how what nobody needs is freed.
@@ -131,6 +132,7 @@ impl ServerOptions {
             collection,
             log,
             rate,
+            upstream,
         } = configuration;
         let collecting = collecting(&collection);
         let limits = self::limits(&limits, server.stop_seconds.map(|stop| stop.seconds()));
@@ -178,6 +180,7 @@ impl ServerOptions {
             access,
             rate,
             external_url,
+            upstream,
         })
     }
 }

@@ -51,6 +51,7 @@ impl Reload {
             data: self.current.data.clone(),
             backups: self.current.backups.clone(),
             collection: self.current.collection.clone(),
+            upstream: self.current.upstream.clone(),
             log: super::logging::LogSettings {
                 level: fresh.log.level,
                 ..self.current.log.clone()
@@ -152,7 +153,7 @@ impl Reload {
     }
 
     /// What waits for the next start, and whether it has changed.
-    fn left(&self, fresh: &ServerSettings) -> [(&'static str, bool); 8] {
+    fn left(&self, fresh: &ServerSettings) -> [(&'static str, bool); 9] {
         let fixed = |settings: &ServerSettings| {
             let limits = &settings.registry.limits;
             (limits.connections_max, limits.manifest_cache_bytes_max)
@@ -166,6 +167,7 @@ impl Reload {
                 fixed(&self.current) != fixed(fresh),
             ),
             ("collection", self.current.collection != fresh.collection),
+            ("upstream", self.current.upstream != fresh.upstream),
             ("log.format", self.current.log.format != fresh.log.format),
             ("log.audit_file", self.current.log.audit != fresh.log.audit),
             (

@@ -11,6 +11,7 @@ mod chaos;
 mod documents;
 mod encrypted;
 mod errors;
+mod migrate_iam;
 mod newcomer;
 mod program;
 mod server_process;

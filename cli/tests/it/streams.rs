@@ -31,6 +31,7 @@ fn the_help_lists_every_command_and_every_exit_status() {
       test         Run container-structure-test files (schema 1.0.0 and 2.0.0)
                    against an image; exit 1 when a test fails
       copy         Copy an image from one place to another, byte for byte
+      migrate      Move a registry, or part of one, to another place
       serve        Serve a registry from a data directory
       account      Make and look after accounts: who may log in to a registry
       repo         Look after the repositories of a running registry

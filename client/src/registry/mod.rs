@@ -5,28 +5,40 @@
 //! its way, and its upload completed only when it was what its descriptor says.
 
 mod administration;
+mod api;
 mod challenge;
 mod credentials;
 mod endpoint;
 mod error;
+mod listing;
+mod observer;
 mod pull;
 mod push;
+mod reading;
 mod referrers;
 mod registries;
+mod relay;
 mod repository;
 mod session;
 mod tags;
 mod token;
 mod trust;
+mod uploads;
 mod warnings;
 
 pub use administration::{Administration, AdministrationRequest};
+pub use api::{BlobStream, Intent, ManifestBytes, ManifestHead, ManifestPut, RegistryApi, RepositoryApi};
 pub use credentials::{
     Credential, CredentialError, CredentialHelper, CredentialStore, DOCKER_CONFIG_BYTES_MAX, DockerConfig,
     HelperAnswer, erase_from_helper, store_in_helper,
 };
 pub use error::{Detail, RegistryError};
+pub use listing::{ListedManifest, TagListing};
+pub use observer::{NoObserver, Observed, Observer, RateLimit};
+pub use reading::{Arriving, Described, Raw, Reading, ReadingError};
 pub use registries::{Registries, RegistryOptions};
+pub use relay::{Exchanged, Relay};
 pub use session::Checked;
 pub use trust::{Encryption, HostAuthorities, HostAuthoritiesError, NoHostAuthorities};
+pub use uploads::{Mounted, UploadSession};
 pub use warnings::{NoWarnings, WARNING_CHARACTERS_MAX, Warnings};

@@ -155,7 +155,7 @@ impl RegistrySink {
     }
 
     async fn unless_there(&self, digest: &Digest, failure: Failure) -> Result<(), Failure> {
-        match self.find_blob(digest).await {
+        match self.repository.find_blob(digest).await {
             Ok(Some(_)) => Ok(()),
             _ => Err(failure),
         }
@@ -168,19 +168,6 @@ impl RegistrySink {
                 .send(attempted, Request::new(Method::Delete, upload))
                 .await,
         );
-    }
-
-    /// Whether a blob is there, with its size if that is told.
-    async fn find_blob(&self, digest: &Digest) -> Result<Option<Option<u64>>, RegistryError> {
-        let repository = &self.repository;
-        let attempted = format!("look for blob {digest} in {}", repository.shown());
-        let request = Request::new(Method::Head, repository.url(&format!("blobs/{digest}")));
-        let response = repository.send(&attempted, request).await?;
-        match response.status() {
-            200..=204 => Ok(Some(response.content_length())),
-            404 => Ok(None),
-            _ => Err(RegistryError::refused(&attempted, response).await),
-        }
     }
 
     /// Puts a manifest under a tag or its digest; returns whether the registry says that it knows the subject.
@@ -217,7 +204,7 @@ impl RegistrySink {
 #[async_trait]
 impl Sink for RegistrySink {
     async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, SinkError> {
-        let found = self.find_blob(&descriptor.digest).await?;
+        let found = self.repository.find_blob(&descriptor.digest).await?;
         let is_there = found.is_some_and(|size| size.is_none_or(|size| size == descriptor.size));
         if is_there {
             self.repository
@@ -365,7 +352,13 @@ fn start_sending(descriptor: &Descriptor, content: BlobRead) -> (Body, JoinHandl
             }
         }
     });
-    (Body::Chunks(Chunks { pieces, length }), sent)
+    (
+        Body::Chunks(Chunks {
+            pieces,
+            length: Some(length),
+        }),
+        sent,
+    )
 }
 
 fn crashed(digest: &Digest, error: tokio::task::JoinError) -> Result<(), Sent> {
@@ -376,7 +369,7 @@ fn crashed(digest: &Digest, error: tokio::task::JoinError) -> Result<(), Sent> {
 }
 
 /// Where an upload goes on: relative or absolute, even on another server, which is then shown no credentials.
-fn location(attempted: &str, response: &Response) -> Result<Url, RegistryError> {
+pub(super) fn location(attempted: &str, response: &Response) -> Result<Url, RegistryError> {
     let reference = response.header("location");
     let reference =
         reference.ok_or_else(|| RegistryError::protocol(attempted, "does not say where to upload to"))?;

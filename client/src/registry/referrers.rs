@@ -57,10 +57,25 @@ impl RegistrySource {
 }
 
 impl Repository {
+    /// By the API; by the fallback tag where the registry does not have it.
+    pub(super) async fn referrers_or_fallback(
+        &self,
+        digest: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryError> {
+        if let Some(found) = self.referrers_by_api(digest).await? {
+            return Ok(found);
+        }
+        let index = self.fallback_index(&companion::fallback_tag(digest)).await?;
+        Ok(index.map_or_else(Vec::new, |index| index.manifests))
+    }
+
     /// Nothing when the registry does not have the API.
     ///
     /// Spec: distribution-spec "Listing Referrers".
-    async fn referrers_by_api(&self, digest: &Digest) -> Result<Option<Vec<Descriptor>>, RegistryError> {
+    pub(super) async fn referrers_by_api(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, RegistryError> {
         if self.registry.lacks_referrers() {
             return Ok(None);
         }

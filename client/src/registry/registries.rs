@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use transport::{Transport, UrlError};
 
 use super::administration::Administration;
+use super::api::RegistryApi;
 use super::credentials::{Credential, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
+use super::observer::{NoObserver, Observer};
 use super::pull::RegistrySource;
 use super::push::RegistrySink;
+use super::relay::Relay;
 use super::repository::Repository;
 use super::session::{Checked, Registry};
 use super::trust::{Encryption, HostAuthorities};
@@ -47,7 +50,9 @@ struct Shared {
     encryption: Encryption,
     authorities: Arc<dyn HostAuthorities>,
     warnings: Arc<dyn Warnings>,
+    observer: Arc<dyn Observer>,
     hosts: Mutex<BTreeMap<String, Arc<Registry>>>,
+    relays: Mutex<BTreeMap<String, Arc<Relay>>>,
 }
 
 impl Registries {
@@ -61,9 +66,39 @@ impl Registries {
                 encryption: options.encryption,
                 authorities: options.authorities,
                 warnings: options.warnings,
+                observer: Arc::new(NoObserver),
                 hosts: Mutex::default(),
+                relays: Mutex::default(),
             }),
         }
+    }
+
+    /// The same, whose answers `observer` hears of. It has tokens and knowledge of its own.
+    #[must_use]
+    pub fn observed_by(&self, observer: Arc<dyn Observer>) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                transport: shared.transport.clone(),
+                credentials: Arc::clone(&shared.credentials),
+                encryption: shared.encryption.clone(),
+                authorities: Arc::clone(&shared.authorities),
+                warnings: Arc::clone(&shared.warnings),
+                observer,
+                hosts: Mutex::default(),
+                relays: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Single requests to a registry, for who moves whole ones.
+    ///
+    /// # Errors
+    /// When the host makes no URL.
+    pub fn api(&self, host: &str) -> Result<RegistryApi, OpenError> {
+        Ok(RegistryApi {
+            registry: self.registry(host)?,
+        })
     }
 
     /// Opens a location for reading; see [`Location::open_source`].
@@ -106,7 +141,7 @@ impl Registries {
             source: Box::new(source),
         })?;
         let nobody = Arc::new(CredentialStore::empty());
-        let registry = Registry::new(reached, nobody, Arc::clone(&self.shared.warnings));
+        let registry = Registry::new(reached, nobody, self.hearers());
         registry.check(credential).await
     }
 
@@ -118,21 +153,36 @@ impl Registries {
         Ok(Administration::new(self.registry(host)?))
     }
 
-    fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {
+    /// A registry to be spoken to on behalf of others: none of the credentials here is ever shown to it.
+    ///
+    /// # Errors
+    /// When the host makes no URL.
+    pub fn relay(&self, host: &str) -> Result<Arc<Relay>, OpenError> {
+        let mut relays = self.shared.relays.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(relay) = relays.get(host) {
+            return Ok(Arc::clone(relay));
+        }
+        let relay = Arc::new(Relay::new(self.reach(host)?));
+        relays.insert(host.to_owned(), Arc::clone(&relay));
+        Ok(relay)
+    }
+
+    pub(super) fn registry(&self, host: &str) -> Result<Arc<Registry>, OpenError> {
         let shared = &self.shared;
         let mut hosts = shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(registry) = hosts.get(host) {
             return Ok(Arc::clone(registry));
         }
         let reached = self.reach(host)?;
-        let registry = Registry::new(
-            reached,
-            Arc::clone(&shared.credentials),
-            Arc::clone(&shared.warnings),
-        );
+        let registry = Registry::new(reached, Arc::clone(&shared.credentials), self.hearers());
         let registry = Arc::new(registry);
         hosts.insert(host.to_owned(), Arc::clone(&registry));
         Ok(registry)
+    }
+
+    fn hearers(&self) -> (Arc<dyn Warnings>, Arc<dyn Observer>) {
+        let shared = &self.shared;
+        (Arc::clone(&shared.warnings), Arc::clone(&shared.observer))
     }
 
     /// Where a host is spoken to, and by whom that trusts the right ones.

@@ -134,7 +134,19 @@ impl Repository {
         }
     }
 
-    fn manifest_request(&self, method: Method, reference: &str) -> Request {
+    /// Whether a blob is there, with its size if that is told.
+    pub(crate) async fn find_blob(&self, digest: &Digest) -> Result<Option<Option<u64>>, RegistryError> {
+        let attempted = format!("look for blob {digest} in {}", self.shown());
+        let request = Request::new(Method::Head, self.url(&format!("blobs/{digest}")));
+        let response = self.send(&attempted, request).await?;
+        match response.status() {
+            200..=204 => Ok(Some(response.content_length())),
+            404 => Ok(None),
+            _ => Err(RegistryError::refused(&attempted, response).await),
+        }
+    }
+
+    pub(super) fn manifest_request(&self, method: Method, reference: &str) -> Request {
         let mut request = Request::new(method, self.url(&format!("manifests/{reference}")));
         let accepted: Vec<&str> = ACCEPTED.iter().map(MediaType::as_str).collect();
         request.headers.push(("accept", accepted.join(", ")));
@@ -143,7 +155,7 @@ impl Repository {
 }
 
 /// The Content-Type, without parameters, when it is that of a manifest.
-fn media_type(response: &Response) -> Option<MediaType> {
+pub(super) fn media_type(response: &Response) -> Option<MediaType> {
     let text = response.header("content-type")?;
     let text = text.split(';').next().unwrap_or_default().trim();
     text.parse().ok().filter(MediaType::is_manifest)

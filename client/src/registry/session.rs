@@ -13,11 +13,15 @@ use super::challenge::{self, Challenge};
 use super::credentials::{Credential, CredentialError, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::{RegistryError, details};
+use super::observer::{Observed, Observer};
 use super::token::{Scope, TOKEN_ANSWER_BYTES_MAX, Token, TokenService};
 use super::warnings::{self, Warnings};
 
 /// Most blobs whose repository is remembered, so that they are mounted from there.
 const KNOWN_BLOBS_MAX: usize = 100_000;
+
+/// Most repositories of which it is remembered what the registry wants to be shown; with one more all are asked for again.
+const KNOWN_REPOSITORIES_MAX: usize = 10_000;
 
 /// A registry, for reading and writing: its address, what it wants to be shown, and which blobs are in it.
 pub(crate) struct Registry {
@@ -25,6 +29,7 @@ pub(crate) struct Registry {
     transport: Transport,
     store: Arc<CredentialStore>,
     warnings: Arc<dyn Warnings>,
+    observer: Arc<dyn Observer>,
     /// Held while a token is fetched, so that many blobs at once fetch one.
     auth: AsyncMutex<BTreeMap<String, Auth>>,
     blobs: Mutex<BTreeMap<Digest, RepositoryName>>,
@@ -62,13 +67,14 @@ impl Registry {
     pub(crate) fn new(
         (endpoint, transport): (Endpoint, Transport),
         store: Arc<CredentialStore>,
-        warnings: Arc<dyn Warnings>,
+        (warnings, observer): (Arc<dyn Warnings>, Arc<dyn Observer>),
     ) -> Self {
         Self {
             endpoint,
             transport,
             store,
             warnings,
+            observer,
             auth: AsyncMutex::default(),
             blobs: Mutex::default(),
             lacks_referrers: AtomicBool::new(false),
@@ -170,7 +176,15 @@ impl Registry {
     }
 
     async fn exchange(&self, errand: Errand<'_>, request: Request) -> Result<Response, RegistryError> {
+        let method = request.method;
         let answered = self.transport.exchange(request).await;
+        self.observer.answered(
+            self.host(),
+            &match &answered {
+                Ok(response) => Observed::of(method, response),
+                Err(_) => Observed::nothing(method),
+            },
+        );
         let response = answered.map_err(|source| RegistryError::transport(errand.attempted, source))?;
         for text in warnings::of(&response) {
             self.warnings.warned(self.host(), &text);
@@ -183,6 +197,9 @@ impl Registry {
     async fn known(&self, errand: Errand<'_>) -> Result<Option<Secret>, RegistryError> {
         let mut all = self.auth.lock().await;
         if !all.contains_key(errand.repository) {
+            if all.len() >= KNOWN_REPOSITORIES_MAX {
+                all.clear();
+            }
             let mut auth = Auth {
                 credential: self.find_credential(errand.repository).await?,
                 ..Auth::default()

@@ -13,10 +13,10 @@ const PAGE_TAGS: usize = 1000;
 pub(crate) const PAGES_MAX: usize = 1000;
 
 /// Longest page, in bytes. Google's registries send everything at once, with all manifests.
-const PAGE_BYTES_MAX: u64 = 64 << 20;
+pub(super) const PAGE_BYTES_MAX: u64 = 64 << 20;
 
 /// Most tags of one repository.
-const TAGS_MAX: usize = 1_000_000;
+pub(super) const TAGS_MAX: usize = 1_000_000;
 
 #[derive(Deserialize)]
 struct Page {
@@ -61,7 +61,7 @@ impl Repository {
         Ok(Some(names).filter(|_| next.is_none()))
     }
 
-    fn tags_url(&self) -> Url {
+    pub(super) fn tags_url(&self) -> Url {
         self.url("tags/list").with_parameter("n", &PAGE_TAGS.to_string())
     }
 

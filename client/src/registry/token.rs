@@ -56,6 +56,11 @@ impl Scope {
         Self("https://www.googleapis.com/auth/cloud-platform".to_owned())
     }
 
+    /// The list of all repositories.
+    pub(crate) fn catalog() -> Self {
+        Self("registry:catalog:*".to_owned())
+    }
+
     pub(crate) fn pull(name: &str) -> Self {
         Self(format!("repository:{name}:pull"))
     }
@@ -179,6 +184,11 @@ impl Token {
     /// The Authorization header of a token that has just come.
     pub(crate) fn fresh_header(&self) -> &Secret {
         &self.header
+    }
+
+    /// How long it may be used.
+    pub(crate) fn lives(&self, now: Instant) -> Duration {
+        self.renew_at.saturating_duration_since(now)
     }
 
     /// The Authorization header, while the token is good.

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::routes::{self, PolicyVerb, Target};
+use super::routes::{self, PolicyVerb, Target, TransitionVerb};
 
 /// Whether a path is one that only reads, whatever the method: questions whose body is too long for a query.
 pub(crate) fn reads(path: &str) -> bool {
@@ -16,6 +16,9 @@ pub(crate) fn reads(path: &str) -> bool {
 pub(crate) fn action(path: &str, method: &Method) -> Option<String> {
     let family = match routes::target(path)? {
         Target::Policy(_, PolicyVerb::Set) => return Some("setIamPolicy".to_owned()),
+        Target::Transition(_, TransitionVerb::Shift) => return Some("transition.shift".to_owned()),
+        Target::Transition(_, TransitionVerb::Rollback) => return Some("transition.rollback".to_owned()),
+        Target::Transition(_, TransitionVerb::Finish) => return Some("transition.finish".to_owned()),
         Target::VersionsBatchDelete(_) => return Some("versions.batchDelete".to_owned()),
         Target::AccountPassword(_) => return Some("accounts.setPassword".to_owned()),
         Target::Repositories(..) | Target::Repository(_) => "repositories",

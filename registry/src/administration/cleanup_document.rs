@@ -17,6 +17,9 @@ use crate::refusal::Refusal;
 /// Longest duration in a body.
 const DURATION_BYTES_MAX: usize = 32;
 
+/// How long a version was not used.
+const UNUSED: &str = "unusedFor";
+
 const ACTIONS: [&str; 3] = ["ACTION_UNSPECIFIED", "DELETE", "KEEP"];
 const STATES: [&str; 4] = ["TAG_STATE_UNSPECIFIED", "TAGGED", "UNTAGGED", "ANY"];
 
@@ -65,6 +68,8 @@ fn of_condition(condition: &CleanupCondition) -> Value {
     for (field, age) in [
         ("olderThan", condition.older_than),
         ("newerThan", condition.newer_than),
+        // Ours: Google knows no such condition.
+        (UNUSED, condition.unused_for),
     ] {
         if let Some(age) = age {
             document.insert(field.to_owned(), documents::duration_text(age).into());
@@ -134,6 +139,7 @@ fn read_condition(condition: &Value) -> Result<CleanupCondition, Refusal> {
         package_prefixes: documents::texts(condition, "packageNamePrefixes", CLEANUP_PREFIXES_MAX)?,
         older_than: age(condition, "olderThan")?,
         newer_than: age(condition, "newerThan")?,
+        unused_for: age(condition, UNUSED)?,
     })
 }
 
@@ -155,7 +161,8 @@ mod tests {
     fn policies_are_read_and_written_again() {
         let document = json!({"cleanupPolicies": {
             "old": {"id": "old", "action": "DELETE", "condition": {
-                "tagState": "UNTAGGED", "versionNamePrefixes": ["sha256:0"], "olderThan": "2592000s"}},
+                "tagState": "UNTAGGED", "versionNamePrefixes": ["sha256:0"], "olderThan": "2592000s",
+                "unusedFor": "86400s"}},
             "recent": {"id": "recent", "action": "KEEP", "mostRecentVersions": {
                 "packageNamePrefixes": ["a"], "keepCount": 5}},
         }});

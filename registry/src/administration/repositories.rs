@@ -11,7 +11,7 @@ use super::operations::{self, Gave};
 use super::paging::{self, Rows, Slice};
 use super::status::Invalid;
 use super::update_mask::UpdateMask;
-use super::{Asked, Unfit, documents, ok, repository_document};
+use super::{Asked, Unfit, documents, mode_document, ok, repository_document};
 use crate::answer::Answer;
 use crate::call::Arriving;
 use crate::refusal::Refusal;
@@ -187,13 +187,16 @@ async fn create(
         .parse()
         .map_err(|error| Invalid::new("repositoryId", format!("{error}")))?;
     let path = RepositoryPath::new(project.clone(), location.clone(), id);
-    check_kind(&document)?;
+    check_format(&document)?;
     let mut repository = Repository::new(path.clone(), asked.registry.now());
+    repository.mode = mode_document::read(&document)?;
     let mask = UpdateMask::of(&Default::default(), &document, &repository_document::SETTABLE)?;
     repository_document::change(&mut repository, &document, &mask)?;
-    let actor = asked.actor();
-    let metadata = asked.registry.metadata();
-    metadata.create_repository(&repository, &actor).await??;
+    let (made, actor) = (repository.clone(), asked.actor());
+    let created = asked.registry.change_repository(&path, async move |metadata| {
+        metadata.create_repository(&made, &actor).await
+    });
+    created.await??;
     let document = repository_document::of(asked, &repository);
     Ok(operations::done(
         asked,
@@ -202,11 +205,11 @@ async fn create(
     ))
 }
 
-/// Images in a repository of its own are all that there is.
-fn check_kind(document: &Value) -> Result<(), Refusal> {
+/// Images are all that there is.
+fn check_format(document: &Value) -> Result<(), Refusal> {
     match documents::choice(document, "format", &["FORMAT_UNSPECIFIED", "DOCKER"])? {
         0 => Err(Invalid::new("format", "it is needed: DOCKER").into()),
-        _ => documents::choice(document, "mode", &["MODE_UNSPECIFIED", "STANDARD_REPOSITORY"]).map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -216,18 +219,20 @@ async fn patch(asked: &Asked<'_>, path: &RepositoryPath, body: &mut Arriving) ->
     let mut repository = existing(asked, path).await?;
     repository_document::change(&mut repository, &document, &mask)?;
     repository.updated = asked.registry.now();
-    let actor = asked.actor();
-    let metadata = asked.registry.metadata();
-    metadata.update_repository(&repository, &actor).await??;
+    let (changed, actor) = (repository.clone(), asked.actor());
+    let updated = asked.registry.change_repository(path, async move |metadata| {
+        metadata.update_repository(&changed, &actor).await
+    });
+    updated.await??;
     Ok(ok(&repository_document::of(asked, &repository)))
 }
 
 async fn delete(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
     let (actor, now) = (asked.actor(), asked.registry.now());
     let gone = path.clone();
-    let deleted = asked
-        .registry
-        .change_many(async move |metadata| metadata.delete_repository(&gone, &actor, now).await);
+    let deleted = asked.registry.change_repository(path, async move |metadata| {
+        metadata.delete_repository(&gone, &actor, now).await
+    });
     deleted.await??;
     Ok(operations::done(asked, path, Gave::Nothing))
 }

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use store::{
-    DESCRIPTION_BYTES_MAX, Format, ImmutableTags, LABELS_MAX, Mode, Repository, RepositoryPath,
+    DESCRIPTION_BYTES_MAX, Format, ImmutableTags, LABELS_MAX, Repository, RepositoryPath,
     TAG_PATTERN_BYTES_MAX as PATTERN_BYTES_MAX, TAG_PATTERNS_MAX as PATTERNS_MAX,
 };
 
 use super::status::Invalid;
 use super::update_mask::UpdateMask;
-use super::{Asked, cleanup_document, documents};
+use super::{Asked, cleanup_document, documents, mode_document};
 use crate::refusal::Refusal;
 
 /// Longest key and value of a label, as Google has it.
 const LABEL_CHARACTERS_MAX: usize = 63;
 
 /// Fields that a client may set.
-pub(crate) const SETTABLE: [&str; 6] = [
+pub(crate) const SETTABLE: [&str; 8] = [
+    mode_document::REMOTE,
+    mode_document::VIRTUAL,
     "description",
     "labels",
     "dockerConfig",
@@ -35,9 +37,6 @@ pub(crate) fn of(asked: &Asked<'_>, repository: &Repository) -> Value {
     let format = match repository.format {
         Format::Docker => "DOCKER",
     };
-    let mode = match repository.mode {
-        Mode::Standard => "STANDARD_REPOSITORY",
-    };
     let patterns = match &repository.immutable_tags {
         ImmutableTags::Matching(patterns) => patterns.as_slice(),
         ImmutableTags::None | ImmutableTags::All => &[],
@@ -47,10 +46,10 @@ pub(crate) fn of(asked: &Asked<'_>, repository: &Repository) -> Value {
     if let Some(quota_bytes) = repository.quota_bytes {
         own.insert("quotaBytes".to_owned(), quota_bytes.to_string().into());
     }
-    json!({
+    mode_document::add_own(&mut own, &repository.mode);
+    let mut document = json!({
         "name": path.to_string(),
         "format": format,
-        "mode": mode,
         "description": repository.description,
         "labels": repository.labels,
         "createTime": documents::time(repository.created),
@@ -61,7 +60,9 @@ pub(crate) fn of(asked: &Asked<'_>, repository: &Repository) -> Value {
         "cleanupPolicies": cleanup_document::of(&repository.cleanup),
         "cleanupPolicyDryRun": repository.cleanup_dry_run,
         OWN: own,
-    })
+    });
+    mode_document::add(&mut document, &repository.mode);
+    document
 }
 
 /// What names of images in the repository begin with: where the whole name is a package, this very host.
@@ -106,7 +107,10 @@ pub(crate) fn change(
     if mask.has("cleanupPolicyDryRun") {
         repository.cleanup_dry_run = documents::flag(document, "cleanupPolicyDryRun")?;
     }
+    mode_document::change(&mut repository.mode, document, mask)?;
     if mask.has(OWN) {
+        let own = document.get(OWN).unwrap_or(&Value::Null);
+        mode_document::change_own(&mut repository.mode, own)?;
         change_own(repository, document.get(OWN).unwrap_or(&Value::Null))?;
     }
     Ok(())

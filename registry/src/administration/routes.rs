@@ -6,6 +6,7 @@
 //! | `/projectSettings`, `/occurrences` | what Google's command line asks for beside the rest |
 //! | `/locations`, `/locations/L`, `/locations/L/operations/O` | |
 //! | `/locations/L/repositories`, `…/R`, `…/R:getIamPolicy` | repositories and their policies |
+//! | `…/R:transition`, `…/R:shift`, `…/R:rollback`, `…/R:finish` | how far it has replaced an old registry |
 //! | `…/R/packages`, `…/R/packages/K` | packages |
 //! | `…/K/versions`, `…/versions/V`, `…/versions:batchDelete` | manifests |
 //! | `…/K/tags`, `…/tags/T` | tags |
@@ -44,6 +45,7 @@ pub(crate) enum Target {
     Repositories(ProjectId, Option<LocationId>),
     Repository(RepositoryPath),
     Policy(Resource, PolicyVerb),
+    Transition(RepositoryPath, TransitionVerb),
     Packages(RepositoryPath),
     Package(PackagePath),
     Versions(PackagePath),
@@ -76,6 +78,15 @@ pub(crate) enum PolicyVerb {
     Get,
     Set,
     Test,
+}
+
+/// What is to be done with a transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransitionVerb {
+    Get,
+    Shift,
+    Rollback,
+    Finish,
 }
 
 /// Whether a path is one of administration.
@@ -140,6 +151,7 @@ enum Verb {
     BatchDelete,
     SetPassword,
     Check,
+    Transition(TransitionVerb),
 }
 
 fn take_verb(last: &mut String) -> Option<Verb> {
@@ -151,6 +163,10 @@ fn take_verb(last: &mut String) -> Option<Verb> {
         "batchDelete" => Verb::BatchDelete,
         "setPassword" => Verb::SetPassword,
         "check" => Verb::Check,
+        "transition" => Verb::Transition(TransitionVerb::Get),
+        "shift" => Verb::Transition(TransitionVerb::Shift),
+        "rollback" => Verb::Transition(TransitionVerb::Rollback),
+        "finish" => Verb::Transition(TransitionVerb::Finish),
         _ => return None,
     };
     *last = resource.to_owned();
@@ -188,6 +204,7 @@ fn of_repository(repository: RepositoryPath, below: &[&str], verb: Option<Verb>)
     match (below, verb) {
         ([], None) => Some(Target::Repository(repository)),
         ([], Some(Verb::Policy(verb))) => Some(Target::Policy(Resource::Repository(repository), verb)),
+        ([], Some(Verb::Transition(verb))) => Some(Target::Transition(repository, verb)),
         (["packages"], None) => Some(Target::Packages(repository)),
         (["dockerImages"], None) => Some(Target::DockerImages(repository)),
         (["dockerImages", image], None) => {

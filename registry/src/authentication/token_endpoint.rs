@@ -124,9 +124,15 @@ impl Issue<'_> {
         let ends = known.and_then(|known| known.expires).unwrap_or(i64::MAX);
         let lives = self.registry.options().access.token_time.as_secs();
         let lives = i64::try_from(lives).unwrap_or(i64::MAX);
+        // What travels in it ends it too.
+        let introduced = self.caller.introduced.as_deref();
+        let sealed = introduced.and_then(|introduced| introduced.lives);
+        let sealed = sealed.and_then(|lives| i64::try_from(lives.as_secs()).ok());
+        let lives = lives.min(sealed.unwrap_or(i64::MAX)).max(1);
         let access = self.claims(TokenKind::Access, grants)?;
         let access = Claims {
             expires: ends.min(seconds.saturating_add(lives)),
+            relayed: introduced.map_or_else(Vec::new, |introduced| introduced.relayed.clone()),
             ..access
         };
         let expires_in = access.expires - seconds;
@@ -178,6 +184,7 @@ impl Issue<'_> {
             issued: self.registry.now().as_second(),
             expires: 0,
             grants,
+            relayed: Vec::new(),
         })
     }
 

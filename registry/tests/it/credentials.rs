@@ -152,6 +152,7 @@ async fn expired_and_forged_tokens_and_those_for_another_host_are_refused() {
         issued: 0,
         expires: i64::MAX,
         grants: Grants::Everything,
+        relayed: Vec::new(),
     };
     let of_another_registry = format!("Bearer {}", TokenKey::new(&[7; 32]).sign(&claims));
     assert_eq!(status(&server, "GET", path, &of_another_registry).await, 401);

@@ -201,6 +201,10 @@ impl Append for Torn {
         Err(broken("write an upload"))
     }
 
+    async fn flush(&mut self) -> Result<u64, StoreError> {
+        self.below.as_mut().unwrap().flush().await
+    }
+
     async fn finish(self: Box<Self>) -> Result<u64, StoreError> {
         self.below.unwrap().finish().await
     }

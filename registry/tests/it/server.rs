@@ -7,8 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use client::registry::{
+    CredentialHelper, CredentialStore, DockerConfig, Encryption, HelperAnswer, NoHostAuthorities, NoWarnings,
+    Registries, RegistryOptions,
+};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use oci::Digest;
@@ -18,6 +23,9 @@ use registry::{
 };
 use store::{BackupDirectory, BlobStore, DataDirectory, Entropy, FileBlobStore};
 use tokio::net::{TcpListener, TcpStream};
+use transport::{Transport, TransportOptions};
+
+use crate::accounts::{PASSWORD, basic};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -38,6 +46,8 @@ struct Ground {
     backups: PathBuf,
     certificates: Option<Arc<Certificates>>,
     expects_trouble: bool,
+    /// What it shows to other registries.
+    credentials: CredentialStore,
 }
 
 pub(crate) struct Reply {
@@ -71,6 +81,15 @@ impl Entropy for Counter {
     }
 }
 
+/// No programs that keep credentials.
+struct NoHelper;
+
+impl CredentialHelper for NoHelper {
+    fn run(&self, _: &str, _: &str, _: &[u8]) -> std::io::Result<HelperAnswer> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
 /// Remembers what it is told, and fails on trouble where none is expected.
 #[derive(Default)]
 struct Listener {
@@ -92,7 +111,8 @@ impl Log for Listener {
             bytes,
             ..
         } = record;
-        let bytes = bytes.unwrap();
+        // What comes from elsewhere may be of a length that nobody knows.
+        let bytes = bytes.map_or("?".to_owned(), |bytes| bytes.to_string());
         let line = format!("{request_id} {principal} {method} {path} {operation} {status} {bytes}");
         self.lines.lock().unwrap().push(line);
     }
@@ -136,6 +156,19 @@ pub(crate) fn options() -> Options {
     }
 }
 
+/// Other registries on this machine, in plain HTTP, and what is shown to them. Nobody may answer late here.
+fn upstreams(credentials: CredentialStore) -> Registries {
+    let mut client = TransportOptions::new("lightship-test");
+    client.retry.attempts_max = 1;
+    Registries::new(RegistryOptions {
+        transport: Transport::new(client),
+        credentials,
+        encryption: Encryption::default(),
+        authorities: Arc::new(NoHostAuthorities),
+        warnings: Arc::new(NoWarnings),
+    })
+}
+
 impl Server {
     pub(crate) async fn start() -> Server {
         Server::with(options()).await
@@ -154,6 +187,7 @@ impl Server {
             backups: files.path().join("backups"),
             certificates,
             expects_trouble: false,
+            credentials: CredentialStore::empty(),
         };
         let server = Server::on(ground, options).await;
         Server {
@@ -175,8 +209,32 @@ impl Server {
             backups: files.path().join("backups"),
             certificates: None,
             expects_trouble: false,
+            credentials: CredentialStore::empty(),
         };
         let server = Server::on(ground, options).await;
+        Server {
+            _files: Some(files),
+            ..server
+        }
+    }
+
+    /// One that shows an account's password to another registry, where things may go wrong.
+    pub(crate) async fn showing(host: &str, name: &str) -> Server {
+        let shown = basic(name, PASSWORD);
+        let shown = shown.trim_start_matches("Basic ");
+        let config = format!(r#"{{"auths":{{"{host}":{{"auth":"{shown}"}}}}}}"#);
+        let config = DockerConfig::parse("test", config.as_bytes()).unwrap();
+        let files = tempfile::tempdir().unwrap();
+        let directory = Arc::new(DataDirectory::open(&files.path().join("data")).unwrap());
+        let ground = Ground {
+            blobs: Arc::new(directory.blobs().clone()),
+            directory,
+            backups: files.path().join("backups"),
+            certificates: None,
+            expects_trouble: true,
+            credentials: CredentialStore::new(vec![config], Arc::new(NoHelper)),
+        };
+        let server = Server::on(ground, options()).await;
         Server {
             _files: Some(files),
             ..server
@@ -205,6 +263,7 @@ impl Server {
             backups: data.with_file_name("backups"),
             certificates: None,
             expects_trouble: true,
+            credentials: CredentialStore::empty(),
         };
         Server::on(ground, options()).await
     }
@@ -216,6 +275,7 @@ impl Server {
             backups,
             certificates,
             expects_trouble,
+            credentials,
         } = ground;
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000)));
         let log = Arc::new(Listener {
@@ -229,6 +289,7 @@ impl Server {
             entropy: Arc::new(Counter(AtomicU64::new(0))),
             log: log.clone(),
             backups: Some(Arc::new(BackupDirectory::new(directory.clone(), backups.clone()))),
+            upstreams: Some(upstreams(credentials)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -265,6 +326,22 @@ impl Server {
 
     /// One request on a connection of its own, with the host that the headers name, else the address.
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let (parts, body) = self.begin(method, path, headers, body).await.into_parts();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// The same with an answer whose body is still to be read.
+    pub(crate) async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -278,12 +355,7 @@ impl Server {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
-        Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+        sender.send_request(request).await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

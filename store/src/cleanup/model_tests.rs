@@ -83,6 +83,7 @@ fn policy() -> impl Strategy<Value = CleanupPolicy> {
                     package_prefixes,
                     older_than,
                     newer_than,
+                    unused_for: None,
                 })
             },
         );

@@ -29,6 +29,7 @@ fn goes(policies: &[CleanupPolicy], tags: &[&str]) -> bool {
         digest: "sha256:abc",
         tags: &tags,
         created: at(0),
+        used: at(4 * 86_400),
     };
     let recent = |count| Ok::<bool, Infallible>(count >= 4);
     let now = at(10 * 86_400);
@@ -99,6 +100,16 @@ fn ages_count_from_the_first_push_and_exclude_their_limits() {
         ..older(9 * DAY)
     };
     assert!(deletes(between, &[]));
+}
+
+#[test]
+fn what_was_used_lately_is_not_unused_however_old_it_is() {
+    let unused = |age| CleanupCondition {
+        unused_for: Some(age),
+        ..CleanupCondition::default()
+    };
+    assert!(deletes(unused(5 * DAY), &[]) && !deletes(unused(6 * DAY), &[]));
+    assert!(!deletes(unused(Duration::MAX), &[]));
 }
 
 #[test]

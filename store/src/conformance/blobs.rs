@@ -189,3 +189,26 @@ pub(crate) async fn the_same_bytes_twice_are_two_objects(world: BlobWorld) {
     world.store.remove(&first).await.unwrap();
     assert_eq!(read(&world, &second, 3, ByteRange::all(3)).await, b"abc");
 }
+
+pub(crate) async fn an_upload_is_read_while_it_grows(world: BlobWorld) {
+    let store = &world.store;
+    let upload = UploadKey::of(&UploadKey::session(&world.entropy), "p").unwrap();
+    store.begin(&upload).await.unwrap();
+    let mut append = store.append(&upload, 0).await.unwrap();
+    assert_eq!(append.flush().await.unwrap(), 0);
+    let opened = store.read_upload(&upload).await.unwrap();
+    append.write(Bytes::from_static(b"abc")).await.unwrap();
+    assert_eq!(append.flush().await.unwrap(), 3);
+    let content = store.read_upload(&upload).await.unwrap();
+    assert_eq!(bytes_of(content, &*world.fetch).await, b"abc");
+    append.write(Bytes::from_static(b"def")).await.unwrap();
+    assert_eq!(append.finish().await.unwrap(), 6);
+    let key = StorageKey::new(&Digest::sha256_of(b"abcdef"), &world.entropy);
+    store.seal(&upload, &key, 6).await.unwrap();
+    // What was opened when it was empty has all of it, also under its new name.
+    if let BlobContent::File { file, .. } = opened {
+        let range = ByteRange::all(6);
+        let content = BlobContent::File { file, range };
+        assert_eq!(bytes_of(content, &*world.fetch).await, b"abcdef");
+    }
+}

@@ -72,6 +72,7 @@ fn policies() -> Vec<CleanupPolicy> {
         package_prefixes: texts(["a/", "b"]),
         older_than: Some(Duration::from_secs(86_400)),
         newer_than: Some(Duration::ZERO),
+        unused_for: Some(Duration::from_secs(7)),
     };
     let of = |id: &str, action, matches| CleanupPolicy {
         id: id.to_owned(),

@@ -97,6 +97,11 @@ impl Append for FileAppend {
         Ok(())
     }
 
+    async fn flush(&mut self) -> Result<u64, StoreError> {
+        self.write_out().await?;
+        Ok(self.length)
+    }
+
     async fn finish(mut self: Box<Self>) -> Result<u64, StoreError> {
         self.write_out().await?;
         let open = self.open.take().ok_or_else(|| missing("the upload"))?;

@@ -9,7 +9,7 @@ use super::values::{
     size, time,
 };
 use super::walk::Part;
-use super::{failed, quota};
+use super::{failed, quota, transitions};
 use crate::{Blob, Committed, PackagePath, Page, StoreError};
 
 /// The blob `?3` as the package `?2` of the repository `?1` links it.
@@ -222,6 +222,7 @@ fn link(connection: &Connection, package: i64, digest: &Digest) -> Result<(), St
         .prepare_cached("INSERT INTO link (package, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
         .and_then(|mut statement| statement.execute(params![package, digest.to_string()]))
         .map_err(failed("link a blob"))?;
+    transitions::unbury(connection, package, &digest.to_string())?;
     if was_there {
         Ok(())
     } else {

@@ -41,6 +41,7 @@ fn to_json(policy: &CleanupPolicy) -> Value {
             "packages": condition.package_prefixes,
             "older_than": condition.older_than.map(|age| age.as_secs()),
             "newer_than": condition.newer_than.map(|age| age.as_secs()),
+            "unused_for": condition.unused_for.map(|age| age.as_secs()),
         }),
         CleanupMatch::MostRecent {
             package_prefixes,
@@ -81,6 +82,8 @@ fn from_json(value: &Value) -> Option<CleanupPolicy> {
             package_prefixes: texts("packages")?,
             older_than: age("older_than"),
             newer_than: age("newer_than"),
+            // Policies of before did not have it.
+            unused_for: age("unused_for"),
         })
     };
     Some(CleanupPolicy {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::listing::package_names;
 use super::manifests::Place;
 use super::values::{package_id, repository_id};
-use super::{SqliteMetadata, blobs, manifests, tags};
+use super::{SqliteMetadata, blobs, manifests, tags, transitions};
 use crate::{
     Actor, Blob, Committed, Content, NewManifest, PackagePath, PutRefusal, ReferrerQuery, Removal,
     RepositoryPath, StoreError, StoredManifest, TagMove,
@@ -67,8 +67,13 @@ impl Content for SqliteMetadata {
 
     async fn unlink_blob(&self, package: &PackagePath, digest: &Digest) -> Result<bool, StoreError> {
         let (package, digest) = (package.clone(), *digest);
-        self.write(move |connection| blobs::unlink(connection, &package, &digest))
-            .await
+        self.write(move |connection| {
+            if let Some(id) = package_id(connection, &package)? {
+                transitions::bury(connection, id, &digest.to_string())?;
+            }
+            blobs::unlink(connection, &package, &digest)
+        })
+        .await
     }
 
     async fn put_manifest(

@@ -47,6 +47,7 @@ struct Details<'d> {
     to: Option<&'d Digest>,
     account: Option<&'d str>,
     key: Option<&'d str>,
+    detail: Option<&'d str>,
 }
 
 /// The name of a kind, and its details. The other way: [`kind_of`].
@@ -102,6 +103,11 @@ fn details(kind: &EventKind) -> (&'static str, Details<'_>) {
         EventKind::KeyCreated { account, id } => ("key-created", of(Some(account), Some(id))),
         EventKind::KeyDeleted { account, id } => ("key-deleted", of(Some(account), Some(id))),
         EventKind::PolicySet => ("policy-set", none),
+        EventKind::TransitionSet { state } => {
+            let detail = Some(state.as_str());
+            ("transition-set", Details { detail, ..none })
+        }
+        EventKind::TransitionFinished => ("transition-finished", none),
     }
 }
 
@@ -110,8 +116,8 @@ pub(super) fn tell(connection: &Connection, told: &Told<'_>, kind: &EventKind) -
     let (name, details) = details(kind);
     connection
         .prepare_cached(
-            "INSERT INTO event (time, actor, kind, repository, package, tag, from_digest, to_digest, account, key)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO event (time, actor, kind, repository, package, tag, from_digest, to_digest, account, key, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -125,6 +131,7 @@ pub(super) fn tell(connection: &Connection, told: &Told<'_>, kind: &EventKind) -
                 details.to.map(ToString::to_string),
                 details.account,
                 details.key,
+                details.detail,
             ])
         })
         .map(drop)
@@ -132,7 +139,7 @@ pub(super) fn tell(connection: &Connection, told: &Told<'_>, kind: &EventKind) -
 }
 
 const COLUMNS: &str =
-    "sequence, time, actor, kind, repository, package, tag, from_digest, to_digest, account, key";
+    "sequence, time, actor, kind, repository, package, tag, from_digest, to_digest, account, key, detail";
 
 #[async_trait]
 impl Events for SqliteMetadata {
@@ -196,6 +203,7 @@ struct Columns {
     to: Option<String>,
     account: Option<String>,
     key: Option<String>,
+    detail: Option<String>,
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -211,6 +219,7 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         to: row.get(8)?,
         account: row.get(9)?,
         key: row.get(10)?,
+        detail: row.get(11)?,
     })
 }
 
@@ -264,6 +273,10 @@ fn kind_of(columns: Columns) -> Result<EventKind, StoreError> {
             ("key-created", .., Some(account), Some(id)) => EventKind::KeyCreated { account, id },
             ("key-deleted", .., Some(account), Some(id)) => EventKind::KeyDeleted { account, id },
             ("policy-set", ..) => EventKind::PolicySet,
+            ("transition-set", ..) => EventKind::TransitionSet {
+                state: columns.detail.unwrap_or_default(),
+            },
+            ("transition-finished", ..) => EventKind::TransitionFinished,
             (other, ..) => {
                 let what = format!("event {} of kind {other:?}", columns.sequence);
                 return Err(StoreError::Damaged { what });

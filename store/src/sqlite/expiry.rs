@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use oci::Digest;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::listing::{VERSION, VersionRow, rows_of_repository, version_rows};
 use super::manifests::{self, Place};
-use super::values::{from_immutable_tags, limit as column_limit, package_id, parsed, time};
+use super::values::{from_immutable_tags, from_time, limit as column_limit, package_id, parsed, time};
 use super::{SqliteMetadata, cleanup, failed};
 use crate::cleanup::{Candidate, deleted_by};
 use crate::{
@@ -195,6 +196,9 @@ impl Rules {
             digest: &digest,
             tags: &version.tags,
             created: version.created,
+            used: last_used(connection, id)?
+                .max(Some(version.updated))
+                .unwrap_or(version.updated),
         };
         let oldest_recent = &mut self.oldest_recent;
         let policy = deleted_by(&self.policies, &candidate, self.expiry.now, |count| {
@@ -243,6 +247,17 @@ impl Rules {
         }
         Ok(true)
     }
+}
+
+/// When a manifest was last pulled or pushed, as far as that was counted.
+fn last_used(connection: &Connection, manifest: i64) -> Result<Option<Timestamp>, StoreError> {
+    let found: Option<Option<i64>> = connection
+        .prepare_cached(
+            "SELECT max(ifnull(last_pull, last_push), ifnull(last_push, last_pull)) FROM usage WHERE manifest = ?1",
+        )
+        .and_then(|mut statement| statement.query_row([manifest], |row| row.get(0)).optional())
+        .map_err(failed("look up when a version was used"))?;
+    found.flatten().map(from_time).transpose()
 }
 
 /// What holds a manifest: indexes of its package that name it, and what it refers to.

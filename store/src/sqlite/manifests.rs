@@ -6,11 +6,11 @@ use oci::{Digest, Tag};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::{self, Told};
-use super::tags;
 use super::values::{
     forget_if_empty, limit as column_limit, media_type, package_id, package_id_or_new, parsed, size, time,
 };
 use super::{blobs, failed, quota};
+use super::{tags, transitions};
 use crate::{
     Actor, EventKind, NewManifest, PackagePath, PutRefusal, Reference, ReferrerQuery, Removal, StoreError,
     StoredManifest,
@@ -26,6 +26,7 @@ pub(super) struct Place<'p> {
 
 impl Place<'_> {
     pub(super) fn tell(&self, connection: &Connection, kind: &EventKind) -> Result<(), StoreError> {
+        transitions::note(connection, self, kind)?;
         events::tell(
             connection,
             &Told::of_package(self.package, self.actor, self.now),
@@ -240,6 +241,7 @@ pub(super) fn remove_row(
     place: &Place<'_>,
     (row, digest): (i64, &Digest),
 ) -> Result<(), StoreError> {
+    transitions::bury_tags(connection, row)?;
     let bytes: i64 = connection
         .prepare_cached("SELECT length(bytes) FROM manifest WHERE id = ?1")
         .and_then(|mut statement| statement.query_row([row], |row| row.get(0)))

@@ -11,16 +11,16 @@ use super::values::{
     from_immutable_tags, from_size, from_time, immutable_tags, limit as column_limit, parsed, repository_id,
     size, time,
 };
-use super::{SqliteMetadata, cleanup, failed, quota};
+use super::{SqliteMetadata, cleanup, failed, modes, quota};
 use crate::settings;
 use crate::{
-    Actor, EventKind, Format, Mode, ProjectId, Repositories, Repository, RepositoryPath, RepositoryRefusal,
-    StoreError,
+    Actor, EventKind, Format, ProjectId, Repositories, Repository, RepositoryPath, RepositoryRefusal,
+    SettingsError, StoreError,
 };
 
 const COLUMNS: &str =
     "path, format, mode, description, labels, immutable_tags, quota_bytes, created, updated,
-    linked_bytes, cleanup, cleanup_dry_run";
+    linked_bytes, cleanup, cleanup_dry_run, origin";
 
 #[async_trait]
 impl Repositories for SqliteMetadata {
@@ -103,22 +103,22 @@ fn create(
     if repository_id(connection, path)?.is_some() {
         return Ok(Err(RepositoryRefusal::Exists { path: path.clone() }));
     }
-    if let Err(error) = settings::check(repository) {
-        let path = path.clone();
-        return Ok(Err(RepositoryRefusal::Settings { path, error }));
+    if let Some(refusal) = unfit(connection, repository)? {
+        return Ok(Err(refusal));
     }
+    let (mode, origin) = modes::columns(&repository.mode);
     quota::repository_created(connection, path.project())?;
     connection
         .execute(
             "INSERT INTO repository
              (path, project, format, mode, description, labels, immutable_tags, quota_bytes, cleanup, cleanup_dry_run,
-              created, updated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+              created, updated, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 path.to_string(),
                 path.project().as_str(),
                 format_name(repository.format),
-                mode_name(repository.mode),
+                mode,
                 repository.description,
                 labels(&repository.labels),
                 immutable_tags(&repository.immutable_tags),
@@ -127,6 +127,7 @@ fn create(
                 repository.cleanup_dry_run,
                 time(repository.created),
                 time(repository.updated),
+                origin,
             ],
         )
         .map_err(failed("make a repository"))?;
@@ -141,14 +142,25 @@ fn update(
     actor: &Actor,
 ) -> Result<Result<(), RepositoryRefusal>, StoreError> {
     let path = &repository.path;
-    if let Err(error) = settings::check(repository) {
-        let path = path.clone();
-        return Ok(Err(RepositoryRefusal::Settings { path, error }));
+    if let Some(refusal) = unfit(connection, repository)? {
+        return Ok(Err(refusal));
+    }
+    let (mode, origin) = modes::columns(&repository.mode);
+    let before: Option<String> = connection
+        .prepare_cached("SELECT mode FROM repository WHERE path = ?1")
+        .and_then(|mut statement| {
+            statement
+                .query_row([path.to_string()], |row| row.get(0))
+                .optional()
+        })
+        .map_err(failed("look up a repository"))?;
+    if before.is_some_and(|before| before != mode) {
+        return Ok(Err(unfit_for(path, SettingsError::KindChanged)));
     }
     let changed = connection
         .execute(
             "UPDATE repository SET description = ?2, labels = ?3, immutable_tags = ?4, quota_bytes = ?5, updated = ?6,
-               cleanup = ?7, cleanup_dry_run = ?8
+               cleanup = ?7, cleanup_dry_run = ?8, origin = ?9
              WHERE path = ?1",
             params![
                 path.to_string(),
@@ -159,6 +171,7 @@ fn update(
                 time(repository.updated),
                 cleanup::column(&repository.cleanup),
                 repository.cleanup_dry_run,
+                origin,
             ],
         )
         .map_err(failed("update a repository"))?;
@@ -184,6 +197,7 @@ struct Columns {
     linked_bytes: i64,
     cleanup: String,
     cleanup_dry_run: bool,
+    origin: String,
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -200,6 +214,7 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         linked_bytes: row.get(9)?,
         cleanup: row.get(10)?,
         cleanup_dry_run: row.get(11)?,
+        origin: row.get(12)?,
     })
 }
 
@@ -213,10 +228,7 @@ fn from_columns(columns: Columns) -> Result<Repository, StoreError> {
             "docker" => Format::Docker,
             _ => return Err(damaged("the format")),
         },
-        mode: match columns.mode.as_str() {
-            "standard" => Mode::Standard,
-            _ => return Err(damaged("the mode")),
-        },
+        mode: modes::from_columns(&columns.mode, &columns.origin).ok_or_else(|| damaged("the mode"))?,
         labels: serde_json::from_str(&columns.labels).map_err(|_| damaged("the labels"))?,
         immutable_tags: from_immutable_tags(&columns.immutable_tags)?,
         quota_bytes: columns.quota_bytes.map(from_size).transpose()?,
@@ -235,10 +247,18 @@ fn format_name(format: Format) -> &'static str {
     }
 }
 
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Standard => "standard",
-    }
+/// Why a repository cannot have its settings.
+fn unfit(connection: &Connection, repository: &Repository) -> Result<Option<RepositoryRefusal>, StoreError> {
+    let checked = match settings::check(repository) {
+        Ok(()) => modes::check(connection, repository)?,
+        Err(error) => Err(error),
+    };
+    Ok(checked.err().map(|error| unfit_for(&repository.path, error)))
+}
+
+fn unfit_for(path: &RepositoryPath, error: SettingsError) -> RepositoryRefusal {
+    let path = path.clone();
+    RepositoryRefusal::Settings { path, error }
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> String {

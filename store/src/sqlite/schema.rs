@@ -9,7 +9,7 @@ use super::failed;
 use crate::StoreError;
 
 /// The format that this program writes, kept in the file's `user_version`. Step N brings format N to N + 1.
-const STEPS: [&str; 4] = [FIRST, SECOND, THIRD, FOURTH];
+const STEPS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
 const FIRST: &str = "
 CREATE TABLE repository (
@@ -201,6 +201,42 @@ INSERT INTO closed (one, since) SELECT 1, created FROM account ORDER BY created 
 CREATE INDEX binding_by_member ON binding (member, resource);
 ";
 
+const FIFTH: &str = "
+-- How far a repository has replaced an old registry. Its tombstones and debts go with it.
+CREATE TABLE transition (
+    repository INTEGER PRIMARY KEY REFERENCES repository ON DELETE CASCADE,
+    old TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reads_percent INTEGER NOT NULL,
+    pushes TEXT NOT NULL,
+    error_limit_percent INTEGER,
+    since INTEGER NOT NULL,
+    generation INTEGER NOT NULL
+) STRICT;
+
+-- What was deleted here and must not come back from the old side. Names, since the package may be gone.
+CREATE TABLE tombstone (
+    repository INTEGER NOT NULL REFERENCES transition ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    PRIMARY KEY (repository, package, reference)
+) STRICT, WITHOUT ROWID;
+
+-- What the old side lacks.
+CREATE TABLE debt (
+    repository INTEGER NOT NULL REFERENCES transition ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (repository, package, reference)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE event ADD COLUMN detail TEXT;
+-- Where the content comes from, for the modes that say more than their name: a document of ours.
+ALTER TABLE repository ADD COLUMN origin TEXT NOT NULL DEFAULT '{}';
+CREATE INDEX repository_by_mode ON repository (mode, path) WHERE mode <> 'standard';
+";
+
 /// Makes the tables, or the steps that an older file lacks, in one transaction.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let error = failed("bring the database up to date");
@@ -284,6 +320,30 @@ mod tests {
                 .unwrap();
             assert_eq!(closed, expected);
         }
+    }
+
+    #[test]
+    fn repositories_of_an_older_file_are_standard_ones() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in [FIRST, SECOND, THIRD, FOURTH] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection
+            .execute_batch(
+                "INSERT INTO repository (id, path, project, format, mode, description, labels, immutable_tags, created,
+                     updated)
+                 VALUES (1, 'projects/p/locations/l/repositories/r', 'p', 'docker', 'standard', '', '{}', '[]', 5, 5);
+                 PRAGMA user_version = 4;",
+            )
+            .unwrap();
+        bring_up_to_date(&mut connection).unwrap();
+        let (mode, origin): (String, String) = connection
+            .query_row("SELECT mode, origin FROM repository", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        let mode = super::super::modes::from_columns(&mode, &origin).unwrap();
+        assert_eq!(mode, crate::Mode::Standard);
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn leave(connection: &Connection, place: &Place<'_>, tag: &Tag) -> Result<(), St
 }
 
 /// What a tag names.
-fn named(connection: &Connection, package: i64, tag: &Tag) -> Result<Option<Digest>, StoreError> {
+pub(super) fn named(connection: &Connection, package: i64, tag: &Tag) -> Result<Option<Digest>, StoreError> {
     let digest: Option<String> = connection
         .prepare_cached(
             "SELECT manifest.digest FROM tag JOIN manifest ON manifest.id = tag.manifest

@@ -25,7 +25,7 @@ fn a_newer_database_is_refused() {
         .unwrap();
     assert!(matches!(
         SqliteMetadata::open(&path),
-        Err(StoreError::Newer { found: 99, known: 4 })
+        Err(StoreError::Newer { found: 99, known: 5 })
     ));
 }
 

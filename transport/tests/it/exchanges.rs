@@ -65,7 +65,7 @@ fn chunks(pieces: Vec<std::io::Result<Bytes>>, length: u64) -> Body {
     }
     Body::Chunks(Chunks {
         pieces: receiver,
-        length,
+        length: Some(length),
     })
 }
 
@@ -188,7 +188,10 @@ async fn waits_for_a_slow_producer_but_not_for_a_silent_server() {
     let (url, requests) = server(vec![answer("201 x", "")]);
     let (sender, pieces) = mpsc::channel(1);
     let mut put = request(Method::Put, &url);
-    put.body = Body::Chunks(Chunks { pieces, length: 2 });
+    put.body = Body::Chunks(Chunks {
+        pieces,
+        length: Some(2),
+    });
     let producer = tokio::spawn(async move {
         for piece in [&b"a"[..], b"b"] {
             // Longer than the limit without a byte.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::origin_options::OriginOptions;
 use crate::failure::{Failure, Kind};
 
 /// Settings of a repository; what is not named stays.
@@ -32,14 +33,16 @@ pub(super) struct SettingsOptions {
     /// Whether cleanup policies only report
     #[arg(long, value_name = "true|false")]
     cleanup_dry_run: Option<bool>,
+    #[command(flatten)]
+    origin: OriginOptions,
 }
 
 /// Longest file of cleanup policies that is read.
 const CLEANUP_BYTES_MAX: u64 = 1 << 20;
 
 impl SettingsOptions {
-    /// The body of a request, and the fields in it.
-    pub(super) fn body(&self) -> Result<(Value, Vec<&'static str>), Failure> {
+    /// The body of a request about the repository `name` (`projects/…`), and the fields in it.
+    pub(super) fn body(&self, name: &str) -> Result<(Value, Vec<&'static str>), Failure> {
         let (mut body, mut mask) = (json!({}), Vec::new());
         let mut set = |field: &'static str, value: Value| {
             body[field] = value;
@@ -62,6 +65,7 @@ impl SettingsOptions {
         if !self.patterns.is_empty() || self.immutable_tags == Some(false) {
             own.insert("immutableTagPatterns".to_owned(), json!(self.patterns));
         }
+        self.origin.add(name, &mut own, &mut set)?;
         if !own.is_empty() {
             set("lightshipConfig", Value::Object(own));
         }

@@ -1,0 +1,253 @@
+//! The images of a repository on both sides.
+
+use std::collections::BTreeMap;
+
+use oci::{Descriptor, Digest};
+
+use super::finding::{Damage, Finding};
+use super::hashing::Hashed;
+use super::report::Report;
+use super::side::{Presence, Side, told};
+use super::walk::{Fault, Seen, walk};
+use super::{Depth, Pair, Verification};
+
+/// An image that is whole and the same on both sides, for principals to pull.
+#[derive(Debug, Clone)]
+pub(super) struct Sample {
+    pub(super) tag: String,
+    pub(super) digest: Digest,
+    pub(super) blob: Option<Descriptor>,
+}
+
+/// What is needed while one repository is compared.
+struct Comparison<'c> {
+    old: &'c Side,
+    new: &'c Side,
+    depth: Depth,
+    seen_old: Seen,
+    seen_new: Seen,
+    hashed: &'c mut Hashed,
+    report: &'c mut Report,
+}
+
+/// Compares every tag, and what it needs; gives an image to try as others, if there is one.
+pub(super) async fn compare(
+    pair: &Pair,
+    with: &Verification<'_>,
+    hashed: &mut Hashed,
+    report: &mut Report,
+) -> Option<Sample> {
+    let opened = (
+        Side::open(&with.operator.old, &pair.old),
+        Side::open(&with.operator.new, &pair.new),
+    );
+    let (old, new) = match opened {
+        (Ok(old), Ok(new)) => (old, new),
+        (Err(error), _) => {
+            report.unchecked(pair.old.to_string(), told(&error));
+            return None;
+        }
+        (_, Err(error)) => {
+            report.unchecked(pair.new.to_string(), told(&error));
+            return None;
+        }
+    };
+    let old_tags = tags(&old, report).await?;
+    let new_tags = tags(&new, report).await?;
+    let wanted = |tag: &String| pair.tags.as_ref().is_none_or(|tags| tags.contains(tag));
+    report.only_new += new_tags
+        .keys()
+        .filter(|tag| wanted(tag) && !old_tags.contains_key(*tag))
+        .count();
+    // A tag that was to be there and is not was moved away meanwhile.
+    for tag in pair
+        .tags
+        .iter()
+        .flatten()
+        .filter(|tag| !old_tags.contains_key(*tag))
+    {
+        report.unchecked(
+            format!("{}:{tag}", old.name),
+            "it is not on the old side any more",
+        );
+    }
+    let mut comparison = Comparison {
+        old: &old,
+        new: &new,
+        depth: with.depth,
+        seen_old: Seen::default(),
+        seen_new: Seen::default(),
+        hashed,
+        report,
+    };
+    let mut sample = None;
+    for (tag, there) in old_tags.iter().filter(|(tag, _)| wanted(tag)) {
+        comparison.report.tags += 1;
+        let found = comparison.tag(tag, there, new_tags.get(tag)).await;
+        sample = sample.or(found);
+    }
+    sample
+}
+
+async fn tags(side: &Side, report: &mut Report) -> Option<BTreeMap<String, Descriptor>> {
+    match side.tags().await {
+        Ok(tags) => Some(tags),
+        Err(error) => {
+            report.unchecked(format!("the tags of {}", side.name), told(&error));
+            None
+        }
+    }
+}
+
+impl Comparison<'_> {
+    async fn tag(&mut self, tag: &str, there: &Descriptor, here: Option<&Descriptor>) -> Option<Sample> {
+        let repository = self.new.name.clone();
+        let Some(here) = here else {
+            if !self.is_damaged_there(tag, there).await {
+                self.report.add(Finding::TagMissing {
+                    repository,
+                    tag: tag.to_owned(),
+                    digest: there.digest,
+                });
+            }
+            return None;
+        };
+        if here.digest != there.digest {
+            self.report.add(Finding::TagDiffers {
+                repository,
+                tag: tag.to_owned(),
+                old: there.digest,
+                new: here.digest,
+            });
+        }
+        let (is_whole, blob) = self.image(tag, here).await;
+        (is_whole && here.digest == there.digest).then(|| Sample {
+            tag: tag.to_owned(),
+            digest: here.digest,
+            blob,
+        })
+    }
+
+    /// Follows an image on the new side, with what refers to it; whether it is whole, and a blob of it.
+    async fn image(&mut self, tag: &str, root: &Descriptor) -> (bool, Option<Descriptor>) {
+        let mut is_whole = true;
+        let mut first_blob = None;
+        let mut waiting = vec![root.clone()];
+        while let Some(descriptor) = waiting.pop() {
+            let walked = walk(self.new, &descriptor, &mut self.seen_new).await;
+            first_blob = first_blob.or(walked.first_blob);
+            self.report.manifests += walked.manifests.len();
+            self.report.blobs += walked.blobs.len() + walked.faults.len();
+            for fault in walked.faults {
+                is_whole = false;
+                self.fault(tag, fault);
+            }
+            for blob in walked.blobs {
+                self.hash(tag, &blob).await;
+            }
+            for subject in walked.manifests {
+                waiting.extend(self.referrers(&subject).await);
+            }
+        }
+        (is_whole, first_blob)
+    }
+
+    fn fault(&mut self, tag: &str, fault: Fault) {
+        let Fault {
+            part,
+            digest,
+            presence,
+        } = fault;
+        let (repository, tag) = (self.new.name.clone(), tag.to_owned());
+        self.report.add(match presence {
+            Presence::Damaged(problem) => Finding::PartDamaged {
+                repository,
+                tag,
+                part,
+                digest,
+                problem,
+            },
+            Presence::Unknown(error) => Finding::Unchecked {
+                what: format!("{part} {digest} of {repository}:{tag}"),
+                error,
+            },
+            Presence::Missing | Presence::Here => Finding::PartMissing {
+                repository,
+                tag,
+                part,
+                digest,
+            },
+        });
+    }
+
+    async fn hash(&mut self, tag: &str, blob: &Descriptor) {
+        if self.depth == Depth::Presence {
+            return;
+        }
+        let Some((bytes, problem)) = self.hashed.check(self.new, blob).await else {
+            return;
+        };
+        self.report.hashed_bytes += bytes;
+        if let Some(problem) = problem {
+            self.report.add(Finding::PartDamaged {
+                repository: self.new.name.clone(),
+                tag: tag.to_owned(),
+                part: super::Part::Blob,
+                digest: blob.digest,
+                problem,
+            });
+        }
+    }
+
+    /// Compares what refers to a manifest; gives what does here.
+    async fn referrers(&mut self, subject: &Digest) -> Vec<Descriptor> {
+        let mut both = Vec::new();
+        for side in [self.old, self.new] {
+            match side.source.referrers(subject).await {
+                Ok(found) => both.push(found),
+                Err(error) => {
+                    let what = format!("what refers to {subject} in {}", side.name);
+                    self.report.unchecked(what, told(&error));
+                    return Vec::new();
+                }
+            }
+        }
+        let here = both.pop().unwrap_or_default();
+        let there = both.pop().unwrap_or_default();
+        for referrer in there {
+            let is_here = here.iter().any(|other| other.digest == referrer.digest);
+            if !is_here && !self.is_damaged_there(&subject.to_string(), &referrer).await {
+                self.report.add(Finding::ReferrerMissing {
+                    repository: self.new.name.clone(),
+                    subject: *subject,
+                    digest: referrer.digest,
+                });
+            }
+        }
+        here
+    }
+
+    /// Whether an image is not whole on the old side either, which is then noted.
+    async fn is_damaged_there(&mut self, reference: &str, root: &Descriptor) -> bool {
+        // What was walked as a part of another image is walked again: its faults are this one's too.
+        self.seen_old = Seen::default();
+        let walked = walk(self.old, root, &mut self.seen_old).await;
+        let mut is_damaged = false;
+        for Fault { digest, presence, .. } in walked.faults {
+            let problem = match presence {
+                Presence::Missing => "is missing".to_owned(),
+                Presence::Damaged(problem) => format!("is damaged: {problem}"),
+                // What could not be looked at may be whole.
+                Presence::Unknown(_) | Presence::Here => continue,
+            };
+            is_damaged = true;
+            self.report.damaged(Damage {
+                repository: self.old.name.clone(),
+                reference: reference.to_owned(),
+                digest,
+                problem,
+            });
+        }
+        is_damaged
+    }
+}

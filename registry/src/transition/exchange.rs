@@ -1,0 +1,132 @@
+//! What a caller shows at `/v2/token` is exchanged at the old side's realm, and what comes of it travels sealed in our token.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Relayed, SEAL_NONCE_BYTES, Scope};
+use client::registry::Exchanged;
+use hyper::header::AUTHORIZATION;
+use store::Transition;
+use transport::Secret;
+
+use crate::call::Call;
+use crate::host_routes::Place;
+use crate::refusal::Refusal;
+use crate::registry::Registry;
+
+/// Old registries that one token is exchanged at.
+const HOSTS_MAX: usize = 4;
+
+/// What old registries say of a caller who asks for a token.
+#[derive(Debug, Default)]
+pub(crate) struct Introduced {
+    /// What the token carries.
+    pub(crate) relayed: Vec<Relayed>,
+    /// For how long, if what was given ends before our tokens do.
+    pub(crate) lives: Option<Duration>,
+    /// Whether one that answers for a repository here let them in: then nobody needs an account here to be relayed.
+    pub(crate) is_let_in: bool,
+}
+
+/// What is asked of one old registry.
+struct Question {
+    scopes: Vec<String>,
+    decides: bool,
+}
+
+/// Asks the old registries that the scopes lead to. Those that cannot be asked are left out: their repositories may be
+/// answered here, and who has nothing for them is asked to come again.
+pub(crate) async fn introduce(registry: &Registry, call: &Call<'_>) -> Result<Introduced, Refusal> {
+    let mut introduced = Introduced::default();
+    let questions = questions(registry, call).await?;
+    let basic = basic(call);
+    for (host, question) in questions.into_iter().take(HOSTS_MAX) {
+        let Some(relay) = registry.relay(&host) else {
+            continue;
+        };
+        let scopes = question.scopes.join(" ");
+        let exchanged = relay.exchange(basic.as_ref(), &scopes).await;
+        let exchanged = match exchanged {
+            // What is wrong for the old side may be right here; without it they are anonymous there.
+            Ok(Exchanged::Refused) if basic.is_some() => continue,
+            Ok(exchanged) => exchanged,
+            Err(error) => {
+                registry.trouble("old registry", &error);
+                continue;
+            }
+        };
+        match exchanged {
+            Exchanged::Refused => {}
+            Exchanged::Open => {
+                introduced.is_let_in |= question.decides;
+                introduced.relayed.push(Relayed { host, sealed: None });
+            }
+            Exchanged::Header { header, lives } => {
+                let mut nonce = [0; SEAL_NONCE_BYTES];
+                registry.entropy().fill(&mut nonce);
+                let sealing = registry.token_key().await?.sealing();
+                let Some(sealed) = sealing.seal(header.expose(), &host, nonce) else {
+                    continue;
+                };
+                introduced.is_let_in |= question.decides;
+                introduced.lives = [introduced.lives, lives].into_iter().flatten().min();
+                let sealed = Some(sealed);
+                introduced.relayed.push(Relayed { host, sealed });
+            }
+        }
+    }
+    Ok(introduced)
+}
+
+/// Which old registries are asked for what. Without scopes, as when somebody logs in, those that decide about anything at
+/// this host.
+async fn questions(registry: &Registry, call: &Call<'_>) -> Result<BTreeMap<String, Question>, Refusal> {
+    let mut questions: BTreeMap<String, Question> = BTreeMap::new();
+    let all = registry.transitions().await?;
+    if all.is_empty() {
+        return Ok(questions);
+    }
+    let options = registry.options();
+    let host = options.routes.host(call.query.service(call.authority));
+    let mut ask = |transition: &Arc<Transition>, scope: Option<String>| {
+        let question = questions
+            .entry(transition.old.host.clone())
+            .or_insert_with(|| Question {
+                scopes: Vec::new(),
+                decides: false,
+            });
+        question.scopes.extend(scope);
+        question.decides |= !transition.state.owns_tags();
+    };
+    // What cannot be read is refused where the token is made.
+    let scopes = Scope::parse_all(call.query.all("scope")).unwrap_or_default();
+    for scope in &scopes {
+        let Scope::Repository { name, actions } = scope else {
+            continue;
+        };
+        let Some(Place::Package(package)) = host.place(name) else {
+            continue;
+        };
+        if let Some(transition) = all.get(&package.repository)
+            && let Ok(old_name) = transition.old.name_of(&package.name)
+        {
+            ask(transition, Some(format!("repository:{old_name}:{actions}")));
+        }
+    }
+    if scopes.is_empty() {
+        for transition in all.values().filter(|transition| !transition.state.owns_tags()) {
+            ask(transition, None);
+        }
+    }
+    Ok(questions)
+}
+
+/// The Basic header that the caller showed. Our own tokens are for us alone.
+fn basic(call: &Call<'_>) -> Option<Secret> {
+    let header = call.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, _) = header.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("basic")
+        .then(|| Secret::new(header.to_owned()))
+}

@@ -1,0 +1,75 @@
+//! Which repositories are in transition, without asking the store for each request.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use store::{MetadataStore, RepositoryPath, StoreError, Transition};
+
+/// How long what was read is believed: a change by another server of the store counts that much later.
+const CHECKED_MILLISECONDS: i64 = 1000;
+
+/// Transitions by repository.
+type All = HashMap<RepositoryPath, Arc<Transition>>;
+
+/// What is known of transitions.
+#[derive(Debug)]
+pub(crate) struct TransitionMemory {
+    current: RwLock<Arc<All>>,
+    /// When they were read, in milliseconds.
+    checked: AtomicI64,
+    /// How often they were forgotten.
+    forgotten: AtomicU64,
+}
+
+impl Default for TransitionMemory {
+    fn default() -> TransitionMemory {
+        TransitionMemory {
+            current: RwLock::default(),
+            checked: AtomicI64::new(i64::MIN),
+            forgotten: AtomicU64::new(0),
+        }
+    }
+}
+
+impl TransitionMemory {
+    /// All of them at `now`.
+    ///
+    /// # Errors
+    /// When the store cannot say; nothing older is believed then.
+    pub(crate) async fn current(
+        &self,
+        metadata: &dyn MetadataStore,
+        now: Timestamp,
+    ) -> Result<Arc<All>, StoreError> {
+        let now = now.as_millisecond();
+        let age = now.saturating_sub(self.checked.load(Ordering::Relaxed));
+        if (0..CHECKED_MILLISECONDS).contains(&age) {
+            return Ok(Arc::clone(
+                &self.current.read().unwrap_or_else(PoisonError::into_inner),
+            ));
+        }
+        let forgotten = self.forgotten.load(Ordering::Relaxed);
+        let read = metadata.transitions().await?;
+        let read: Arc<All> = Arc::new(
+            read.into_iter()
+                .map(|(path, transition)| (path, Arc::new(transition)))
+                .collect(),
+        );
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // What was read before a change is good for the request that read it, and for no later one.
+        if self.forgotten.load(Ordering::Relaxed) == forgotten {
+            *current = Arc::clone(&read);
+            self.checked.store(now, Ordering::Relaxed);
+        }
+        Ok(read)
+    }
+
+    /// To be called after a change and before it is answered.
+    pub(crate) fn forget(&self) {
+        let _current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::Relaxed);
+        self.checked.store(i64::MIN, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,180 @@
+//! What this registry asks of the old side for itself: with its own credential, after its policies allowed the caller.
+
+use std::sync::Arc;
+
+use access::Permission;
+use oci::{Digest, Manifest, Tag};
+use store::{Actor, KeptFromOld, PackagePath, Remote, StoredManifest};
+
+use super::{Moving, Turn};
+use crate::answer::Answer;
+use crate::call::Arriving;
+use crate::reading::Found;
+use crate::refusal::Refusal;
+use crate::registry::Registry;
+use crate::routes::{Operation, Reference};
+use crate::upstream::{Fetch, Incoming, Trouble};
+use crate::{blobs, manifests};
+
+/// Who keeps what was fetched, and steps back by itself.
+pub(super) fn actor() -> Actor {
+    Actor("lightship".to_owned())
+}
+
+/// A read of a manifest or blob here, while the old side says what tags name. What it cannot say now is as it was known.
+pub(super) async fn read_by_old_tags(turn: &Turn<'_>) -> Result<Answer, Refusal> {
+    let (registry, moving, call) = (turn.registry, turn.moving, turn.call);
+    let Operation::Manifest {
+        reference: reference @ Reference::Tag(tag),
+        ..
+    } = turn.operation
+    else {
+        let result = turn.dispatch().await;
+        return match &result {
+            Err(Refusal::ManifestUnknown | Refusal::BlobUnknown | Refusal::NameUnknown) => {
+                read_missing(turn, result).await
+            }
+            _ => result,
+        };
+    };
+    registry
+        .authorise(call, Permission::DownloadArtifacts, &moving.package)
+        .await?;
+    let found = settled(registry, moving, tag)
+        .await?
+        .ok_or(Refusal::ManifestUnknown)?;
+    manifests::told(registry, call, found_at(moving, found), reference)
+}
+
+/// What a tag names at the old side, and here too from now on.
+async fn settled(
+    registry: &Registry,
+    moving: &Moving,
+    tag: &Tag,
+) -> Result<Option<Arc<StoredManifest>>, Refusal> {
+    let (old, package) = (&moving.transition.old, &moving.package);
+    let known = manifests::find(registry, package, &Reference::Tag(tag.clone())).await?;
+    let digest = match registry.resolve_upstream(old, package, tag).await {
+        Ok(Some(digest)) => digest,
+        Ok(None) => return Ok(None),
+        // What was last known is better than nothing.
+        Err(trouble) => return known.map(Some).ok_or_else(|| trouble.into()),
+    };
+    if let Some(known) = known.filter(|known| known.digest == digest) {
+        return Ok(Some(known));
+    }
+    let reference = Reference::Digest(digest);
+    Ok(registry
+        .fetch_manifest(old, package, (&reference, Some(tag)))
+        .await?)
+}
+
+/// A read of what is not here: it is fetched from the old side and kept, unless it was deleted here.
+pub(super) async fn read_missing(
+    turn: &Turn<'_>,
+    missing: Result<Answer, Refusal>,
+) -> Result<Answer, Refusal> {
+    let (registry, moving, call) = (turn.registry, turn.moving, turn.call);
+    let (old, package) = (&moving.transition.old, &moving.package);
+    let reference = match turn.operation {
+        Operation::Manifest { reference, .. } => reference,
+        Operation::Blob { digest, .. } if !is_deleted(registry, package, &digest.to_string()).await? => {
+            let remote = Remote::new(old.clone());
+            return blobs::pulled(registry, call, (&remote, package), digest).await;
+        }
+        _ => return missing,
+    };
+    let (text, tag) = match reference {
+        Reference::Tag(tag) => (tag.to_string(), Some(tag)),
+        Reference::Digest(digest) => (digest.to_string(), None),
+    };
+    if is_deleted(registry, package, &text).await? {
+        return missing;
+    }
+    let Some(manifest) = registry.fetch_manifest(old, package, (reference, tag)).await? else {
+        return missing;
+    };
+    // The tag names something that was deleted here, perhaps by another name.
+    if is_deleted(registry, package, &manifest.digest.to_string()).await? {
+        return missing;
+    }
+    manifests::told(registry, call, found_at(moving, manifest), reference)
+}
+
+fn found_at(moving: &Moving, manifest: Arc<StoredManifest>) -> Found {
+    Found {
+        manifest,
+        package: moving.package.clone(),
+        warning: None,
+    }
+}
+
+async fn is_deleted(registry: &Registry, package: &PackagePath, reference: &str) -> Result<bool, Refusal> {
+    Ok(registry.metadata().is_entombed(package, reference).await?)
+}
+
+/// Makes a blob of the old side one of this; false when it is not there.
+pub(super) async fn bring_blob(
+    registry: &Registry,
+    moving: &Moving,
+    digest: &Digest,
+) -> Result<bool, Refusal> {
+    let fetch = Fetch {
+        upstream: &moving.transition.old,
+        bytes_per_second_max: None,
+    };
+    loop {
+        match registry.fetch_blob(fetch, &moving.package, digest).await? {
+            Some(Incoming::Here) => return Ok(true),
+            None => return Ok(false),
+            Some(Incoming::Coming { mut growth, .. }) => {
+                let mut at = 0;
+                loop {
+                    let (next, grown) = growth.beyond(at).await;
+                    growth = next;
+                    let grown = grown
+                        .map_err(|_| Refusal::from(Trouble::unreachable(&moving.transition.old.host)))?;
+                    if grown.is_whole {
+                        break;
+                    }
+                    at = grown.readable;
+                }
+            }
+        }
+    }
+}
+
+/// Makes a manifest of the old side one of this; false when it is not there, or was deleted here.
+pub(super) async fn bring_manifest(
+    registry: &Registry,
+    moving: &Moving,
+    digest: &Digest,
+) -> Result<bool, Refusal> {
+    let (old, package) = (&moving.transition.old, &moving.package);
+    let reference = Reference::Digest(*digest);
+    let Some(found) = registry.fetch_manifest(old, package, (&reference, None)).await? else {
+        return Ok(false);
+    };
+    // It was answered before it was kept.
+    let manifest =
+        Manifest::parse(found.bytes.to_vec(), Some(&found.media_type)).map_err(Refusal::Manifest)?;
+    let new = manifests::new_manifest(&manifest, *digest, found.bytes.clone(), Vec::new(), true);
+    let (target, now) = (package.clone(), registry.now());
+    let kept = registry.change(package, async move |metadata| {
+        metadata.keep_from_old(&target, &new, None, &actor(), now).await
+    });
+    match kept.await? {
+        KeptFromOld::Kept | KeptFromOld::TagNames(_) => Ok(true),
+        KeptFromOld::Deleted => Ok(false),
+        KeptFromOld::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
+impl Turn<'_> {
+    /// This side's answer to a read.
+    pub(super) async fn dispatch(&self) -> Result<Answer, Refusal> {
+        self.registry
+            .dispatch(self.operation, self.call, Arriving::none())
+            .await
+    }
+}

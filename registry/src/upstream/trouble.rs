@@ -1,0 +1,98 @@
+//! Why something cannot be had from another registry.
+
+use std::time::Duration;
+
+use client::OpenError;
+use client::registry::{ReadingError, RegistryError};
+use store::StoreError;
+
+/// Why something cannot be had from another registry. What is not there is none of these.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// It does not answer, or not in time, or has trouble itself.
+    #[error("the registry {host} behind this repository cannot be reached now")]
+    Unreachable { host: String },
+    /// It wants to be left alone.
+    #[error("the registry {host} behind this repository takes no more requests now")]
+    Busy { host: String, after: Duration },
+    /// It does not let us.
+    #[error(
+        "the registry {host} behind this repository refuses what this registry shows it, or has no such repository"
+    )]
+    Denied { host: String },
+    /// What it gives is not what was asked for.
+    #[error("the registry {host} behind this repository gives something else than was asked for: {problem}")]
+    Wrong { host: String, problem: String },
+    /// It cannot be asked at all, by how this server is set up.
+    #[error("the registry {host} behind this repository cannot be asked: {problem}")]
+    NotSetUp { host: String, problem: String },
+    /// It has more than we take.
+    #[error("a blob has at most {limit_bytes} bytes here")]
+    TooLarge { limit_bytes: u64 },
+    /// As many as may are fetched already.
+    #[error("too much is fetched at this moment; try again in a moment")]
+    TooMany,
+    /// Our own disk has no room.
+    #[error("the registry has no room left; what is stored can still be pulled")]
+    Full,
+    /// Our own store failed; the operator has been told.
+    #[error("the registry failed; its operator finds the reason in its log")]
+    Store,
+}
+
+/// What a registry that says nothing of it is left alone for.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The longest that a registry is left alone for, whatever it says: a mistake there must not last here.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+impl Trouble {
+    pub(crate) fn unreachable(host: &str) -> Trouble {
+        let host = host.to_owned();
+        Trouble::Unreachable { host }
+    }
+
+    pub(crate) fn wrong(host: &str, problem: impl Into<String>) -> Trouble {
+        Trouble::Wrong {
+            host: host.to_owned(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn of_opening(host: &str, error: &OpenError) -> Trouble {
+        Trouble::NotSetUp {
+            host: host.to_owned(),
+            problem: error.to_string(),
+        }
+    }
+
+    pub(crate) fn of_store(error: &StoreError) -> Trouble {
+        match error {
+            StoreError::Full { .. } => Trouble::Full,
+            _ => Trouble::Store,
+        }
+    }
+
+    pub(crate) fn of_reading(host: &str, error: &ReadingError) -> Trouble {
+        let host = host.to_owned();
+        match error {
+            ReadingError::Wait { after, .. } => Trouble::Busy {
+                host,
+                after: after.unwrap_or(WAIT).clamp(Duration::from_secs(1), WAIT_MAX),
+            },
+            ReadingError::Registry(
+                RegistryError::LoginNeeded { .. } | RegistryError::LoginRefused { .. },
+            ) => Trouble::Denied { host },
+            ReadingError::Registry(RegistryError::Refused { status: 403, .. }) => Trouble::Denied { host },
+            ReadingError::Registry(RegistryError::Protocol { problem, .. }) => Trouble::Wrong {
+                host,
+                problem: format!("it {problem}"),
+            },
+            ReadingError::Registry(error @ RegistryError::Credentials { .. }) => Trouble::NotSetUp {
+                host,
+                problem: error.to_string(),
+            },
+            ReadingError::Registry(_) => Trouble::Unreachable { host },
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Promises about transitions, tombstones and debts.
+
+use super::{MetadataWorld, ann, at, blob, manifest, package, repository, tag};
+use crate::{
+    EventKind, InTransition, KeptFromOld, PackagePath, Pushes, PutRefusal, Reference, Transition,
+    TransitionRefusal, TransitionState,
+};
+
+fn transition(state: TransitionState, generation: u64) -> Transition {
+    Transition {
+        old: "old.example:5000/team".parse().unwrap(),
+        state,
+        pushes: Pushes::Both,
+        error_limit_percent: Some(5),
+        since: at(30),
+        generation,
+    }
+}
+
+async fn set(world: &MetadataWorld, state: TransitionState) {
+    let found = world.store.transitions().await.unwrap();
+    let generation = found.first().map_or(0, |(_, transition)| transition.generation);
+    let (path, next) = (repository("r").path, transition(state, generation));
+    let set = world.store.set_transition(&path, &next, ann());
+    set.await.unwrap().unwrap();
+}
+
+async fn graves(world: &MetadataWorld) -> Vec<String> {
+    let found = world
+        .store
+        .tombstones(&repository("r").path, None, 99)
+        .await
+        .unwrap();
+    found
+        .into_iter()
+        .map(|stone| format!("{}:{}", stone.package, stone.reference))
+        .collect()
+}
+
+async fn keep(world: &MetadataWorld, package: &PackagePath, content: &str, by: Option<&str>) -> KeptFromOld {
+    let (manifest, by) = (manifest(content, &[], &[]), by.map(tag));
+    let kept = world
+        .store
+        .keep_from_old(package, &manifest, by.as_ref(), ann(), at(40));
+    kept.await.unwrap()
+}
+
+pub(crate) async fn a_transition_is_changed_by_who_knows_it_as_it_is(world: MetadataWorld) {
+    let world = world.plain().await;
+    let path = repository("r").path;
+    assert!(world.store.transitions().await.unwrap().is_empty());
+    let canary = TransitionState::PartialAndCopying { reads_percent: 10 };
+    set(&world, canary).await;
+    let found = world.store.transitions().await.unwrap();
+    assert_eq!(found, [(path.clone(), transition(canary, 1))]);
+    let late = transition(TransitionState::Enabled, 0);
+    let stale = world.store.set_transition(&path, &late, ann());
+    let changed = TransitionRefusal::Changed { path: path.clone() };
+    assert_eq!(stale.await.unwrap(), Err(changed));
+    let nowhere = repository("none").path;
+    let unknown = world.store.set_transition(&nowhere, &late, ann());
+    assert!(matches!(
+        unknown.await.unwrap(),
+        Err(TransitionRefusal::RepositoryUnknown { .. })
+    ));
+    assert!(world.store.finish_transition(&path, ann(), at(50)).await.unwrap());
+    assert!(!world.store.finish_transition(&path, ann(), at(50)).await.unwrap());
+    assert!(world.store.transitions().await.unwrap().is_empty());
+    let events = world.store.events(0, 99).await.unwrap();
+    let kinds: Vec<EventKind> = events.into_iter().skip(1).map(|event| event.kind).collect();
+    let state = "partial-and-copying 10 %".to_owned();
+    assert_eq!(
+        kinds,
+        [EventKind::TransitionSet { state }, EventKind::TransitionFinished]
+    );
+}
+
+pub(crate) async fn what_is_deleted_here_leaves_a_tombstone_while_this_side_owns_the_tags(
+    world: MetadataWorld,
+) {
+    let world = world.plain().await;
+    let a = package("a");
+    let (one, two) = (manifest("one", &[], &["v1", "v2"]), manifest("two", &[], &["w"]));
+    for put in [&one, &two] {
+        world.put(&a, put).await.unwrap();
+    }
+    let delete_tag = |name: &str| {
+        let (store, name, a) = (world.store.clone(), tag(name), a.clone());
+        async move { store.delete_tag(&a, &name, ann(), at(31)).await.unwrap().unwrap() }
+    };
+    set(&world, TransitionState::PartialAndCopying { reads_percent: 50 }).await;
+    assert!(delete_tag("v1").await);
+    assert!(graves(&world).await.is_empty(), "the old side owns the tags");
+    set(&world, TransitionState::EnabledAndCopying).await;
+    assert!(delete_tag("v2").await);
+    world
+        .store
+        .delete_manifest(&a, &two.digest, ann(), at(32))
+        .await
+        .unwrap()
+        .unwrap();
+    let layer = blob(b"layer", 1);
+    world.commit(&a, &layer).await;
+    world.store.unlink_blob(&a, &layer.digest).await.unwrap();
+    let mut expected = vec![format!("a:{}", two.digest), format!("a:{}", layer.digest)];
+    expected.sort();
+    expected.extend(["a:v2".to_owned(), "a:w".to_owned()]);
+    assert_eq!(graves(&world).await, expected);
+    assert!(world.store.is_entombed(&a, "w").await.unwrap());
+    assert!(!world.store.is_entombed(&package("b"), "w").await.unwrap());
+    let after = InTransition {
+        package: a.name.clone(),
+        reference: "v2".to_owned(),
+    };
+    let rest = world
+        .store
+        .tombstones(&a.repository, Some(&after), 9)
+        .await
+        .unwrap();
+    assert_eq!(rest.len(), 1);
+    // What is pushed again is there again.
+    world.put(&a, &two).await.unwrap();
+    world.commit(&a, &blob(b"layer", 2)).await;
+    assert_eq!(graves(&world).await, ["a:v2"]);
+    set(&world, TransitionState::Disabled).await;
+    assert!(
+        graves(&world).await.is_empty(),
+        "the old side owns the tags again"
+    );
+}
+
+pub(crate) async fn a_package_that_is_deleted_does_not_come_back_from_the_old_side(world: MetadataWorld) {
+    let world = world.plain().await;
+    let a = package("a");
+    let one = manifest("one", &[], &["v1"]);
+    world.put(&a, &one).await.unwrap();
+    set(&world, TransitionState::EnabledAndCopying).await;
+    assert!(
+        world
+            .store
+            .delete_package(&a, ann(), at(31))
+            .await
+            .unwrap()
+            .unwrap()
+    );
+    assert_eq!(keep(&world, &a, "one", Some("v1")).await, KeptFromOld::Deleted);
+    assert_eq!(keep(&world, &a, "other", Some("v1")).await, KeptFromOld::Deleted);
+    assert_eq!(keep(&world, &a, "other", Some("v2")).await, KeptFromOld::Kept);
+}
+
+pub(crate) async fn a_tag_that_was_pushed_here_is_not_moved_by_the_old_side(world: MetadataWorld) {
+    let world = world.plain().await;
+    let a = package("a");
+    set(&world, TransitionState::EnabledAndCopying).await;
+    let ours = manifest("ours", &[], &["v1"]);
+    world.put(&a, &ours).await.unwrap();
+    assert_eq!(
+        keep(&world, &a, "theirs", Some("v1")).await,
+        KeptFromOld::TagNames(ours.digest)
+    );
+    assert_eq!(keep(&world, &a, "theirs", None).await, KeptFromOld::Kept);
+    assert_eq!(keep(&world, &a, "theirs", Some("v2")).await, KeptFromOld::Kept);
+    assert_eq!(keep(&world, &a, "theirs", Some("v2")).await, KeptFromOld::Kept);
+    let missing = blob(b"missing", 1).digest;
+    let broken = manifest("broken", &[(missing, Reference::Blob)], &[]);
+    let kept = world
+        .store
+        .keep_from_old(&a, &broken, None, ann(), at(40))
+        .await
+        .unwrap();
+    assert_eq!(
+        kept,
+        KeptFromOld::Refused(PutRefusal::BlobUnknown { digest: missing })
+    );
+}
+
+pub(crate) async fn what_is_owed_is_remembered_until_it_is_repaid(world: MetadataWorld) {
+    let world = world.plain().await;
+    let (a, path) = (package("a"), repository("r").path);
+    world.store.owe(&a, "v1", at(31)).await.unwrap();
+    let debts = |after: Option<InTransition>| {
+        let (store, path) = (world.store.clone(), path.clone());
+        async move {
+            let found = store.debts(&path, after.as_ref(), 9).await.unwrap();
+            found.into_iter().map(|debt| debt.reference).collect::<Vec<_>>()
+        }
+    };
+    assert!(
+        debts(None).await.is_empty(),
+        "without a transition nobody is owed anything"
+    );
+    set(&world, TransitionState::EnabledAndCopying).await;
+    for reference in ["v1", "v2", "v1"] {
+        world.store.owe(&a, reference, at(32)).await.unwrap();
+    }
+    assert_eq!(debts(None).await, ["v1", "v2"]);
+    world.store.repaid(&a, "v1").await.unwrap();
+    assert_eq!(debts(None).await, ["v2"]);
+    world.store.finish_transition(&path, ann(), at(33)).await.unwrap();
+    assert!(debts(None).await.is_empty());
+}
