@@ -12,7 +12,7 @@ use bytes::Bytes;
 use client::registry::Registries;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use hyper::header::{HOST, HeaderName, WWW_AUTHENTICATE};
+use hyper::header::{HOST, HeaderName, SERVER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use oci::Hasher;
@@ -45,6 +45,9 @@ use crate::{administration, blobs, catalog, manifests, referrers, tags, transiti
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// By this, and without a version, clients tell us from the registry that had the name before.
+const SERVER_NAME: &str = "lightship";
 
 /// Uploads whose hash is kept in memory; of others the bytes are read again at their end.
 const RUNNING_HASHES_MAX: usize = 4096;
@@ -209,6 +212,7 @@ impl Registry {
             self.refuse(&refusal, &call, name, &request_id)
         });
         answer::set(&mut answer, API_VERSION, "registry/2.0");
+        answer::set(&mut answer, SERVER, SERVER_NAME);
         if let Some(namespace) = namespace.as_deref().filter(|_| call.host.is_by_namespace()) {
             answer::set(&mut answer, OCI_NAMESPACE, namespace);
         }

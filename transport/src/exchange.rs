@@ -281,6 +281,13 @@ impl Response {
         content_range(self.inner.headers())
     }
 
+    /// The certificate that the server showed, in DER; nothing without TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&[u8]> {
+        let info = self.inner.extensions().get::<reqwest::tls::TlsInfo>()?;
+        info.peer_certificate()
+    }
+
     /// The next piece of the body; nothing at its end.
     ///
     /// # Errors

@@ -153,6 +153,11 @@ impl Transport {
         Transport::new(options)
     }
 
+    /// Sets up what exchanges need, which blocks while trust roots are read: else the first one waits for that.
+    pub fn prepare(&self) {
+        let _ = self.shared.direct.get_or_init(|| self.set_up_direct());
+    }
+
     /// The body at `url`, of at most `limit_bytes`.
     ///
     /// # Errors
@@ -240,9 +245,12 @@ impl Transport {
 
     /// A client that follows no redirect and has no time limit of its own, except to connect.
     pub(crate) fn direct(&self, url: &Url) -> Result<&Http, FetchError> {
-        let options = &self.shared.options;
+        usable(self.shared.direct.get_or_init(|| self.set_up_direct()), url)
+    }
+
+    fn set_up_direct(&self) -> Result<Http, String> {
         let plain = |builder: ClientBuilder| builder.redirect(Policy::none());
-        usable(self.shared.direct.get_or_init(|| set_up(options, plain)), url)
+        set_up(&self.shared.options, plain)
     }
 
     /// The same for what is at a pinned address. HTTP/1.1 alone: the name with its port goes in the header `Host`, which
@@ -304,6 +312,7 @@ fn set_up(
             .user_agent(&options.user_agent)
             .connect_timeout(options.limits.connect)
             .tls_certs_merge(options.authorities.to_client())
+            .tls_info(true)
             .no_proxy();
         let builder = configure(builder);
         proxies.iter().cloned().fold(builder, ClientBuilder::proxy)

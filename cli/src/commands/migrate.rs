@@ -1,5 +1,6 @@
 //! `lightship migrate`: a registry to another place, without breaking one pull.
 
+mod client_config;
 mod iam;
 mod plan;
 mod run;
@@ -27,6 +28,7 @@ enum Verb {
     Run(run::Arguments),
     Verify(verify::Arguments),
     Iam(iam::Arguments),
+    ClientConfig(client_config::Arguments),
     Shift(transition::ShiftArguments),
     Status(transition::StatusArguments),
     Rollback(transition::RollbackArguments),
@@ -39,6 +41,7 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         Verb::Run(arguments) => run::run(arguments, settings),
         Verb::Verify(arguments) => verify::run(arguments, settings),
         Verb::Iam(arguments) => iam::run(arguments, settings),
+        Verb::ClientConfig(arguments) => client_config::run(arguments, settings),
         Verb::Shift(arguments) => transition::shift(arguments, settings),
         Verb::Status(arguments) => transition::status(arguments, settings),
         Verb::Rollback(arguments) => transition::roll_back(arguments, settings),

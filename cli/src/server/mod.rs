@@ -62,6 +62,7 @@ pub(crate) fn run(
         .backups
         .as_ref()
         .map(|path| BackupDirectory::new(Arc::clone(&directory), path.clone()));
+    let upstreams = upstream::registries(&server.upstream, settings)?;
     let services = Services {
         blobs: Arc::new(directory.blobs().clone()),
         metadata: Arc::new(directory.metadata().clone()),
@@ -71,7 +72,7 @@ pub(crate) fn run(
         backups: backups
             .clone()
             .map(|backups| Arc::new(backups) as Arc<dyn Backups>),
-        upstreams: Some(upstream::registries(&server.upstream, settings)?),
+        upstreams: Some(upstreams.clone()),
     };
     if runtime::block_on(access::nobody_can_log_in(&directory, &server.registry.access))?? {
         output::talk(
@@ -80,6 +81,8 @@ pub(crate) fn run(
              account reopen --data DIR`",
         );
     }
+    // The first client of a remote repository need not wait for it.
+    std::thread::spawn(move || upstreams.prepare());
     let reload = Reload {
         options: options.clone(),
         settings: settings.clone(),

@@ -51,6 +51,7 @@ struct Shared {
     authorities: Arc<dyn HostAuthorities>,
     warnings: Arc<dyn Warnings>,
     observer: Arc<dyn Observer>,
+    itself: bool,
     hosts: Mutex<BTreeMap<String, Arc<Registry>>>,
     relays: Mutex<BTreeMap<String, Arc<Relay>>>,
 }
@@ -67,6 +68,7 @@ impl Registries {
                 authorities: options.authorities,
                 warnings: options.warnings,
                 observer: Arc::new(NoObserver),
+                itself: false,
                 hosts: Mutex::default(),
                 relays: Mutex::default(),
             }),
@@ -76,6 +78,18 @@ impl Registries {
     /// The same, whose answers `observer` hears of. It has tokens and knowledge of its own.
     #[must_use]
     pub fn observed_by(&self, observer: Arc<dyn Observer>) -> Self {
+        self.with(observer, self.shared.itself)
+    }
+
+    /// The same, where a Lightship that is replacing an old registry is asked for what it has itself, whichever side answers
+    /// its clients at this moment: for who copies to it, and looks whether it has everything. Other registries see one header
+    /// more.
+    #[must_use]
+    pub fn of_itself(&self) -> Self {
+        self.with(Arc::clone(&self.shared.observer), true)
+    }
+
+    fn with(&self, observer: Arc<dyn Observer>, itself: bool) -> Self {
         let shared = &self.shared;
         Self {
             shared: Arc::new(Shared {
@@ -85,6 +99,7 @@ impl Registries {
                 authorities: Arc::clone(&shared.authorities),
                 warnings: Arc::clone(&shared.warnings),
                 observer,
+                itself,
                 hosts: Mutex::default(),
                 relays: Mutex::default(),
             }),
@@ -99,6 +114,11 @@ impl Registries {
         Ok(RegistryApi {
             registry: self.registry(host)?,
         })
+    }
+
+    /// Sets up the HTTP client, which blocks for some ten milliseconds: for those whose first request has somebody waiting.
+    pub fn prepare(&self) {
+        self.shared.transport.prepare();
     }
 
     /// Opens a location for reading; see [`Location::open_source`].
@@ -141,7 +161,7 @@ impl Registries {
             source: Box::new(source),
         })?;
         let nobody = Arc::new(CredentialStore::empty());
-        let registry = Registry::new(reached, nobody, self.hearers());
+        let registry = Registry::new(reached, nobody, self.hearers(), self.shared.itself);
         registry.check(credential).await
     }
 
@@ -174,7 +194,12 @@ impl Registries {
             return Ok(Arc::clone(registry));
         }
         let reached = self.reach(host)?;
-        let registry = Registry::new(reached, Arc::clone(&shared.credentials), self.hearers());
+        let registry = Registry::new(
+            reached,
+            Arc::clone(&shared.credentials),
+            self.hearers(),
+            shared.itself,
+        );
         let registry = Arc::new(registry);
         hosts.insert(host.to_owned(), Arc::clone(&registry));
         Ok(registry)

@@ -17,6 +17,9 @@ use super::observer::{Observed, Observer};
 use super::token::{Scope, TOKEN_ANSWER_BYTES_MAX, Token, TokenService};
 use super::warnings::{self, Warnings};
 
+/// Says that a registry of ours that replaces another is to answer itself.
+const SIDE: &str = "lightship-side";
+
 /// Most blobs whose repository is remembered, so that they are mounted from there.
 const KNOWN_BLOBS_MAX: usize = 100_000;
 
@@ -30,6 +33,8 @@ pub(crate) struct Registry {
     store: Arc<CredentialStore>,
     warnings: Arc<dyn Warnings>,
     observer: Arc<dyn Observer>,
+    /// Whether it is asked to answer itself, whatever old registry it is replacing.
+    itself: bool,
     /// Held while a token is fetched, so that many blobs at once fetch one.
     auth: AsyncMutex<BTreeMap<String, Auth>>,
     blobs: Mutex<BTreeMap<Digest, RepositoryName>>,
@@ -68,6 +73,7 @@ impl Registry {
         (endpoint, transport): (Endpoint, Transport),
         store: Arc<CredentialStore>,
         (warnings, observer): (Arc<dyn Warnings>, Arc<dyn Observer>),
+        itself: bool,
     ) -> Self {
         Self {
             endpoint,
@@ -75,6 +81,7 @@ impl Registry {
             store,
             warnings,
             observer,
+            itself,
             auth: AsyncMutex::default(),
             blobs: Mutex::default(),
             lacks_referrers: AtomicBool::new(false),
@@ -118,6 +125,9 @@ impl Registry {
         let is_ours = request.url.is_same_origin(self.endpoint.base());
         let shown = if is_ours { self.known(errand).await? } else { None };
         request.authorization.clone_from(&shown);
+        if self.itself && is_ours {
+            request.headers.push((SIDE, "here".to_owned()));
+        }
         let again = repeated(&request);
         let response = self.exchange(errand, request).await?;
         if response.status() != 401 || !is_ours {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use client::Selector;
 use oci::{Descriptor, Digest};
 
 use super::finding::{Damage, Finding};
@@ -10,6 +11,9 @@ use super::report::Report;
 use super::side::{Presence, Side, told};
 use super::walk::{Fault, Seen, walk};
 use super::{Depth, Pair, Verification};
+
+/// Tags of a repository that are looked at for one whole image.
+const SAMPLED_MAX: usize = 10;
 
 /// An image that is whole and the same on both sides, for principals to pull.
 #[derive(Debug, Clone)]
@@ -87,6 +91,37 @@ pub(super) async fn compare(
         sample = sample.or(found);
     }
     sample
+}
+
+/// An image of the old side to try as others, of the first tags; nothing is compared.
+pub(super) async fn sample(pair: &Pair, with: &Verification<'_>, report: &mut Report) -> Option<Sample> {
+    let old = match Side::open(&with.operator.old, &pair.old) {
+        Ok(old) => old,
+        Err(error) => {
+            report.unchecked(pair.old.to_string(), told(&error));
+            return None;
+        }
+    };
+    let names = match old.names().await {
+        Ok(names) => names,
+        Err(error) => {
+            report.unchecked(format!("the tags of {}", old.name), told(&error));
+            return None;
+        }
+    };
+    let wanted = |tag: &String| pair.tags.as_ref().is_none_or(|tags| tags.contains(tag));
+    for tag in names.into_iter().filter(wanted).take(SAMPLED_MAX) {
+        report.tags += 1;
+        let Ok(root) = old.source.resolve(&Selector::Tag(tag.clone())).await else {
+            continue;
+        };
+        let walked = walk(&old, &root, &mut Seen::default()).await;
+        if walked.faults.is_empty() {
+            let (digest, blob) = (root.digest, walked.first_blob);
+            return Some(Sample { tag, digest, blob });
+        }
+    }
+    None
 }
 
 async fn tags(side: &Side, report: &mut Report) -> Option<BTreeMap<String, Descriptor>> {

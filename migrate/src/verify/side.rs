@@ -55,6 +55,18 @@ impl Side {
         }
     }
 
+    /// The names of the tags, without what they name.
+    pub(super) async fn names(&self) -> Result<Vec<String>, SourceError> {
+        match &self.api {
+            Some(api) => Ok(api
+                .listing()
+                .await?
+                .map(|listing| listing.tags)
+                .unwrap_or_default()),
+            None => Ok(self.tags().await?.into_keys().collect()),
+        }
+    }
+
     /// Looks for blobs, several at a time; gives those that are not simply there, in their order.
     pub(super) async fn absent(&self, blobs: Vec<Descriptor>) -> Vec<(Descriptor, Presence)> {
         let look = |blob: Descriptor| async move {

@@ -134,6 +134,7 @@ async fn set(
     (package, tag): (&PackagePath, &Tag),
     given: &Value,
 ) -> Result<Answer, Refusal> {
+    asked.registry.refuse_push_elsewhere(package).await?;
     let version = documents::text(given, "version", NAME_BYTES_MAX)?;
     let digest = match routes::named(version) {
         Some(Target::Version(of, digest)) if of == *package => digest,

@@ -25,6 +25,7 @@ mod jobs;
 mod late_append;
 mod leftovers;
 mod manifests;
+mod modes;
 mod operation;
 mod proxies;
 mod races;

@@ -45,7 +45,7 @@ pub(crate) struct SidesOptions {
 }
 
 /// What is wanted.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What is moved")]
 pub(crate) struct ChoiceOptions {
     /// Call repositories below SOURCE that are FROM or begin with FROM/ by TO instead; may be given several times
@@ -144,7 +144,7 @@ impl SidesOptions {
         match to {
             PlaceName::Registry { host, .. } => {
                 let registries = self.registry.registries_paced(settings, quick())?;
-                let registries = registries.observed_by(Arc::new(pace.clone()));
+                let registries = registries.observed_by(Arc::new(pace.clone())).of_itself();
                 Ok(Arc::new(RegistryTarget::new(&registries, host)?))
             }
             PlaceName::Layout(dir) => Ok(Arc::new(LayoutTarget::open(dir).await?)),

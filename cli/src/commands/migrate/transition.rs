@@ -1,5 +1,6 @@
 //! `lightship migrate shift|status|rollback|finish`: which side answers for a repository.
 
+mod proof;
 mod shown;
 
 use std::time::Duration;
@@ -8,7 +9,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use store::{TransitionState, Upstream};
 
-use crate::administration::{Administered, RegistryOption, VerbFormat, repository_name, text};
+use self::proof::{Change, ProofOptions};
+use crate::administration::{Administered, RegistryOption, VerbFormat, repository_name};
 use crate::arguments::Format;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::settings::Settings;
@@ -43,6 +45,8 @@ pub(crate) struct ShiftArguments {
     #[arg(long, value_name = "PERCENT|none", value_parser = limit)]
     error_limit: Option<Limit>,
     #[command(flatten)]
+    proof: ProofOptions,
+    #[command(flatten)]
     server: Server,
 }
 
@@ -69,6 +73,8 @@ pub(crate) struct RollbackArguments {
     /// Go back although something cannot be copied: it stays on this side alone
     #[arg(long)]
     leave_behind: bool,
+    #[command(flatten)]
+    proof: ProofOptions,
     #[command(flatten)]
     server: Server,
 }
@@ -170,8 +176,52 @@ pub(crate) fn shift(arguments: &ShiftArguments, settings: &Settings) -> Result<O
     let repository = repository_name(&arguments.repository)?;
     let server = arguments.server.registry.open(None, settings)?;
     let attempted = format!("shift {repository} to {state}");
-    let found = runtime::block_on(server.post(&attempted, &path(&repository, "shift"), &body))??;
-    report("migrate-shift", arguments.server.format.format, &found)
+    let format = arguments.server.format.format;
+    runtime::block_on(async {
+        let current = known(&server, &repository, arguments.old.as_ref()).await;
+        let change = match arguments.state {
+            State::Disabled => Change::Nothing,
+            State::PartialAndCopying if arguments.reads == Some(0) => Change::Nothing,
+            State::PartialAndCopying => Change::Reads,
+            State::EnabledAndCopying => Change::Tags,
+            State::Enabled => Change::Everything,
+        };
+        let sides = (&server, &arguments.server.registry);
+        let against = arguments
+            .proof
+            .against(change, sides, (&repository, &current), settings);
+        let against = against.await?;
+        if !against.is_empty() {
+            return refused(&format!("no step to {state}"), &against, format);
+        }
+        let found = server
+            .post(&attempted, &path(&repository, "shift"), &body)
+            .await?;
+        report("migrate-shift", format, &found)
+    })?
+}
+
+/// The transition as it is, or as it is to begin.
+async fn known(server: &Administered, repository: &str, old: Option<&Upstream>) -> Value {
+    match (look(server, repository).await, old) {
+        (Ok(current), _) => current,
+        (Err(_), Some(old)) => json!({"old": old.to_string()}),
+        (Err(_), None) => Value::Null,
+    }
+}
+
+/// Exit status 1: what speaks against it is the report.
+fn refused(what: &str, against: &[String], format: Format) -> Result<Outcome, Failure> {
+    let content = json!({"refused": what, "differences": against});
+    output::report("migrate-refusal", format, &content, || {
+        let mut told = against.join("\n");
+        told.push('\n');
+        told
+    })?;
+    output::talk(&format!(
+        "{what}: see what is different; --unverified makes it all the same"
+    ));
+    Ok(Outcome::NotSo)
 }
 
 pub(crate) fn status(arguments: &StatusArguments, settings: &Settings) -> Result<Outcome, Failure> {
@@ -189,8 +239,20 @@ pub(crate) fn roll_back(arguments: &RollbackArguments, settings: &Settings) -> R
         object.insert("readsPercent".to_owned(), reads.to_string().into());
     }
     let server = arguments.server.registry.open(None, settings)?;
-    let found = runtime::block_on(rolled_back(&server, &repository, &body))??;
-    report("migrate-rollback", arguments.server.format.format, &found)
+    let format = arguments.server.format.format;
+    runtime::block_on(async {
+        let current = look(&server, &repository).await?;
+        let sides = (&server, &arguments.server.registry);
+        let against = arguments
+            .proof
+            .against(Change::Reads, sides, (&repository, &current), settings);
+        let against = against.await?;
+        if !against.is_empty() {
+            return refused("no rollback", &against, format);
+        }
+        let found = rolled_back(&server, &repository, &body).await?;
+        report("migrate-rollback", format, &found)
+    })?
 }
 
 async fn rolled_back(server: &Administered, repository: &str, body: &Value) -> Result<Value, Failure> {
@@ -235,11 +297,5 @@ fn path(repository: &str, verb: &str) -> String {
 }
 
 fn report(command: &str, format: Format, found: &Value) -> Result<Outcome, Failure> {
-    output::report(command, format, found, || {
-        let mut told = shown::transition(found);
-        if !text(found, "error").is_empty() {
-            told.push('\n');
-        }
-        told
-    })
+    output::report(command, format, found, || shown::transition(found))
 }

@@ -15,9 +15,10 @@ use serde_json::json;
 
 use super::run::read_plan;
 use super::sides::{self, ChoiceOptions, SidesOptions};
-use crate::arguments::FormatOption;
+use crate::arguments::{Format, FormatOption};
 use crate::failure::{Failure, Outcome};
 use crate::progress_display::ProgressDisplay;
+use crate::registry_options::RegistryOptions;
 use crate::settings::Settings;
 use crate::{credentials, output, runtime};
 
@@ -69,7 +70,7 @@ impl As {
         }
     }
 
-    fn anonymous() -> As {
+    pub(super) fn anonymous() -> As {
         As {
             name: ANONYMOUS.to_owned(),
             config: None,
@@ -77,17 +78,20 @@ impl As {
     }
 
     /// Somebody who shows what is in the file, and nothing of what the user has.
-    fn principal(&self, arguments: &Arguments, settings: &Settings) -> Result<Principal, Failure> {
+    pub(super) fn principal(
+        &self,
+        registry: &RegistryOptions,
+        settings: &Settings,
+    ) -> Result<Principal, Failure> {
         let store = match &self.config {
             Some(path) => credentials::store_of(path)?,
             None => CredentialStore::empty(),
         };
-        let registry = &arguments.sides.registry;
         // What is known of one side's tokens is nothing for the other.
         Ok(Principal {
             name: self.name.clone(),
             old: registry.registries_as(settings, store.clone())?,
-            new: registry.registries_as(settings, store)?,
+            new: registry.registries_as(settings, store)?.of_itself(),
         })
     }
 }
@@ -95,7 +99,11 @@ impl As {
 const ANONYMOUS: &str = "anonymous";
 
 pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome, Failure> {
-    let report = runtime::block_on(verified(arguments, settings))??;
+    let depth = match arguments.deep {
+        true => Depth::Bytes,
+        false => Depth::Presence,
+    };
+    let report = runtime::block_on(verified(arguments, depth, settings))??;
     let document = json!(report);
     output::report("migrate-verify", arguments.format.format, &document, || {
         to_text(&report)
@@ -106,7 +114,31 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
     })
 }
 
-async fn verified(arguments: &Arguments, settings: &Settings) -> Result<Report, Failure> {
+/// Whether two places are the same, as far as `depth` says.
+pub(super) async fn proved(
+    (from, to): (PlaceName, PlaceName),
+    principals: &[As],
+    (registry, depth): (&RegistryOptions, Depth),
+    settings: &Settings,
+) -> Result<Report, Failure> {
+    let arguments = Arguments {
+        plan: None,
+        sides: SidesOptions {
+            from: Some(from),
+            to: Some(to),
+            endpoint: Vec::new(),
+            registry: registry.clone(),
+        },
+        choice: ChoiceOptions::default(),
+        principals: principals.to_vec(),
+        route: Vec::new(),
+        deep: false,
+        format: FormatOption { format: Format::Text },
+    };
+    verified(&arguments, depth, settings).await
+}
+
+async fn verified(arguments: &Arguments, depth: Depth, settings: &Settings) -> Result<Report, Failure> {
     let plan = arguments.plan.as_deref().map(read_plan).transpose()?;
     let (from, to) = arguments.sides.names(plan.as_ref())?;
     let display = ProgressDisplay::new(settings);
@@ -120,19 +152,15 @@ async fn verified(arguments: &Arguments, settings: &Settings) -> Result<Report, 
     if tried.is_empty() {
         tried.push(As::anonymous());
     }
-    let principals = tried.iter().map(|one| one.principal(arguments, settings));
+    let principals = tried.iter().map(|one| one.principal(registry, settings));
     let verification = Verification {
         operator: Principal {
             name: "operator".to_owned(),
             old: registry.registries(settings)?,
-            new: registry.registries(settings)?,
+            new: registry.registries(settings)?.of_itself(),
         },
         principals: principals.collect::<Result<_, _>>()?,
-        depth: if arguments.deep {
-            Depth::Bytes
-        } else {
-            Depth::Presence
-        },
+        depth,
         progress: &display,
     };
     let mut report = migrate::verify::verify(&pairs, &verification).await;
