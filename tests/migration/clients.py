@@ -224,8 +224,10 @@ class Crowd:
         """What it can run: images of this platform, which it stores unpacked."""
         image = image if image[0] in ("app/single", "app/docker", "app/multi", "many/tags") else ("app/list", "v1")
         podman = ["podman", "--root", self.directory / "podman", "--runroot", self.directory / "podman-run", "--storage-driver", "vfs"]
-        named = self.command(*podman, "pull", "-q", f"{HOST}/{image[0]}:{image[1]}").splitlines()[-1]
-        self.command(*podman, "rmi", "-f", named)
+        named = f"{HOST}/{image[0]}:{image[1]}"
+        self.command(*podman, "pull", "-q", named)
+        self.command(*podman, "image", "inspect", "--format", "{{.Id}}", named)
+        self.command(*podman, "rmi", "-af")
 
     # Pushes
 

@@ -79,10 +79,12 @@ class Old:
             return subprocess.Popen([*map(str, command)], stdout=sink, stderr=sink)
 
     def _configure(self, first):
-        access = f'limit_except GET HEAD {{ auth_basic "old"; auth_basic_user_file {self.directory}/users; }}' if self.closed else ""
+        asked = f'auth_basic "old"; auth_basic_user_file {self.directory}/users;' if self.closed else ""
+        access = f"limit_except GET HEAD {{ {asked} }}" if self.closed else ""
         sites = "".join(
             f"server {{ listen {address}:443 ssl; server_name {name}; access_log {log} short;\n"
             f"ssl_certificate {self.certificate}.crt; ssl_certificate_key {self.certificate}.key;\n"
+            f"location = /v2/ {{ {first} {asked} proxy_pass http://{BACKEND[0]}:{BACKEND[1]}; }}\n"
             f"location / {{ {first} {access} limit_rate {rate}; proxy_pass http://{BACKEND[0]}:{BACKEND[1]}; }} }}\n"
             for address, name, log, rate in ((OLD, HOST, self.log, 0), (COPY, COPY_HOST, self.copy_log, COPY_RATE))
         )
@@ -107,7 +109,7 @@ class Old:
             yield
         finally:
             self._configure("")
-            self._reload(200)
+            self._reload(401 if self.closed else 200)
 
     def _reload(self, status):
         self.nginx.send_signal(signal.SIGHUP)
