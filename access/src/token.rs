@@ -46,9 +46,12 @@ pub struct Relayed {
     /// The old registry's host.
     #[serde(rename = "h")]
     pub host: String,
-    /// The sealed Authorization header, for the host as its purpose; none where the registry asks for nothing.
+    /// The sealed Authorization header, for the host as its purpose; none where there is nothing to show.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
+    /// Whether it is shown only when the registry asks for it.
+    #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_demand: bool,
 }
 
 impl Claims {
@@ -269,6 +272,7 @@ mod tests {
             relayed: vec![Relayed {
                 host: "old.example".to_owned(),
                 sealed: Some("c2VhbGVk".to_owned()),
+                on_demand: true,
             }],
         }
     }

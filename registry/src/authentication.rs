@@ -54,8 +54,18 @@ pub(crate) struct Known {
     pub(crate) expires: Option<i64>,
     /// On which host, if on one only; without port, in lower case.
     pub(crate) audience: Option<String>,
-    /// What they show to old registries: the Authorization header by host; none where the registry asks for nothing.
-    pub(crate) relayed: Vec<(String, Option<Secret>)>,
+    /// What they show to old registries.
+    pub(crate) relayed: Vec<Shown>,
+}
+
+/// What somebody shows to an old registry.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) host: String,
+    /// The Authorization header, if there is one to show.
+    pub(crate) header: Option<Secret>,
+    /// Whether it is shown only when the registry asks for it.
+    pub(crate) on_demand: bool,
 }
 
 /// One attempt to show a credential.
@@ -340,12 +350,16 @@ impl Registry {
         }
         let begins = claims.begins();
         let sealing = self.token_key().await?.sealing();
-        let opened = |relayed: access::Relayed| match relayed.sealed {
-            None => Some((relayed.host, None)),
-            Some(sealed) => {
-                let header = sealing.open(&sealed, &relayed.host)?;
-                Some((relayed.host, Some(Secret::new(header))))
-            }
+        let opened = |relayed: access::Relayed| {
+            let header = match &relayed.sealed {
+                None => None,
+                Some(sealed) => Some(Secret::new(sealing.open(sealed, &relayed.host)?)),
+            };
+            Some(Shown {
+                host: relayed.host,
+                header,
+                on_demand: relayed.on_demand,
+            })
         };
         let relayed = claims.relayed.into_iter().filter_map(opened).collect();
         let principal = match (claims.subject, claims.generation) {

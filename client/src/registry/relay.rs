@@ -32,7 +32,7 @@ enum Wanted {
 /// What a caller's requests show from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exchanged {
-    /// The registry asks nobody for anything.
+    /// The registry asks for nothing before it knows what is wanted.
     Open,
     /// This Authorization header, for that long; none is as long as the credential itself is good.
     Header {
@@ -60,10 +60,14 @@ impl Relay {
         self.endpoint.host()
     }
 
-    /// The URL of a path below `/v2/`, with its query if it has one.
+    /// The URL of a path below `/v2/`.
     #[must_use]
     pub fn url(&self, path: &str) -> Url {
-        self.endpoint.base().join(path)
+        let url = self.endpoint.base().join(path);
+        match path.ends_with('/') {
+            true => url.with_slash(),
+            false => url,
+        }
     }
 
     /// Whether a URL is one of the registry itself, where what a caller showed may be shown.
@@ -98,6 +102,7 @@ impl Relay {
                 let response = self.send(&attempted, request).await?;
                 match response.status() {
                     200 => {}
+                    400 | 401 | 403 if basic.is_none() => return Ok(Exchanged::Open),
                     400 | 401 | 403 => return Ok(Exchanged::Refused),
                     _ => return Err(RegistryError::refused(&attempted, response).await),
                 }
@@ -116,8 +121,9 @@ impl Relay {
     }
 
     async fn check_basic(&self, attempted: &str, basic: Option<&Secret>) -> Result<Exchanged, RegistryError> {
+        // What nobody has to show anything for is known only by asking for it.
         let Some(basic) = basic else {
-            return Ok(Exchanged::Refused);
+            return Ok(Exchanged::Open);
         };
         let mut request = Request::new(Method::Get, self.endpoint.base().clone());
         request.authorization = Some(basic.clone());

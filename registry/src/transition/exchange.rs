@@ -48,33 +48,37 @@ pub(crate) async fn introduce(registry: &Registry, call: &Call<'_>) -> Result<In
         let scopes = question.scopes.join(" ");
         let exchanged = relay.exchange(basic.as_ref(), &scopes).await;
         let exchanged = match exchanged {
-            // What is wrong for the old side may be right here; without it they are anonymous there.
-            Ok(Exchanged::Refused) if basic.is_some() => continue,
             Ok(exchanged) => exchanged,
             Err(error) => {
                 registry.trouble("old registry", &error);
                 continue;
             }
         };
-        match exchanged {
-            Exchanged::Refused => {}
-            Exchanged::Open => {
-                introduced.is_let_in |= question.decides;
-                introduced.relayed.push(Relayed { host, sealed: None });
-            }
-            Exchanged::Header { header, lives } => {
+        let (header, lives) = match &exchanged {
+            Exchanged::Refused => continue,
+            // It may ask later, for a push perhaps.
+            Exchanged::Open => (basic.as_ref(), None),
+            Exchanged::Header { header, lives } => (Some(header), *lives),
+        };
+        let sealed = match header {
+            None => None,
+            Some(header) => {
                 let mut nonce = [0; SEAL_NONCE_BYTES];
                 registry.entropy().fill(&mut nonce);
                 let sealing = registry.token_key().await?.sealing();
                 let Some(sealed) = sealing.seal(header.expose(), &host, nonce) else {
                     continue;
                 };
-                introduced.is_let_in |= question.decides;
-                introduced.lives = [introduced.lives, lives].into_iter().flatten().min();
-                let sealed = Some(sealed);
-                introduced.relayed.push(Relayed { host, sealed });
+                Some(sealed)
             }
-        }
+        };
+        introduced.is_let_in |= question.decides;
+        introduced.lives = [introduced.lives, lives].into_iter().flatten().min();
+        introduced.relayed.push(Relayed {
+            host,
+            sealed,
+            on_demand: exchanged == Exchanged::Open,
+        });
     }
     Ok(introduced)
 }

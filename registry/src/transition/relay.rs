@@ -126,19 +126,27 @@ pub(super) async fn relay(
         relay: &relay,
     };
     let url = passage.url(operation).await?;
-    let authorization = match relay.is_own(&url) {
+    let (authorization, on_demand) = match relay.is_own(&url) {
         true => passage.authorization(operation).await?,
-        false => None,
+        false => (None, None),
     };
-    let request = Request {
-        method: method(call.method)
-            .ok_or_else(|| call.refuse_method("GET, HEAD, POST, PUT, PATCH, DELETE"))?,
-        url,
+    let method = method(call.method);
+    let method = method.ok_or_else(|| call.refuse_method("GET, HEAD, POST, PUT, PATCH, DELETE"))?;
+    let request = |authorization| Request {
+        method,
+        url: url.clone(),
         headers: asked(call),
         authorization,
         body: transport::Body::Empty,
     };
-    let response = passage.send(operation, request, body).await?;
+    let response = passage.send(operation, request(authorization), body).await?;
+    // A read has no body, so that it can be asked for again.
+    let response = match on_demand {
+        Some(header) if call.reads() && response.status() == 401 => {
+            passage.send(operation, request(Some(header)), body).await?
+        }
+        _ => response,
+    };
     passage.answer(operation, response).await
 }
 
@@ -204,11 +212,14 @@ impl Passage<'_> {
         format!("upload {} {}", self.relay.host(), self.moving.package)
     }
 
-    /// What the caller shows there.
-    async fn authorization(&self, operation: &Operation) -> Result<Option<Secret>, Refusal> {
+    /// What the caller shows there at once, and what when it is asked for.
+    async fn authorization(
+        &self,
+        operation: &Operation,
+    ) -> Result<(Option<Secret>, Option<Secret>), Refusal> {
         let (call, host) = (self.call, self.relay.host());
         if !call.caller.is_closed() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let challenge = |problem| {
             let (permission, package) = (permission(call.method), &self.moving.package);
@@ -217,8 +228,13 @@ impl Passage<'_> {
         let Some(known) = &call.caller.known else {
             return Err(challenge(None));
         };
-        if let Some((_, header)) = known.relayed.iter().find(|(known, _)| known == host) {
-            return Ok(header.clone());
+        if let Some(shown) = known.relayed.iter().find(|shown| shown.host == host) {
+            let header = shown.header.clone();
+            // Who writes is asked for something nearly everywhere, and a body goes once.
+            return Ok(match shown.on_demand && call.reads() {
+                true => (None, header),
+                false => (header, None),
+            });
         }
         let shown = call.headers.get(AUTHORIZATION);
         let shown = shown.and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -235,8 +251,8 @@ impl Passage<'_> {
             action(operation, call.method)
         );
         match self.relay.exchange(Some(&Secret::new(shown)), &scope).await {
-            Ok(Exchanged::Open) => Ok(None),
-            Ok(Exchanged::Header { header, .. }) => Ok(Some(header)),
+            Ok(Exchanged::Open) => Ok((None, Some(Secret::new(shown)))),
+            Ok(Exchanged::Header { header, .. }) => Ok((Some(header), None)),
             Ok(Exchanged::Refused) => Err(challenge(Some("invalid_token"))),
             Err(error) => {
                 self.registry.trouble("old registry", &error);
