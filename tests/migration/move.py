@@ -115,6 +115,8 @@ class Move:
         right = [line for line in told if line["repository"] == repository and line["digest"] in (digest, self.content.broken_blob)]
         if not right:
             self.faults.append(f"nothing is told of {repository}@{digest}, which is damaged")
+        # What was deleted on the new side is refused there.
+        right += [line for line in told if line["repository"] == self.content.doomed[0]]
         if strange := [line for line in told if line not in right]:
             self.faults.append(f"{len(strange)} failures of what is not damaged, such as {json.dumps(strange[0])}")
 

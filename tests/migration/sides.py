@@ -208,10 +208,10 @@ class New:
         if self.closed:
             self.run("account", "create", ADMINISTRATOR, "--admin", "--data", self.directory / "data", "--password-stdin", given=ADMINISTRATOR)
         self._spawn()
+        spoken = ["--registry", f"{NEW}:443", *self.spoken()]
+        self.run("repo", "create", REPOSITORY, *spoken)
         if self.closed:
-            spoken = ["--registry", f"{NEW}:443", *self.spoken()]
             self.run("account", "create", PUSHER, "--password-stdin", *spoken, given=PUSHER)
-            self.run("repo", "create", REPOSITORY, *spoken)
             self.run("iam", "grant", f"user:{PUSHER}", "repoAdmin", REPOSITORY, *spoken)
             self.run("iam", "grant", "allUsers", "reader", REPOSITORY, *spoken)
 
