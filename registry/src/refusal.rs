@@ -281,42 +281,39 @@ impl Refusal {
             Self::BlobTooLarge { .. } | Self::ManifestTooLarge { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID")
             }
-            Self::Quota { .. } | Self::Denied | Self::NoAccounts | Self::Forbidden { .. } => {
-                (StatusCode::FORBIDDEN, "DENIED")
-            }
+            Self::Quota { .. }
+            | Self::Denied
+            | Self::NoAccounts
+            | Self::OldSideAsks
+            | Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "DENIED"),
             Self::Unauthenticated { .. }
             | Self::Credential(_)
             | Self::LoginFailed { .. }
             | Self::TokenAudience { .. }
             | Self::AccountChanged => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
-            Self::LoginSlowed { .. } | Self::TooManyRequests { .. } => {
+            Self::LoginSlowed { .. } | Self::TooManyRequests { .. } | Self::Busy => {
                 (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS")
             }
-            Self::Issuer(_) | Self::OldSide | Self::OldSideUnknown => {
+            Self::Issuer(_) | Self::OldSide | Self::OldSideUnknown | Self::OldSideLacks { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
             }
             Self::ThisSideCounts => (StatusCode::CONFLICT, "DENIED"),
-            Self::OldSideLacks { .. } => (StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
-            Self::OldSideAsks => (StatusCode::FORBIDDEN, "DENIED"),
-            Self::TokenRequest(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            Self::TokenRequest(_) | Self::Host | Self::Chunked => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::ManifestUnknown | Self::ManifestNotAccepted { .. } => {
                 (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN")
             }
             Self::ManifestBlob { .. } | Self::ManifestChild { .. } => {
                 (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN")
             }
-            Self::TagImmutable { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Self::TooManyTags { .. } => (StatusCode::URI_TOO_LONG, "TAG_INVALID"),
-            Self::Host | Self::Chunked => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             Self::DanglingTag { .. } => (StatusCode::BAD_REQUEST, "GOOGLE_MANIFEST_DANGLING_TAG"),
             Self::DanglingParent { .. } | Self::DanglingReferrer { .. } => {
                 (StatusCode::BAD_REQUEST, "GOOGLE_MANIFEST_DANGLING_PARENT_IMAGE")
             }
-            Self::Tag => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
+            Self::Tag | Self::TagImmutable { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Self::Page => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             Self::BodyTime => (StatusCode::REQUEST_TIMEOUT, "SIZE_INVALID"),
             Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
-            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::NoPushes { .. } => (StatusCode::METHOD_NOT_ALLOWED, "DENIED"),
             Self::Upstream(trouble) => of_trouble(trouble),
             Self::Administration(unfit) => unfit.told(),

@@ -26,6 +26,7 @@ mod old_side;
 mod pushes;
 mod relay;
 mod steps;
+mod wholeness;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -165,6 +166,10 @@ pub(crate) async fn answer(
     let begins_here = matches!(operation, Operation::Upload { .. }) && !relay::is_relayed(operation);
     let result = match moving.transition.state {
         // A copy from the old side is written here, whatever the state says, where the policies here allow it.
+        _ if is_copy(call) && call.reads() => match turn.here(body).await {
+            Ok(answer) => wholeness::only_whole(&turn, answer).await,
+            refused => refused,
+        },
         _ if is_copy(call) => turn.here(body).await,
         // An upload goes on where it was begun.
         _ if relay::is_relayed(operation) => turn.old(body).await,

@@ -13,6 +13,9 @@ use crate::inventory::BlobEntry;
 /// How often a tag may be moved while it is copied.
 const MOVES_MAX: u32 = 3;
 
+/// What a destination answers that counts for itself.
+const CONFLICT: u16 = 409;
+
 impl Engine<'_> {
     /// Copies one image and sets its tags.
     pub(super) async fn image(&self, job: &Job) -> Result<(), PlaceError> {
@@ -135,10 +138,19 @@ impl Engine<'_> {
 
     async fn put(&self, pair: &Pair, digest: &Digest, tags: &[String]) -> Result<(), PlaceError> {
         let manifest = self.closures.manifest(&*pair.origin, digest).await?;
-        self.sides
+        let put = self
+            .sides
             .to_pace
-            .call(|| pair.target.put_manifest(&manifest, tags))
-            .await?;
+            .call(|| pair.target.put_manifest(&manifest, tags));
+        match put.await {
+            Ok(()) => {}
+            // A registry that replaces the source keeps what was pushed to it or deleted there.
+            Err(error) if error.status() == Some(CONFLICT) => {
+                self.note(|counts| counts.kept += 1);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
         if self.sides.target.is_durable_at_once() {
             self.journal.manifest_done(&pair.to, digest)?;
             for tag in tags {

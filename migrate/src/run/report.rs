@@ -17,6 +17,8 @@ pub struct Report {
     pub tags_same: usize,
     /// Tags that were set.
     pub tags_set: usize,
+    /// Images that the destination keeps as they are there, pushed or deleted, since it replaces the source.
+    pub kept_there: usize,
     /// Manifests that were put.
     pub manifests_put: usize,
     /// Blobs that were sent.
@@ -53,6 +55,7 @@ pub struct Moved {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) tags: usize,
+    pub(super) kept: usize,
     pub(super) manifests: usize,
     pub(super) sent: usize,
     pub(super) mounted: usize,
@@ -69,6 +72,7 @@ impl Report {
         Self {
             tags_same: plan.tags_in(|state| *state == TagState::Same),
             tags_set: counts.tags,
+            kept_there: counts.kept,
             manifests_put: counts.manifests,
             blobs_sent: counts.sent,
             blobs_mounted: counts.mounted,

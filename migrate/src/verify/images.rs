@@ -21,6 +21,8 @@ pub(super) struct Sample {
     pub(super) tag: String,
     pub(super) digest: Digest,
     pub(super) blob: Option<Descriptor>,
+    /// Whether the new side may lack it: what is not there is fetched when it is asked for.
+    pub(super) may_be_absent: bool,
 }
 
 /// What is needed while one repository is compared.
@@ -118,7 +120,12 @@ pub(super) async fn sample(pair: &Pair, with: &Verification<'_>, report: &mut Re
         let walked = walk(&old, &root, &mut Seen::default()).await;
         if walked.faults.is_empty() {
             let (digest, blob) = (root.digest, walked.first_blob);
-            return Some(Sample { tag, digest, blob });
+            return Some(Sample {
+                tag,
+                digest,
+                blob,
+                may_be_absent: true,
+            });
         }
     }
     None
@@ -160,6 +167,7 @@ impl Comparison<'_> {
             tag: tag.to_owned(),
             digest: here.digest,
             blob,
+            may_be_absent: false,
         })
     }
 

@@ -15,6 +15,8 @@ use super::{Pair, Principal};
 enum Pulled {
     /// The manifest and a part of a blob, the manifest of this digest.
     Read(Digest),
+    /// It is said not to be there.
+    Absent,
     /// Nothing, and what was answered.
     Refused(String),
     /// It is not known.
@@ -34,10 +36,14 @@ pub(super) async fn compare(pair: &Pair, sample: &Sample, principals: &[Principa
     let routes: Vec<&Reference> = std::iter::once(new).chain(routes).collect();
     for principal in principals {
         let there = pull(&principal.old, old, sample).await;
-        report.pulls += 1;
+        report.note_pull(matches!(there, Pulled::Read(_)));
         for route in &routes {
-            let here = pull(&principal.new, route, sample).await;
-            report.pulls += 1;
+            let here = match pull(&principal.new, route, sample).await {
+                // Who may not read is told so; what is not here yet is fetched when they do.
+                Pulled::Absent if sample.may_be_absent => Pulled::Read(sample.digest),
+                here => here,
+            };
+            report.note_pull(matches!(here, Pulled::Read(_)));
             if let Some(finding) = difference(principal, (old, &there), (route, &here), sample) {
                 report.add(finding);
             }
@@ -57,7 +63,13 @@ fn difference(
         what: format!("what {principal} can read of {place}"),
         error: error.clone(),
     };
-    match (there, here) {
+    let absent = || Pulled::Refused(format!("there is no {} for them", sample.tag));
+    let known = |pulled: &Pulled| match pulled {
+        Pulled::Absent => absent(),
+        other => other.clone(),
+    };
+    match (&known(there), &known(here)) {
+        (Pulled::Absent, _) | (_, Pulled::Absent) => None,
         (Pulled::Unknown(error), _) => Some(unchecked(&old, error)),
         (_, Pulled::Unknown(error)) => Some(unchecked(&route, error)),
         (Pulled::Refused(_), Pulled::Refused(_)) => None,
@@ -92,7 +104,7 @@ async fn pull(registries: &Registries, place: &Reference, sample: &Sample) -> Pu
     };
     let manifest = match api.manifest(&sample.tag).await {
         Ok(Some(manifest)) => manifest,
-        Ok(None) => return Pulled::Refused(format!("there is no {} for them", sample.tag)),
+        Ok(None) => return Pulled::Absent,
         Err(error) => return refused(&error),
     };
     let digest = Digest::of(sample.digest.algorithm(), &manifest.bytes);
@@ -107,7 +119,8 @@ async fn pull(registries: &Registries, place: &Reference, sample: &Sample) -> Pu
 /// What says no is told from what does not answer.
 fn refused(error: &RegistryError) -> Pulled {
     match error.status() {
-        Some(401 | 403 | 404) => Pulled::Refused(told(error)),
+        Some(404) => Pulled::Absent,
+        Some(401 | 403) => Pulled::Refused(told(error)),
         _ => Pulled::Unknown(told(error)),
     }
 }

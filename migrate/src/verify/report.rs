@@ -24,6 +24,8 @@ pub struct Report {
     pub principals: Vec<String>,
     /// Pulls that were tried as a principal, on either side.
     pub pulls: usize,
+    /// Those that gave something.
+    pub reads: usize,
     /// What is different, of which [`FINDINGS_MAX`] are kept.
     pub differences: Vec<Finding>,
     /// How many differences there are.
@@ -50,6 +52,11 @@ impl Report {
     #[must_use]
     pub fn holds(&self) -> bool {
         self.differences_total == 0
+    }
+
+    pub(super) fn note_pull(&mut self, gave: bool) {
+        self.pulls += 1;
+        self.reads += usize::from(gave);
     }
 
     pub(super) fn add(&mut self, finding: Finding) {

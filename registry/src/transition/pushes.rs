@@ -74,6 +74,7 @@ async fn keep_copy(
         true => vec![None],
         false => new.tags.iter().cloned().map(Some).collect(),
     };
+    let mut counts_here = false;
     for tag in tags {
         let (target, new, actor, now) = (package.clone(), new.clone(), call.caller.actor(), registry.now());
         let kept = registry.change(package, async move |metadata| {
@@ -83,11 +84,14 @@ async fn keep_copy(
         });
         match kept.await? {
             KeptFromOld::Kept => {}
-            KeptFromOld::Deleted | KeptFromOld::TagNames(_) => return Err(Refusal::ThisSideCounts),
+            KeptFromOld::Deleted | KeptFromOld::TagNames(_) => counts_here = true,
             KeptFromOld::Refused(refusal) => return Err(refusal.into()),
         }
     }
-    Ok(())
+    match counts_here {
+        true => Err(Refusal::ThisSideCounts),
+        false => Ok(()),
+    }
 }
 
 /// By what a pushed manifest is asked for.

@@ -277,7 +277,7 @@ async fn a_push_to_both_sides_is_answered_when_both_have_it() {
             .new
             .put_manifest("a", "v3", &image_of(config, layer, 6))
             .await;
-        assert_eq!(put.status.as_u16(), 502, "{state}: {}", put.text());
+        assert_eq!(put.status.as_u16(), 503, "{state}: {}", put.text());
         let status = administer(&sides.new, "GET", "transition", &json!({})).await.1;
         let owed: &[&str] = if state == "enabled-and-copying" {
             &["a v3"]
@@ -423,4 +423,35 @@ async fn a_copy_is_written_here_whatever_the_state_and_does_not_undo_what_was_do
     new.ask("DELETE", "/v2/a/manifests/later", &[], b"").await;
     assert_eq!(copy("later", b"of a later copy").await.0, 409);
     assert_eq!(tag(new, "a", "later").await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_not_told_of_an_image_that_was_only_begun_to_be_pulled() {
+    let sides = Sides::open().await;
+    let (new, side) = (&sides.new, ("lightship-side", "here"));
+    sides.canary(100).await;
+    assert_eq!(tag(new, "a", "v1").await.0, 200);
+    // It is answered before it is kept, and its layer is not here even then.
+    while !sides.is_here("v1").await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let look = async |method: &str, path: &str| {
+        let reply = new.ask(method, path, &[side], b"").await;
+        (reply.status.as_u16(), reply.body)
+    };
+    let tags = async || serde_json::from_slice::<Value>(&look("GET", "/v2/a/tags/list").await.1).unwrap();
+    assert_eq!(look("HEAD", "/v2/a/manifests/v1").await.0, 404);
+    assert_eq!(tags().await["tags"], json!([]));
+    for blob in [Digest::sha256_of(b"layer"), Digest::sha256_of(b"{}")] {
+        assert_eq!(look("HEAD", "/v2/a/manifests/v1").await.0, 404);
+        assert_eq!(new.get(&format!("/v2/a/blobs/{blob}")).await.status.as_u16(), 200);
+    }
+    for _ in 0..200 {
+        if look("HEAD", "/v2/a/manifests/v1").await.0 == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(look("HEAD", "/v2/a/manifests/v1").await.0, 200);
+    assert_eq!(tags().await["tags"], json!(["v1"]));
 }

@@ -148,31 +148,7 @@ pub(crate) fn shift(arguments: &ShiftArguments, settings: &Settings) -> Result<O
             return Err(Failure::usage(format!("{state} has no share of reads")).hint("leave --reads out"));
         }
     }
-    let mut body = json!({"state": state});
-    let mut set = |name: &str, value: Value| {
-        if let Some(object) = body.as_object_mut() {
-            object.insert(name.to_owned(), value);
-        }
-    };
-    if let Some(reads) = arguments.reads {
-        set("readsPercent", reads.to_string().into());
-    }
-    if let Some(old) = &arguments.old {
-        set("old", old.to_string().into());
-    }
-    if let Some(sides) = arguments.pushes {
-        let sides = match sides {
-            Sides::One => "one",
-            Sides::Both => "both",
-        };
-        set("pushes", sides.into());
-    }
-    if let Some(Limit(percent)) = arguments.error_limit {
-        set(
-            "errorLimitPercent",
-            percent.map(|percent| percent.to_string()).into(),
-        );
-    }
+    let body = step(arguments, state);
     let repository = repository_name(&arguments.repository)?;
     let server = arguments.server.registry.open(None, settings)?;
     let attempted = format!("shift {repository} to {state}");
@@ -222,6 +198,36 @@ fn refused(what: &str, against: &[String], format: Format) -> Result<Outcome, Fa
         "{what}: see what is different; --unverified makes it all the same"
     ));
     Ok(Outcome::NotSo)
+}
+
+/// What the server is asked for.
+fn step(arguments: &ShiftArguments, state: &str) -> Value {
+    let mut body = json!({"state": state});
+    let mut set = |name: &str, value: Value| {
+        if let Some(object) = body.as_object_mut() {
+            object.insert(name.to_owned(), value);
+        }
+    };
+    if let Some(reads) = arguments.reads {
+        set("readsPercent", reads.to_string().into());
+    }
+    if let Some(old) = &arguments.old {
+        set("old", old.to_string().into());
+    }
+    if let Some(sides) = arguments.pushes {
+        let sides = match sides {
+            Sides::One => "one",
+            Sides::Both => "both",
+        };
+        set("pushes", sides.into());
+    }
+    if let Some(Limit(percent)) = arguments.error_limit {
+        set(
+            "errorLimitPercent",
+            percent.map(|percent| percent.to_string()).into(),
+        );
+    }
+    body
 }
 
 pub(crate) fn status(arguments: &StatusArguments, settings: &Settings) -> Result<Outcome, Failure> {

@@ -1,7 +1,7 @@
 //! Which side answers on this machine, on every way that a client goes.
 
 use std::net::ToSocketAddrs as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use client::registry::Intent;
 use oci::{Reference, RepositoryName};
@@ -135,7 +135,7 @@ fn transport(
     Ok(Ok(Transport::new(options)))
 }
 
-fn authorities(path: &PathBuf) -> Result<Authorities, String> {
+fn authorities(path: &Path) -> Result<Authorities, String> {
     let bytes = read_bounded(path, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
     Authorities::parse(&bytes).map_err(|error| told(&error))
 }

@@ -114,6 +114,12 @@ fn differences(report: &Report, change: Change, current: &Value) -> Vec<String> 
         Finding::TagDiffers { .. } => !owns_tags,
         _ => true,
     };
+    if report.pulls > 0 && report.reads == 0 {
+        let tried = report.principals.join(", ");
+        return vec![format!(
+            "nobody of {tried} reads anything on either side, which proves nothing: name those who pull with --as"
+        )];
+    }
     let mut told: Vec<String> = report
         .differences
         .iter()
