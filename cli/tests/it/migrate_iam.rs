@@ -84,6 +84,7 @@ fn policies_are_shown_with_their_reasons_and_with_what_is_lost() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn reviewed_files_are_applied_to_a_registry_and_add_only_what_is_missing() {
     let place = with_policies();
     let made = [

@@ -45,7 +45,7 @@ impl Sides {
         assert_eq!(sides.run(&login, "correct horse\n").status, Some(0));
         for (from, to) in [
             ("oci:images".to_owned(), sides.old("shop/app")),
-            (sides.old("shop/app"), sides.new("moved/shop/app")),
+            (sides.old("shop/app"), sides.moved_to("moved/shop/app")),
         ] {
             let ran = sides.run(&["copy", "--all-tags", &from, &to], "");
             assert_eq!(ran.status, Some(0), "{}", ran.stderr);
@@ -57,7 +57,7 @@ impl Sides {
         format!("{}/{name}", self.old.address)
     }
 
-    fn new(&self, name: &str) -> String {
+    fn moved_to(&self, name: &str) -> String {
         format!("{}/{name}", self.new.address)
     }
 
@@ -69,7 +69,7 @@ impl Sides {
 
     /// The report, and the exit status.
     fn verify(&self, more: &[&str]) -> (Value, Option<i32>) {
-        let (from, to) = (self.old.address.clone(), self.new("moved"));
+        let (from, to) = (self.old.address.clone(), self.moved_to("moved"));
         let arguments = [
             "migrate", "verify", "--from", &from, "--to", &to, "--format", "json",
         ];
@@ -160,7 +160,7 @@ fn everybody_is_tried_on_both_sides_and_by_every_route() {
         &sides.new.address,
     ];
     assert_eq!(sides.run(&revoke, "").status, Some(0));
-    let (from, to) = (sides.new("moved"), sides.old.address.clone());
+    let (from, to) = (sides.moved_to("moved"), sides.old.address.clone());
     let names = ["migrate", "verify", "--from", &from, "--to", &to];
     let ran = sides.run(&names, "");
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
@@ -182,7 +182,7 @@ fn a_tag_that_is_missing_or_was_moved_is_a_difference() {
     ] {
         assert_eq!(sides.run(&["copy", from, &to], "").status, Some(0));
     }
-    let only_here = sides.new("moved/shop/app:only-here");
+    let only_here = sides.moved_to("moved/shop/app:only-here");
     assert_eq!(sides.run(&["copy", &other, &only_here], "").status, Some(0));
     let (report, status) = sides.verify(&[]);
     assert_eq!(
