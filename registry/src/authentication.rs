@@ -266,7 +266,8 @@ impl Registry {
         if !memory.is_closed || self.transitions().await?.is_empty() {
             return self.caller(call).await;
         }
-        let introduced = transition::introduce(self, call).await?;
+        let asked = (&call.query, call.query.service(call.authority));
+        let introduced = transition::introduce(self, asked, transition::basic(call)).await?;
         let is_let_in = introduced.is_let_in;
         let caller = match is_let_in && self.is_without_account(call, &memory).await? {
             true => Ok(self.stranger(call, &memory)),

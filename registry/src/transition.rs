@@ -44,11 +44,12 @@ use crate::host_routes::Place;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::{Operation, Reference};
+use crate::upstream::Trouble;
 
 pub(crate) use self::copy_back::{CopiedBack, CopyBackError};
 pub(crate) use self::counts::TransitionCounts;
 use self::counts::{Class, Side};
-pub(crate) use self::exchange::{Introduced, introduce};
+pub(crate) use self::exchange::{Introduced, basic, basic_of_form, introduce};
 pub(crate) use self::memory::TransitionMemory;
 pub(crate) use self::pushes::push;
 use self::relay::Unanswered;
@@ -166,11 +167,10 @@ pub(crate) async fn answer(
     let begins_here = matches!(operation, Operation::Upload { .. }) && !relay::is_relayed(operation);
     let result = match moving.transition.state {
         // A copy from the old side is written here, whatever the state says, where the policies here allow it.
-        _ if is_copy(call) && call.reads() => match turn.here(body).await {
-            Ok(answer) => wholeness::only_whole(&turn, answer).await,
-            refused => refused,
+        _ if is_copy(call) => match registry.dispatch(operation, call, body).await {
+            Ok(answer) if call.reads() => wholeness::only_whole(&turn, answer).await,
+            answered => answered,
         },
-        _ if is_copy(call) => turn.here(body).await,
         // An upload goes on where it was begun.
         _ if relay::is_relayed(operation) => turn.old(body).await,
         _ if begins_here => turn.here(body).await,
@@ -202,6 +202,18 @@ impl Turn<'_> {
         let repository = &self.moving.package.repository;
         let counts = self.registry.transition_counts();
         counts.answered(repository, side, class, begun.elapsed());
+    }
+
+    /// Counts what the old side said to a request of our own.
+    fn count_own<T>(&self, answer: &Result<Option<T>, Trouble>, begun: Instant) {
+        let class = match answer {
+            Ok(Some(_)) => Class::Good,
+            Ok(None) => Class::Absent,
+            Err(Trouble::Denied { .. }) => Class::Denied,
+            Err(Trouble::Busy { .. }) => Class::Limited,
+            Err(_) => Class::Failed,
+        };
+        self.count(Side::Old, class, begun);
     }
 
     /// This side, by its own rules alone.

@@ -5,6 +5,8 @@
 //!
 //! Spec: distribution "Token Authentication Specification", "Oauth2 Token Authentication".
 
+use std::sync::Arc;
+
 use access::{
     Actions, Claims, Credential, Grant, Grants, Permission, Principal, Scope, TokenError, TokenKey, TokenKind,
 };
@@ -19,6 +21,7 @@ use crate::call::{Arriving, Call, Query, TOKEN_PATH};
 use crate::host_routes::Host;
 use crate::refusal::{Needs, Refusal};
 use crate::registry::Registry;
+use crate::transition::{self, Introduced};
 
 /// How long a refresh token counts, in seconds. Any change of its account ends it.
 const REFRESH_SECONDS: i64 = 30 * 24 * 3600;
@@ -51,7 +54,20 @@ pub(crate) async fn token(
             address: call.client(),
             audience: service,
         };
-        caller.known = Some(of_form(registry, form, &attempt).await?);
+        let introduced = match registry.transitions().await?.is_empty() {
+            true => Introduced::default(),
+            false => {
+                let basic = transition::basic_of_form(form);
+                transition::introduce(registry, (form, service), basic).await?
+            }
+        };
+        let is_let_in = introduced.is_let_in;
+        caller.introduced = Some(Arc::new(introduced));
+        caller.known = match of_form(registry, form, &attempt).await {
+            // Whom the old side lets in needs no account here to be passed on to it.
+            Err(Refusal::LoginFailed { .. } | Refusal::LoginSlowed { .. }) if is_let_in => None,
+            known => Some(known?),
+        };
     }
     let options = registry.options();
     let host = options.routes.host(service);
@@ -68,11 +84,7 @@ pub(crate) async fn token(
 }
 
 /// Whose a form is.
-async fn of_form(
-    registry: &Registry,
-    form: &Query,
-    attempt: &Attempt<'_>,
-) -> Result<std::sync::Arc<Known>, Refusal> {
+async fn of_form(registry: &Registry, form: &Query, attempt: &Attempt<'_>) -> Result<Arc<Known>, Refusal> {
     let field = |name: &'static str| form.get(name).filter(|value| !value.is_empty());
     match form.get("grant_type") {
         Some("password") => {
@@ -93,7 +105,7 @@ async fn of_form(
                     .await?;
                 // What comes of it may live as long as any token.
                 known.expires = None;
-                return Ok(std::sync::Arc::new(known));
+                return Ok(Arc::new(known));
             }
             // Clients keep whatever they were given as an identity token, and send it here.
             let credential = Credential::Token(token.to_owned());

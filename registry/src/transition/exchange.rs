@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Relayed, SEAL_NONCE_BYTES, Scope};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use client::registry::Exchanged;
 use hyper::header::AUTHORIZATION;
 use store::Transition;
 use transport::Secret;
 
-use crate::call::Call;
+use crate::call::{Call, Query};
 use crate::host_routes::Place;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
@@ -37,10 +39,13 @@ struct Question {
 
 /// Asks the old registries that the scopes lead to. Those that cannot be asked are left out: their repositories may be
 /// answered here, and who has nothing for them is asked to come again.
-pub(crate) async fn introduce(registry: &Registry, call: &Call<'_>) -> Result<Introduced, Refusal> {
+pub(crate) async fn introduce(
+    registry: &Registry,
+    (query, service): (&Query, &str),
+    basic: Option<Secret>,
+) -> Result<Introduced, Refusal> {
     let mut introduced = Introduced::default();
-    let questions = questions(registry, call).await?;
-    let basic = basic(call);
+    let questions = questions(registry, (query, service)).await?;
     for (host, question) in questions.into_iter().take(HOSTS_MAX) {
         let Some(relay) = registry.relay(&host) else {
             continue;
@@ -85,14 +90,17 @@ pub(crate) async fn introduce(registry: &Registry, call: &Call<'_>) -> Result<In
 
 /// Which old registries are asked for what. Without scopes, as when somebody logs in, those that decide about anything at
 /// this host.
-async fn questions(registry: &Registry, call: &Call<'_>) -> Result<BTreeMap<String, Question>, Refusal> {
+async fn questions(
+    registry: &Registry,
+    (query, service): (&Query, &str),
+) -> Result<BTreeMap<String, Question>, Refusal> {
     let mut questions: BTreeMap<String, Question> = BTreeMap::new();
     let all = registry.transitions().await?;
     if all.is_empty() {
         return Ok(questions);
     }
     let options = registry.options();
-    let host = options.routes.host(call.query.service(call.authority));
+    let host = options.routes.host(service);
     let mut ask = |transition: &Arc<Transition>, scope: Option<String>| {
         let question = questions
             .entry(transition.old.host.clone())
@@ -104,7 +112,7 @@ async fn questions(registry: &Registry, call: &Call<'_>) -> Result<BTreeMap<Stri
         question.decides |= !transition.state.owns_tags();
     };
     // What cannot be read is refused where the token is made.
-    let scopes = Scope::parse_all(call.query.all("scope")).unwrap_or_default();
+    let scopes = Scope::parse_all(query.all("scope")).unwrap_or_default();
     for scope in &scopes {
         let Scope::Repository { name, actions } = scope else {
             continue;
@@ -126,8 +134,18 @@ async fn questions(registry: &Registry, call: &Call<'_>) -> Result<BTreeMap<Stri
     Ok(questions)
 }
 
+/// The same of a form with a name and a password.
+pub(crate) fn basic_of_form(form: &Query) -> Option<Secret> {
+    let password = form
+        .get("password")
+        .filter(|_| form.get("grant_type") == Some("password"))?;
+    let name = form.get("username")?;
+    let encoded = STANDARD.encode(format!("{name}:{password}"));
+    Some(Secret::new(format!("Basic {encoded}")))
+}
+
 /// The Basic header that the caller showed. Our own tokens are for us alone.
-fn basic(call: &Call<'_>) -> Option<Secret> {
+pub(crate) fn basic(call: &Call<'_>) -> Option<Secret> {
     let header = call.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, _) = header.split_once(' ')?;
     scheme

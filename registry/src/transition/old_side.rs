@@ -1,11 +1,14 @@
 //! What this registry asks of the old side for itself: with its own credential, after its policies allowed the caller.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use access::Permission;
+use hyper::Method;
 use oci::{Digest, Manifest, Tag};
 use store::{Actor, KeptFromOld, PackagePath, Remote, StoredManifest};
 
+use super::counts::Side;
 use super::{Moving, Turn};
 use crate::answer::Answer;
 use crate::call::Arriving;
@@ -40,21 +43,19 @@ pub(super) async fn read_by_old_tags(turn: &Turn<'_>) -> Result<Answer, Refusal>
     registry
         .authorise(call, Permission::DownloadArtifacts, &moving.package)
         .await?;
-    let found = settled(registry, moving, tag)
-        .await?
-        .ok_or(Refusal::ManifestUnknown)?;
+    let found = settled(turn, tag).await?.ok_or(Refusal::ManifestUnknown)?;
     manifests::told(registry, call, found_at(moving, found), reference)
 }
 
 /// What a tag names at the old side, and here too from now on.
-async fn settled(
-    registry: &Registry,
-    moving: &Moving,
-    tag: &Tag,
-) -> Result<Option<Arc<StoredManifest>>, Refusal> {
+async fn settled(turn: &Turn<'_>, tag: &Tag) -> Result<Option<Arc<StoredManifest>>, Refusal> {
+    let (registry, moving) = (turn.registry, turn.moving);
     let (old, package) = (&moving.transition.old, &moving.package);
     let known = manifests::find(registry, package, &Reference::Tag(tag.clone())).await?;
-    let digest = match registry.resolve_upstream(old, package, tag).await {
+    let begun = Instant::now();
+    let resolved = registry.resolve_upstream(old, package, tag).await;
+    turn.count_own(&resolved, begun);
+    let digest = match resolved {
         Ok(Some(digest)) => digest,
         Ok(None) => return Ok(None),
         // What was last known is better than nothing.
@@ -80,7 +81,14 @@ pub(super) async fn read_missing(
         Operation::Manifest { reference, .. } => reference,
         Operation::Blob { digest, .. } if !is_deleted(registry, package, &digest.to_string()).await? => {
             let remote = Remote::new(old.clone());
-            return blobs::pulled(registry, call, (&remote, package), digest).await;
+            let begun = Instant::now();
+            let pulled = blobs::pulled(registry, call, (&remote, package), digest).await;
+            turn.count(Side::Old, super::class(&pulled), begun);
+            return match pulled {
+                // Who pushes looks for a blob before it is sent; that the old side is down is no reason not to send it.
+                Err(Refusal::Upstream(_)) if *call.method == Method::HEAD => missing,
+                pulled => pulled,
+            };
         }
         _ => return missing,
     };
@@ -91,7 +99,10 @@ pub(super) async fn read_missing(
     if is_deleted(registry, package, &text).await? {
         return missing;
     }
-    let Some(manifest) = registry.fetch_manifest(old, package, (reference, tag)).await? else {
+    let begun = Instant::now();
+    let fetched = registry.fetch_manifest(old, package, (reference, tag)).await;
+    turn.count_own(&fetched, begun);
+    let Some(manifest) = fetched? else {
         return missing;
     };
     // The tag names something that was deleted here, perhaps by another name.

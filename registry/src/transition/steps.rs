@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::{CopiedBack, CopyBackError, Moving, copy_back, old_side};
 use crate::registry::Registry;
+use crate::upstream::Trouble;
 
 /// Manifests that are looked at on the old side at a time.
 const AT_ONCE: usize = 8;
@@ -54,6 +55,10 @@ pub(crate) enum ShiftRefusal {
         "this side owns the tags: pushes of here would be lost. A rollback copies them to the old side first"
     )]
     NeedsRollback,
+    #[error(
+        "this server cannot read {name} at the old registry, with what it shows there by its configuration (`[upstream]`): {trouble}"
+    )]
+    OldUnreadable { name: String, trouble: Trouble },
     #[error(transparent)]
     Store(#[from] TransitionRefusal),
 }
@@ -66,7 +71,7 @@ pub(crate) enum RollbackError {
     #[error("a rollback goes to disabled or partial-and-copying")]
     Target,
     #[error(
-        "{count} images could not be copied to the old side, such as {first}; with `leaveBehind` they stay here alone"
+        "{count} images could not be copied to the old side, such as {first}; with --leave-behind (`leaveBehind`) they stay here alone"
     )]
     NotCopied { count: usize, first: String },
     #[error(transparent)]
@@ -135,8 +140,36 @@ impl Registry {
             Ok(next) => next,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if let Some(refusal) = self.cannot_fetch(path, &next).await? {
+            return Ok(Err(refusal));
+        }
         let set = self.set_transition(path, &next, actor).await?;
         Ok(set.map(|()| next).map_err(ShiftRefusal::from))
+    }
+
+    /// Whether this server could not fetch from the old side what it would have to: of one package that is here, the tags there.
+    async fn cannot_fetch(
+        &self,
+        path: &RepositoryPath,
+        next: &Transition,
+    ) -> Result<Option<ShiftRefusal>, StoreError> {
+        let fetches = matches!(
+            next.state,
+            TransitionState::PartialAndCopying { .. } | TransitionState::EnabledAndCopying
+        );
+        let packages = self.metadata().packages(path, None, 1).await?;
+        let name = packages
+            .first()
+            .and_then(|package| next.old.name_of(&package.name).ok());
+        let Some(name) = name.filter(|_| fetches) else {
+            return Ok(None);
+        };
+        let tags = self.ask_upstream(&next.old, &name, |reading| async move { reading.tags().await });
+        let refused = tags.await.err().map(|trouble| ShiftRefusal::OldUnreadable {
+            name: format!("{}/{name}", next.old.host),
+            trouble,
+        });
+        Ok(refused)
     }
 
     async fn set_transition(

@@ -7,7 +7,7 @@ use access::Role;
 use oci::Digest;
 use serde_json::{Value, json};
 
-use crate::accounts::{DEFAULT, basic, of};
+use crate::accounts::{DEFAULT, PASSWORD, basic, of};
 use crate::server::image_of;
 use crate::sides::{Sides, administer, ensure_repository, message, switch_off, tag};
 
@@ -90,6 +90,27 @@ async fn a_relayed_caller_gets_what_the_old_side_gives_him_and_nothing_else() {
         assert_eq!(pull(token.clone()).await, 200, "{name}");
         assert!(!token.contains("Basic"), "it travels sealed");
     }
+    // Some clients send it as a form.
+    for name in ["bob", "ann"] {
+        let form = format!(
+            "grant_type=password&username={name}&password={}&client_id=c&service={}&scope=repository:a:pull",
+            PASSWORD.replace(' ', "+"),
+            new.address
+        );
+        let token = new.ask("POST", "/v2/token", &[], form.as_bytes()).await.bearer();
+        assert_eq!(pull(token).await, 200, "{name}");
+    }
+    let form = format!(
+        "grant_type=password&username=bob&password=wrong&service={}",
+        new.address
+    );
+    assert_eq!(
+        new.ask("POST", "/v2/token", &[], form.as_bytes())
+            .await
+            .status
+            .as_u16(),
+        401
+    );
     let wrong = new.token(&basic("bob", "wrong"), "repository:a:pull").await;
     assert_eq!(wrong.status.as_u16(), 401);
     // Nobody is nobody there, although our own credential may write there.
@@ -249,6 +270,14 @@ async fn what_is_missing_is_fetched_and_what_was_pushed_or_deleted_here_counts()
     switch_off(sides.old).await;
     assert_eq!(tag(&sides.new, "a", "v1").await.0, 200);
     assert_eq!(tag(&sides.new, "a", "never-seen").await.0, 502);
+    // A push goes on, though it looks for its blobs first.
+    let nowhere = Digest::sha256_of(b"nowhere");
+    let look = sides
+        .new
+        .ask("HEAD", &format!("/v2/a/blobs/{nowhere}"), &[], b"")
+        .await;
+    assert_eq!(look.status.as_u16(), 404);
+    sides.new.push_image("a", "later", b"nowhere").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
