@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use migrate::manifests::ManifestStore;
+use migrate::place::PlaceName;
 use migrate::plan::{Depth, Estimate, Plan, Quota, TagState};
 use serde_json::{Value, json};
 
@@ -127,6 +128,7 @@ impl Summary<'_> {
             "bytes_per_second": self.bytes_per_second.map(|rate| rate as u64),
             "seconds": self.time().map(|time| time.as_secs()),
             "quotas": quotas,
+            "not_relayed": NOT_RELAYED,
             "failures": plan.failures,
         })
     }
@@ -197,6 +199,22 @@ impl Summary<'_> {
                 time(estimate.destination_requests),
             );
         }
+        if matches!(plan.from.parse(), Ok(PlaceName::Registry { .. })) {
+            let kinds = NOT_RELAYED.join("; ");
+            _ = writeln!(
+                text,
+                "credentials that a transition cannot pass on to the old side: {kinds}"
+            );
+        }
         text
     }
 }
+
+/// Kinds of credentials that Lightship cannot show to the old registry in the name of a caller: it sees them never, or not in a
+/// form that the old one takes. Passwords, key files and access tokens as Basic credentials or in a form are passed on.
+const NOT_RELAYED: [&str; 4] = [
+    "bearer tokens of the old registry that clients hold already",
+    "refresh tokens and identity tokens of OAuth2",
+    "client certificates",
+    "key files and tokens that count at the new registry alone",
+];
