@@ -323,6 +323,16 @@ impl Turn<'_> {
             Operation::Tags { .. } if self.call.reads() => listing::tags(self, body).await,
             Operation::Referrers { .. } if self.call.reads() => listing::referrers(self, body).await,
             _ => {
+                if let (
+                    true,
+                    Operation::Manifest {
+                        reference: Reference::Tag(tag),
+                        ..
+                    },
+                ) = (self.call.reads(), self.operation)
+                {
+                    old_side::settle_once(self, tag).await?;
+                }
                 let result = self.registry.dispatch(self.operation, self.call, body).await;
                 match &result {
                     Err(Refusal::ManifestUnknown | Refusal::BlobUnknown | Refusal::NameUnknown)

@@ -169,6 +169,7 @@ macro_rules! metadata_contract {
                 a_package_that_is_deleted_does_not_come_back_from_the_old_side,
                 a_tag_that_was_pushed_here_is_not_moved_by_the_old_side,
                 what_is_owed_is_remembered_until_it_is_repaid,
+                a_tag_is_settled_only_while_it_names_what_was_seen,
             }
         }
         mod collecting {

@@ -25,6 +25,9 @@ pub struct Transition {
     pub error_limit_percent: Option<u8>,
     /// Since when it is so.
     pub since: Timestamp,
+    /// Since when this side has owned the tags without a break, if it does: a tag that was set before has to be compared with
+    /// the old side's once more.
+    pub owned_since: Option<Timestamp>,
     /// Grows with every change.
     pub generation: u64,
 }
@@ -204,6 +207,16 @@ pub trait Transitions: Send + Sync {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<KeptFromOld, StoreError>;
+
+    /// Moves a tag that still names `from` to `to`, a manifest that is here; false when it names something else by now.
+    async fn settle_tag(
+        &self,
+        package: &PackagePath,
+        tag: &Tag,
+        (from, to): (Digest, Digest),
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Notes that the old side lacks something that is here.
     async fn owe(&self, package: &PackagePath, reference: &str, now: Timestamp) -> Result<(), StoreError>;

@@ -183,7 +183,7 @@ def rollback_access(scene):
     scene.finds("a step back says whom the old side lets in no more", back, lost)
     scene.finds("so does a rollback", scene.administered("rollback"), "anonymous")
     status = scene.administered("status", "--format", "json")
-    scene.check("the state is what it was", re.search(r'"reads(_percent)?":\s*100', status.told), status.told)
+    scene.check("the state is what it was", re.search(r'"readsPercent":\s*100', status.told), status.told)
     scene.check("the public pulls", scene.pulls(*content.pulls[0]), getattr(scene, "last_error", ""))
 
 

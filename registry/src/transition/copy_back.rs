@@ -45,6 +45,13 @@ pub(crate) struct CopiedBack {
     pub(crate) blob_bytes: u64,
 }
 
+impl CopiedBack {
+    pub(super) fn add(&mut self, more: CopiedBack) {
+        self.manifests += more.manifests;
+        self.blob_bytes = self.blob_bytes.saturating_add(more.blob_bytes);
+    }
+}
+
 /// Copies a manifest with all that it names, and sets a tag on it there if one is given.
 pub(crate) async fn copy_back(
     registry: &Registry,

@@ -1,14 +1,18 @@
 //! Which repositories are in transition, without asking the store for each request.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use store::{MetadataStore, RepositoryPath, StoreError, Transition};
+use oci::Tag;
+use store::{MetadataStore, PackagePath, RepositoryPath, StoreError, Transition};
 
 /// How long what was read is believed: a change by another server of the store counts that much later.
 const CHECKED_MILLISECONDS: i64 = 1000;
+
+/// Tags that are remembered to be settled.
+const SETTLED_MAX: usize = 100_000;
 
 /// Transitions by repository.
 type All = HashMap<RepositoryPath, Arc<Transition>>;
@@ -21,6 +25,8 @@ pub(crate) struct TransitionMemory {
     checked: AtomicI64,
     /// How often they were forgotten.
     forgotten: AtomicU64,
+    /// Tags that were compared with the old side since this one has owned them.
+    settled: Mutex<HashSet<(PackagePath, Tag, Timestamp)>>,
 }
 
 impl Default for TransitionMemory {
@@ -29,6 +35,7 @@ impl Default for TransitionMemory {
             current: RwLock::default(),
             checked: AtomicI64::new(i64::MIN),
             forgotten: AtomicU64::new(0),
+            settled: Mutex::default(),
         }
     }
 }
@@ -64,6 +71,21 @@ impl TransitionMemory {
             self.checked.store(now, Ordering::Relaxed);
         }
         Ok(read)
+    }
+
+    /// Whether a tag was compared with the old side since this one has owned the tags.
+    pub(super) fn is_settled(&self, package: &PackagePath, tag: &Tag, owned_since: Timestamp) -> bool {
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.contains(&(package.clone(), tag.clone(), owned_since))
+    }
+
+    pub(super) fn settled(&self, package: &PackagePath, tag: &Tag, owned_since: Timestamp) {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is forgotten is compared once more.
+        if settled.len() >= SETTLED_MAX {
+            settled.clear();
+        }
+        settled.insert((package.clone(), tag.clone(), owned_since));
     }
 
     /// To be called after a change and before it is answered.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use access::Permission;
 use hyper::Method;
+use jiff::SignedDuration;
 use oci::{Digest, Manifest, Tag};
 use store::{Actor, KeptFromOld, PackagePath, Remote, StoredManifest};
 
@@ -18,6 +19,9 @@ use crate::registry::Registry;
 use crate::routes::{Operation, Reference};
 use crate::upstream::{Fetch, Incoming, Trouble};
 use crate::{blobs, manifests};
+
+/// How long pushes to the old side may still end after this side owns the tags.
+const HANDED_OVER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Who keeps what was fetched, and steps back by itself.
 pub(super) fn actor() -> Actor {
@@ -68,6 +72,50 @@ async fn settled(turn: &Turn<'_>, tag: &Tag) -> Result<Option<Arc<StoredManifest
     Ok(registry
         .fetch_manifest(old, package, (&reference, Some(tag)))
         .await?)
+}
+
+/// Before a tag is read here for the first time since this side owns the tags: what it named at the old side when that owned them
+/// is what it names here too. Somebody's push of here counts.
+pub(super) async fn settle_once(turn: &Turn<'_>, tag: &Tag) -> Result<(), Refusal> {
+    let (registry, moving) = (turn.registry, turn.moving);
+    let (old, package) = (&moving.transition.old, &moving.package);
+    let Some(owned_since) = moving.transition.owned_since else {
+        return Ok(());
+    };
+    let memory = registry.transition_memory();
+    if memory.is_settled(package, tag, owned_since) {
+        return Ok(());
+    }
+    let entry = registry.metadata().tag_entry(package, tag).await?;
+    let Some(entry) = entry.filter(|entry| entry.updated < owned_since) else {
+        return Ok(());
+    };
+    registry
+        .authorise(turn.call, Permission::DownloadArtifacts, package)
+        .await?;
+    let begun = Instant::now();
+    let resolved = registry.resolve_upstream(old, package, tag).await;
+    turn.count_own(&resolved, begun);
+    // What cannot be asked stays as it was known; what is not there any more was perhaps never there.
+    let Ok(Some(digest)) = resolved else {
+        return Ok(());
+    };
+    if digest != entry.digest {
+        if !bring_manifest(registry, moving, &digest).await? {
+            return Ok(());
+        }
+        let (target, tag, now) = (package.clone(), tag.clone(), registry.now());
+        let settled = registry.change(package, async move |metadata| {
+            let to = (entry.digest, digest);
+            metadata.settle_tag(&target, &tag, to, &actor(), now).await
+        });
+        settled.await?;
+    }
+    // A push that the old side was taking when the tags changed hands may end a little later.
+    if registry.now().duration_since(owned_since) > HANDED_OVER {
+        memory.settled(package, tag, owned_since);
+    }
+    Ok(())
 }
 
 /// A read of what is not here: it is fetched from the old side and kept, unless it was deleted here.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use client::registry::Described;
 use jiff::Timestamp;
-use oci::{Digest, Manifest};
+use oci::{Digest, Manifest, Tag};
 use serde_json::{Value, json};
 use store::{
     Actor, Image, InTransition, PackagePath, Pushes, RepositoryPath, StoreError, Transition,
@@ -27,6 +27,9 @@ const PAGE: usize = 256;
 
 /// When every server of the store has heard of a change.
 const HEARD_AFTER: Duration = Duration::from_millis(1200);
+
+/// How often a tag may be moved while it is copied.
+const MOVES_MAX: usize = 20;
 
 /// What could not be copied, at most, that is told.
 const TOLD_MAX: usize = 100;
@@ -255,6 +258,7 @@ impl Registry {
             state,
             pushes,
             since: self.now(),
+            owned_since: current.owned_since.filter(|_| state.owns_tags()),
             ..current.clone()
         };
         self.set_transition(path, &next, actor).await??;
@@ -338,8 +342,7 @@ impl RolledBack {
             Ok(None) => {}
             Ok(Some(copied)) => {
                 self.images_copied += 1;
-                self.copied.manifests += copied.manifests;
-                self.copied.blob_bytes = self.copied.blob_bytes.saturating_add(copied.blob_bytes);
+                self.copied.add(copied);
             }
             Err(why) => {
                 self.failed_count += 1;
@@ -363,6 +366,7 @@ fn next(found: Option<Transition>, shift: &Shift, now: Timestamp) -> Result<Tran
             pushes: Pushes::One,
             error_limit_percent: None,
             since: now,
+            owned_since: None,
             generation: 0,
         },
         (None, None) => return Err(ShiftRefusal::OldMissing),
@@ -370,8 +374,13 @@ fn next(found: Option<Transition>, shift: &Shift, now: Timestamp) -> Result<Tran
     if current.state.owns_tags() && !shift.state.owns_tags() {
         return Err(ShiftRefusal::NeedsRollback);
     }
+    let owned_since = match shift.state.owns_tags() {
+        true => current.owned_since.or(Some(now)),
+        false => None,
+    };
     Ok(Transition {
         state: shift.state,
+        owned_since,
         pushes: shift.pushes.unwrap_or(current.pushes),
         error_limit_percent: shift.error_limit_percent.unwrap_or(current.error_limit_percent),
         since: now,
@@ -391,7 +400,7 @@ async fn copy_image_back(
     for tag in &image.version.tags {
         let there = described(registry, moving, tag.to_string()).await?;
         if there.and_then(|described| described.digest) != Some(*digest) {
-            tags.push(tag.as_str());
+            tags.push(tag.clone());
         }
     }
     if is_there && tags.is_empty() {
@@ -405,17 +414,37 @@ async fn copy_image_back(
     let manifest = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type));
     let manifest = manifest.map_err(|error| error.to_string())?;
     let mut all = CopiedBack::default();
-    let names = match tags.as_slice() {
-        [] => vec![None],
-        tags => tags.iter().map(|tag| Some(*tag)).collect(),
-    };
-    for name in names {
-        let copied = copy_back::copy_back(registry, moving, &manifest, (digest, name)).await;
-        let copied = copied.map_err(|error| whole(&error))?;
-        all.manifests += copied.manifests;
-        all.blob_bytes = all.blob_bytes.saturating_add(copied.blob_bytes);
+    if tags.is_empty() {
+        let copied = copy_back::copy_back(registry, moving, &manifest, (digest, None)).await;
+        all.add(copied.map_err(|error| whole(&error))?);
+    }
+    for tag in &tags {
+        all.add(copy_tag_back(registry, moving, tag).await?);
     }
     Ok(Some(all))
+}
+
+/// Copies what a tag names, and again when it was moved meanwhile: a push writes to both sides, and the older of the two must not
+/// come last.
+async fn copy_tag_back(registry: &Registry, moving: &Moving, tag: &Tag) -> Result<CopiedBack, String> {
+    let mut all = CopiedBack::default();
+    let mut copied_last = None;
+    for _ in 0..MOVES_MAX {
+        let stored = registry.metadata().tagged(&moving.package, tag).await;
+        let Some(stored) = stored.map_err(|error| error.to_string())? else {
+            return Ok(all);
+        };
+        if copied_last == Some(stored.digest) {
+            return Ok(all);
+        }
+        let manifest = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type));
+        let manifest = manifest.map_err(|error| error.to_string())?;
+        let what = (&stored.digest, Some(tag.as_str()));
+        let copied = copy_back::copy_back(registry, moving, &manifest, what).await;
+        all.add(copied.map_err(|error| whole(&error))?);
+        copied_last = Some(stored.digest);
+    }
+    Err(format!("{tag} was moved {MOVES_MAX} times while it was copied"))
 }
 
 async fn described(

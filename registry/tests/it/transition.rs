@@ -75,6 +75,7 @@ async fn while_it_is_disabled_the_old_side_answers_everything_under_our_names() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_relayed_caller_gets_what_the_old_side_gives_him_and_nothing_else() {
     let sides = Sides::closed().await;
     sides.shift("disabled", json!({})).await;
@@ -161,7 +162,7 @@ async fn a_canary_reads_here_what_the_old_side_says_that_tags_name() {
             sides.counted("here", "good").await,
             sides.counted("old", "good").await
         ),
-        (2, 0)
+        (2, 2)
     );
     // The tag moves there, and new ones are there at once; what is deleted there is gone here.
     sides.old.push_image("team/a", "v1", b"moved").await;
@@ -483,4 +484,23 @@ async fn a_copy_is_not_told_of_an_image_that_was_only_begun_to_be_pulled() {
     }
     assert_eq!(look("HEAD", "/v2/a/manifests/v1").await.0, 200);
     assert_eq!(tags().await["tags"], json!(["v1"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_moved_before_the_tags_changed_hands_is_read_as_it_was_there_then() {
+    let sides = Sides::open().await;
+    sides.canary(100).await;
+    for name in ["v1", "w"] {
+        sides.old.push_image("team/a", name, b"first").await;
+        assert_eq!(tag(&sides.new, "a", name).await.0, 200);
+        while !sides.is_here(name).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let moved = sides.old.push_image("team/a", "v1", b"moved").await.to_string();
+    sides.new.clock.forward(1);
+    sides.shift("enabled-and-copying", json!({})).await;
+    let pushed = sides.new.push_image("a", "w", b"pushed here").await.to_string();
+    assert_eq!(tag(&sides.new, "a", "v1").await, (200, moved));
+    assert_eq!(tag(&sides.new, "a", "w").await, (200, pushed));
 }

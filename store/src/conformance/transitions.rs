@@ -13,6 +13,7 @@ fn transition(state: TransitionState, generation: u64) -> Transition {
         pushes: Pushes::Both,
         error_limit_percent: Some(5),
         since: at(30),
+        owned_since: state.owns_tags().then(|| at(29)),
         generation,
     }
 }
@@ -198,4 +199,26 @@ pub(crate) async fn what_is_owed_is_remembered_until_it_is_repaid(world: Metadat
     assert_eq!(debts(None).await, ["v2"]);
     world.store.finish_transition(&path, ann(), at(33)).await.unwrap();
     assert!(debts(None).await.is_empty());
+}
+
+pub(crate) async fn a_tag_is_settled_only_while_it_names_what_was_seen(world: MetadataWorld) {
+    let world = world.plain().await;
+    let a = package("a");
+    let (one, two, three) = (
+        manifest("one", &[], &["v1"]),
+        manifest("two", &[], &[]),
+        manifest("three", &[], &["v1"]),
+    );
+    world.put(&a, &one).await.unwrap();
+    world.put(&a, &two).await.unwrap();
+    let v1 = tag("v1");
+    let settle = |from, to| world.store.settle_tag(&a, &v1, (from, to), ann(), at(40));
+    assert!(settle(one.digest, two.digest).await.unwrap());
+    assert!(!settle(one.digest, two.digest).await.unwrap());
+    // Somebody pushed meanwhile.
+    world.put(&a, &three).await.unwrap();
+    assert!(!settle(two.digest, one.digest).await.unwrap());
+    let now = world.store.tagged(&a, &v1).await.unwrap().unwrap();
+    assert_eq!(now.digest, three.digest);
+    assert!(!settle(three.digest, blob(b"none", 1).digest).await.unwrap());
 }

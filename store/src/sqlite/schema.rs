@@ -211,6 +211,7 @@ CREATE TABLE transition (
     pushes TEXT NOT NULL,
     error_limit_percent INTEGER,
     since INTEGER NOT NULL,
+    owned_since INTEGER,
     generation INTEGER NOT NULL
 ) STRICT;
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use oci::Tag;
+use oci::{Digest, Tag};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::{self, Told};
@@ -11,7 +11,7 @@ use super::values::{from_time, limit as column_limit, package_id, parsed, reposi
 use super::{SqliteMetadata, failed, tags};
 use crate::{
     Actor, EventKind, InTransition, KeptFromOld, NewManifest, PackagePath, Pushes, RepositoryPath,
-    StoreError, Transition, TransitionRefusal, TransitionState, Transitions,
+    StoreError, TagMove, Transition, TransitionRefusal, TransitionState, Transitions,
 };
 
 #[async_trait]
@@ -20,7 +20,8 @@ impl Transitions for SqliteMetadata {
         self.look_up(|connection| {
             let rows: Vec<Columns> = connection
                 .prepare_cached(
-                    "SELECT repository.path, old, state, reads_percent, pushes, error_limit_percent, since, generation
+                    "SELECT repository.path, old, state, reads_percent, pushes, error_limit_percent, since, generation,
+                        owned_since
                      FROM transition JOIN repository ON repository.id = transition.repository
                      ORDER BY repository.path",
                 )
@@ -99,6 +100,33 @@ impl Transitions for SqliteMetadata {
             .await
     }
 
+    async fn settle_tag(
+        &self,
+        package: &PackagePath,
+        tag: &Tag,
+        (from, to): (Digest, Digest),
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (package, tag, actor) = (package.clone(), tag.clone(), actor.clone());
+        self.write(move |connection| {
+            let Some(id) = package_id(connection, &package)? else {
+                return Ok(false);
+            };
+            if tags::named(connection, id, &tag)? != Some(from) {
+                return Ok(false);
+            }
+            let place = Place {
+                id,
+                package: &package,
+                actor: &actor,
+                now,
+            };
+            Ok(tags::move_to(connection, &place, &TagMove { tag, to })?.is_ok())
+        })
+        .await
+    }
+
     async fn owe(&self, package: &PackagePath, reference: &str, now: Timestamp) -> Result<(), StoreError> {
         let (package, reference) = (package.clone(), reference.to_owned());
         self.write(move |connection| {
@@ -157,7 +185,17 @@ impl Transitions for SqliteMetadata {
     }
 }
 
-type Columns = (String, String, String, u8, String, Option<u8>, i64, i64);
+type Columns = (
+    String,
+    String,
+    String,
+    u8,
+    String,
+    Option<u8>,
+    i64,
+    i64,
+    Option<i64>,
+);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     Ok((
@@ -169,11 +207,12 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         row.get(5)?,
         row.get(6)?,
         row.get(7)?,
+        row.get(8)?,
     ))
 }
 
 fn from_columns(
-    (path, old, state, reads_percent, pushes, error_limit_percent, since, generation): Columns,
+    (path, old, state, reads_percent, pushes, error_limit_percent, since, generation, owned_since): Columns,
 ) -> Result<(RepositoryPath, Transition), StoreError> {
     let state = match parsed("the state of a transition", &state)? {
         TransitionState::PartialAndCopying { .. } => TransitionState::PartialAndCopying { reads_percent },
@@ -188,6 +227,7 @@ fn from_columns(
         },
         error_limit_percent,
         since: from_time(since)?,
+        owned_since: owned_since.map(from_time).transpose()?,
         generation: generation.unsigned_abs(),
     };
     Ok((parsed("a repository", &path)?, transition))
@@ -220,12 +260,12 @@ fn set(
     connection
         .execute(
             "INSERT INTO transition
-             (repository, old, state, reads_percent, pushes, error_limit_percent, since, generation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             (repository, old, state, reads_percent, pushes, error_limit_percent, since, generation, owned_since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (repository) DO UPDATE SET old = excluded.old, state = excluded.state,
                  reads_percent = excluded.reads_percent, pushes = excluded.pushes,
                  error_limit_percent = excluded.error_limit_percent, since = excluded.since,
-                 generation = excluded.generation",
+                 generation = excluded.generation, owned_since = excluded.owned_since",
             params![
                 repository,
                 transition.old.to_string(),
@@ -235,6 +275,7 @@ fn set(
                 transition.error_limit_percent,
                 time(transition.since),
                 i64::try_from(transition.generation.saturating_add(1)).unwrap_or(i64::MAX),
+                transition.owned_since.map(time),
             ],
         )
         .map_err(failed("set a transition"))?;

@@ -141,6 +141,20 @@ impl Summary<'_> {
         })
     }
 
+    fn quotas_to_text(&self, text: &mut String) {
+        for quota in self.quotas {
+            let time = |requests| sides::duration(quota.time_for(requests));
+            _ = writeln!(
+                text,
+                "with {} requests in {}: {} for the source, {} for the destination",
+                quota.requests,
+                sides::duration(quota.window),
+                time(self.estimate.source_requests),
+                time(self.estimate.destination_requests),
+            );
+        }
+    }
+
     fn to_text(&self, shows_mapping: bool) -> String {
         let mut text = String::new();
         let (plan, estimate) = (self.plan, &self.estimate);
@@ -188,17 +202,7 @@ impl Summary<'_> {
             let (rate, time) = (output::bytes(rate as u64), sides::duration(time));
             _ = writeln!(text, "time: about {time} at {rate} a second, as seen just now");
         }
-        for quota in self.quotas {
-            let time = |requests| sides::duration(quota.time_for(requests));
-            _ = writeln!(
-                text,
-                "with {} requests in {}: {} for the source, {} for the destination",
-                quota.requests,
-                sides::duration(quota.window),
-                time(estimate.source_requests),
-                time(estimate.destination_requests),
-            );
-        }
+        self.quotas_to_text(&mut text);
         if matches!(plan.from.parse(), Ok(PlaceName::Registry { .. })) {
             let kinds = NOT_RELAYED.join("; ");
             _ = writeln!(
