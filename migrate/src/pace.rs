@@ -423,6 +423,7 @@ mod tests {
                 attempted: String::new(),
                 status: 503,
                 details: Vec::new(),
+                after: None,
             })
         };
         let mut calls = 0;

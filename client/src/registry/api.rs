@@ -52,6 +52,8 @@ pub struct ManifestBytes {
     pub bytes: Vec<u8>,
     /// The Content-Type as it came, when it is that of a manifest.
     pub media_type: Option<MediaType>,
+    /// The digest that the registry tells with it.
+    pub digest: Option<Digest>,
 }
 
 /// The rest of a blob on its way, not verified.
@@ -60,6 +62,7 @@ pub struct BlobStream {
     response: Response,
     attempted: String,
     start: u64,
+    size: Option<u64>,
 }
 
 /// What a registry says of a manifest that it took.
@@ -120,6 +123,7 @@ impl RepositoryApi {
         Ok(fetched.map(|fetched| ManifestBytes {
             bytes: fetched.bytes,
             media_type: fetched.media_type,
+            digest: fetched.digest,
         }))
     }
 
@@ -142,11 +146,11 @@ impl RepositoryApi {
             request.headers.push(("range", format!("bytes={from}-")));
         }
         let response = self.repository.send(&attempted, request).await?;
-        let start = match response.status() {
+        let (start, size) = match response.status() {
             // The whole, whatever was asked for.
-            200 => 0,
+            200 => (0, response.content_length()),
             206 => match response.content_range() {
-                Some((start, _)) if start <= from => start,
+                Some((start, size)) if start <= from => (start, size),
                 _ => {
                     return Err(RegistryError::protocol(
                         &attempted,
@@ -160,6 +164,7 @@ impl RepositoryApi {
             response,
             attempted,
             start,
+            size,
         })
     }
 
@@ -172,6 +177,16 @@ impl RepositoryApi {
     /// Spec: distribution-spec "Listing Referrers".
     pub async fn referrers(&self, digest: &Digest) -> Result<Option<Vec<Descriptor>>, RegistryError> {
         self.repository.referrers_by_api(digest).await
+    }
+
+    /// What refers to a manifest: by the API, and by the fallback tag where there is none.
+    ///
+    /// # Errors
+    /// When the registry refuses, or cannot be asked.
+    ///
+    /// Spec: distribution-spec "Listing Referrers", "Referrers Tag Schema".
+    pub async fn referrers_or_fallback(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        self.repository.referrers_or_fallback(digest).await
     }
 
     /// Puts a manifest under `reference`, its digest or a tag, and asks for more tags in the query: registries that
@@ -246,7 +261,13 @@ impl BlobStream {
         self.start
     }
 
-    /// The next piece; nothing at the end.
+    /// How long the whole blob is, where that is told.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The next piece; nothing at the end. Dropped while it waits, nothing is lost.
     ///
     /// # Errors
     /// When the connection breaks, or nothing comes for too long.

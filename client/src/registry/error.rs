@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use serde::Deserialize;
 use transport::{CertificateFault, FetchError, Response};
@@ -30,6 +31,8 @@ pub enum RegistryError {
         status: u16,
         /// What the registry says about it.
         details: Vec<Detail>,
+        /// How long it asks to be left alone, where it says so.
+        after: Option<Duration>,
     },
     /// It wants credentials, and there are none for it.
     #[error("cannot {attempted}: {host} wants a user name and password{}", told(.details))]
@@ -198,6 +201,7 @@ impl RegistryError {
         Self::Refused {
             attempted: attempted.to_owned(),
             status: response.status(),
+            after: response.retry_after(),
             details: details(response).await,
         }
     }
@@ -299,6 +303,7 @@ mod tests {
             attempted: "push manifest a.b/c:d".to_owned(),
             status: 403,
             details: parse(body.as_bytes()),
+            after: None,
         };
         assert_eq!(
             error.to_string(),

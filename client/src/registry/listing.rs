@@ -129,6 +129,24 @@ impl RegistryApi {
 }
 
 impl RepositoryApi {
+    /// Whether there is such a repository.
+    ///
+    /// # Errors
+    /// When the registry refuses, or cannot be asked.
+    pub async fn is_there(&self) -> Result<bool, RegistryError> {
+        let attempted = format!("look for {}", self.repository.shown());
+        let url = self.repository.url("tags/list").with_parameter("n", "1");
+        let response = self
+            .repository
+            .send(&attempted, Request::new(Method::Get, url))
+            .await?;
+        match response.status() {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => Err(RegistryError::refused(&attempted, response).await),
+        }
+    }
+
     /// Everything that the repository lists of its tags; nothing when there is no such repository.
     ///
     /// One request for each page; Google's listing is one page with everything.

@@ -14,7 +14,6 @@ mod listing;
 mod observer;
 mod pull;
 mod push;
-mod reading;
 mod referrers;
 mod registries;
 mod relay;
@@ -35,7 +34,6 @@ pub use credentials::{
 pub use error::{Detail, RegistryError};
 pub use listing::{ListedManifest, TagListing};
 pub use observer::{NoObserver, Observed, Observer, RateLimit};
-pub use reading::{Arriving, Described, Raw, Reading, ReadingError};
 pub use registries::{Registries, RegistryOptions};
 pub use relay::{Exchanged, Relay};
 pub use session::Checked;

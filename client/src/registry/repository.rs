@@ -32,6 +32,8 @@ pub(crate) struct Fetched {
     pub(crate) bytes: Vec<u8>,
     /// The Content-Type, when it is that of a manifest.
     pub(crate) media_type: Option<MediaType>,
+    /// The digest that the registry tells with it.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// What a HEAD tells of a manifest.
@@ -104,10 +106,14 @@ impl Repository {
             404 => return Ok(None),
             _ => return Err(RegistryError::refused(&attempted, response).await),
         }
-        let media_type = media_type(&response);
+        let (media_type, digest) = (media_type(&response), digest(&response));
         let bytes = response.read(MANIFEST_BYTES_MAX as u64).await;
         let bytes = bytes.map_err(|source| RegistryError::transport(&attempted, source))?;
-        Ok(Some(Fetched { bytes, media_type }))
+        Ok(Some(Fetched {
+            bytes,
+            media_type,
+            digest,
+        }))
     }
 
     /// What a HEAD of a manifest tells; nothing when it is not there. A registry that has no HEAD tells nothing of it.
@@ -118,9 +124,7 @@ impl Repository {
             .await?;
         match response.status() {
             200 => Ok(Some(Head {
-                digest: response
-                    .header("docker-content-digest")
-                    .and_then(|text| text.parse().ok()),
+                digest: digest(&response),
                 size: response.content_length(),
                 media_type: media_type(&response),
             })),
@@ -146,7 +150,7 @@ impl Repository {
         }
     }
 
-    pub(super) fn manifest_request(&self, method: Method, reference: &str) -> Request {
+    fn manifest_request(&self, method: Method, reference: &str) -> Request {
         let mut request = Request::new(method, self.url(&format!("manifests/{reference}")));
         let accepted: Vec<&str> = ACCEPTED.iter().map(MediaType::as_str).collect();
         request.headers.push(("accept", accepted.join(", ")));
@@ -154,8 +158,13 @@ impl Repository {
     }
 }
 
+/// What the registry says that the digest is.
+fn digest(response: &Response) -> Option<Digest> {
+    response.header("docker-content-digest")?.parse().ok()
+}
+
 /// The Content-Type, without parameters, when it is that of a manifest.
-pub(super) fn media_type(response: &Response) -> Option<MediaType> {
+fn media_type(response: &Response) -> Option<MediaType> {
     let text = response.header("content-type")?;
     let text = text.split(';').next().unwrap_or_default().trim();
     text.parse().ok().filter(MediaType::is_manifest)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use client::registry::{Reading, ReadingError};
+use client::registry::{Intent, RegistryError, RepositoryApi};
 use oci::RepositoryName;
 use store::Upstream;
 use tokio::time::{Instant, timeout};
@@ -82,11 +82,19 @@ pub(super) enum Patience {
 }
 
 /// How long the registry is not to be asked, after this.
-fn pause_after(trouble: &Trouble, error: &ReadingError) -> Option<Duration> {
+fn pause_after(trouble: &Trouble, error: &RegistryError) -> Option<Duration> {
     match (trouble, error) {
         (Trouble::Busy { after, .. }, _) => Some(*after),
-        (_, ReadingError::Registry(error)) if error.is_unreachable() => Some(REFUSED),
+        (_, error) if error.is_unreachable() => Some(REFUSED),
         _ => None,
+    }
+}
+
+/// What a registry says is not there is an answer, not a failure.
+pub(super) fn absent<T>(result: Result<T, RegistryError>) -> Result<Option<T>, RegistryError> {
+    match result {
+        Err(error) if error.status() == Some(404) => Ok(None),
+        result => result.map(Some),
     }
 }
 
@@ -96,10 +104,10 @@ impl Registry {
         &self,
         upstream: &Upstream,
         name: &RepositoryName,
-        question: impl Fn(Reading) -> F,
+        question: impl Fn(RepositoryApi) -> F,
     ) -> Result<T, Trouble>
     where
-        F: Future<Output = Result<T, ReadingError>>,
+        F: Future<Output = Result<T, RegistryError>>,
     {
         self.ask_upstream_for(Patience::Answer, (upstream, name), question)
             .await
@@ -109,26 +117,26 @@ impl Registry {
         &self,
         patience: Patience,
         (upstream, name): (&Upstream, &RepositoryName),
-        question: impl Fn(Reading) -> F,
+        question: impl Fn(RepositoryApi) -> F,
     ) -> Result<T, Trouble>
     where
-        F: Future<Output = Result<T, ReadingError>>,
+        F: Future<Output = Result<T, RegistryError>>,
     {
         let time = match patience {
             Patience::Answer => ANSWER,
             Patience::Listing => LISTING,
         };
         let (host, upstreams) = (upstream.host.as_str(), self.upstreams());
-        let reading = self.upstream_reading(upstream, name)?;
+        let repository = self.upstream_repository(upstream, name)?;
         upstreams.hosts.may_ask(host)?;
         let mut attempt = 1;
         let error = loop {
-            match timeout(time, question(reading.clone())).await {
+            match timeout(time, question(repository.clone())).await {
                 Ok(Ok(answer)) => {
                     upstreams.hosts.is_well(host);
                     return Ok(answer);
                 }
-                Ok(Err(ReadingError::Registry(error)))
+                Ok(Err(error))
                     if attempt < ATTEMPTS
                         && error.status().is_none()
                         && error.is_transient()
@@ -146,7 +154,7 @@ impl Registry {
                 }
             }
         };
-        let trouble = Trouble::of_reading(host, &error);
+        let trouble = Trouble::of_registry(host, &error);
         let is_news = match pause_after(&trouble, &error) {
             Some(time) => upstreams.hosts.pause(host, time, &trouble),
             // Registries say so too of what they do not have.
@@ -158,7 +166,11 @@ impl Registry {
         Err(trouble)
     }
 
-    fn upstream_reading(&self, upstream: &Upstream, name: &RepositoryName) -> Result<Reading, Trouble> {
+    fn upstream_repository(
+        &self,
+        upstream: &Upstream,
+        name: &RepositoryName,
+    ) -> Result<RepositoryApi, Trouble> {
         let host = upstream.host.as_str();
         let Some(registries) = &self.upstreams().registries else {
             return Err(Trouble::NotSetUp {
@@ -166,8 +178,9 @@ impl Registry {
                 problem: "this server reaches no other registries".to_owned(),
             });
         };
-        let reading = registries.reading(host, name);
-        reading.map_err(|error| Trouble::of_opening(host, &error))
+        let api = registries.api(host);
+        let api = api.map_err(|error| Trouble::of_opening(host, &error))?;
+        Ok(api.repository(name, Intent::Pull))
     }
 
     /// What a package is called there.

@@ -199,8 +199,8 @@ impl Registry {
     ) -> Result<Option<Option<u64>>, Trouble> {
         let name = Registry::upstream_name(upstream, &package.name)?;
         let digest = *digest;
-        self.ask_upstream(upstream, &name, |reading| async move {
-            reading.describe_blob(&digest).await
+        self.ask_upstream(upstream, &name, |repository| async move {
+            repository.find_blob(&digest).await
         })
         .await
     }

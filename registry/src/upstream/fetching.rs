@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use client::registry::Arriving;
+use client::registry::BlobStream;
 use oci::{Digest, Hasher, RepositoryName};
 use store::{
     Append, Blob, BlobContent, Committed, Mode, PackagePath, StorageKey, StoreError, UploadKey, Upstream,
@@ -12,6 +12,7 @@ use store::{
 use tokio::time::sleep;
 
 use super::Trouble;
+use super::asking::absent;
 use super::blob_flight::{End, Flight};
 use crate::registry::Registry;
 
@@ -94,7 +95,7 @@ impl Errand {
             hasher: Hasher::new(self.flight.digest.algorithm()),
             came: 0,
             brought: 0,
-            size: first.size,
+            size: first.size(),
         };
         let came = self.take_all(first, &mut growing).await;
         let Growing {
@@ -173,12 +174,12 @@ impl Errand {
     }
 
     /// Asks for what is not there yet.
-    async fn open(&self, start: u64) -> Result<Arriving, Stop> {
+    async fn open(&self, start: u64) -> Result<BlobStream, Stop> {
         let digest = self.flight.digest;
         let asked = self
             .registry
-            .ask_upstream(&self.upstream, &self.name, |reading| async move {
-                reading.blob(&digest, start).await
+            .ask_upstream(&self.upstream, &self.name, |repository| async move {
+                absent(repository.blob(&digest, start).await)
             });
         match asked.await {
             Ok(Some(arriving)) => Ok(arriving),
@@ -188,7 +189,7 @@ impl Errand {
         }
     }
 
-    async fn take_all(&self, first: Arriving, growing: &mut Growing) -> Result<(), Stop> {
+    async fn take_all(&self, first: BlobStream, growing: &mut Growing) -> Result<(), Stop> {
         let limit_bytes = self.registry.options().limits.blob_bytes_max;
         if growing.size.is_some_and(|size| size > limit_bytes) {
             return Err(Stop::Failed(Trouble::TooLarge { limit_bytes }));
@@ -229,14 +230,14 @@ impl Errand {
     }
 
     /// Takes what comes over one connection.
-    async fn take(&self, mut arriving: Arriving, growing: &mut Growing) -> Result<(), Stop> {
+    async fn take(&self, mut arriving: BlobStream, growing: &mut Growing) -> Result<(), Stop> {
         let host = &self.upstream.host;
         let wrong = |problem: &str| Stop::Failed(Trouble::wrong(host, problem));
-        if arriving.size.is_some() && growing.size.is_some() && arriving.size != growing.size {
+        if arriving.size().is_some() && growing.size.is_some() && arriving.size() != growing.size {
             return Err(wrong("a blob that changes its length"));
         }
         // What comes again before the part that is asked for.
-        let mut again = growing.came - arriving.start.min(growing.came);
+        let mut again = growing.came - arriving.start().min(growing.came);
         let most = growing
             .size
             .unwrap_or(self.registry.options().limits.blob_bytes_max);
@@ -261,7 +262,7 @@ impl Errand {
     }
 
     /// The next piece. While none comes, clients get what there is.
-    async fn next(&self, arriving: &mut Arriving, growing: &mut Growing) -> Result<Option<Bytes>, Stop> {
+    async fn next(&self, arriving: &mut BlobStream, growing: &mut Growing) -> Result<Option<Bytes>, Stop> {
         let next = arriving.next();
         tokio::pin!(next);
         let piece = match growing.came > growing.brought {
@@ -276,7 +277,7 @@ impl Errand {
             },
         };
         piece.map_err(|error| {
-            let trouble = Trouble::of_reading(&self.upstream.host, &error.into());
+            let trouble = Trouble::of_registry(&self.upstream.host, &error);
             Stop::Cut(trouble)
         })
     }

@@ -17,7 +17,8 @@ pub(super) struct Kept {
 
 impl Kept {
     /// What it names may be missing, and naming gives no access.
-    pub(super) fn new(manifest: Manifest, digest: Digest, bytes: Bytes) -> Kept {
+    pub(super) fn new(manifest: Manifest, digest: Digest) -> Kept {
+        let bytes = Bytes::copy_from_slice(manifest.bytes());
         let new = new_manifest(&manifest, digest, bytes, Vec::new(), true);
         let stored = StoredManifest {
             digest,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use client::registry::RepositoryApi;
 use oci::{Descriptor, Digest, Tag};
 use store::{PackagePath, Upstream};
 
@@ -22,14 +23,15 @@ impl Registry {
         let (registry, upstream) = (self.clone(), upstream.clone());
         let name = Registry::upstream_name(&upstream, &package.name)?;
         let listed = self.upstreams().lists.run(package.clone(), |publish| async move {
-            let question = |reading: client::registry::Reading| async move { reading.tags().await };
+            let question = |repository: RepositoryApi| async move { repository.listing().await };
             let asked = registry
                 .ask_upstream_for(Patience::Listing, (&upstream, &name), question)
                 .await;
-            publish.publish(asked.map(|names| {
-                names.map(|names| {
+            publish.publish(asked.map(|listing| {
+                listing.map(|listing| {
                     // What is no tag to us cannot be asked for here.
-                    let mut tags: Vec<Tag> = names.iter().filter_map(|name| name.parse().ok()).collect();
+                    let mut tags: Vec<Tag> =
+                        listing.tags.iter().filter_map(|name| name.parse().ok()).collect();
                     tags.sort_unstable();
                     tags.dedup();
                     Arc::new(tags)
@@ -49,7 +51,7 @@ impl Registry {
         package: &PackagePath,
     ) -> Result<bool, Trouble> {
         let name = Registry::upstream_name(upstream, &package.name)?;
-        let question = |reading: client::registry::Reading| async move { reading.is_there().await };
+        let question = |repository: RepositoryApi| async move { repository.is_there().await };
         self.ask_upstream(upstream, &name, question).await
     }
 
@@ -64,7 +66,8 @@ impl Registry {
         subject: &Digest,
     ) -> Result<Vec<Descriptor>, Trouble> {
         let (name, subject) = (Registry::upstream_name(upstream, &package.name)?, *subject);
-        let question = |reading: client::registry::Reading| async move { reading.referrers(&subject).await };
+        let question =
+            |repository: RepositoryApi| async move { repository.referrers_or_fallback(&subject).await };
         self.ask_upstream_for(Patience::Listing, (upstream, &name), question)
             .await
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use client::registry::Raw;
+use client::registry::ManifestBytes;
 use oci::{Algorithm, Digest, Manifest, Tag};
 use store::{PackagePath, StoredManifest, Upstream};
 
@@ -26,18 +26,18 @@ impl Registry {
         let name = Registry::upstream_name(&upstream, &package.name)?;
         let key = (package.clone(), tag.clone());
         let resolved = self.upstreams().tags.run(key, |publish| async move {
-            let described = registry.ask_upstream(&upstream, &name, |reading| {
+            let described = registry.ask_upstream(&upstream, &name, |repository| {
                 let tag = tag.clone();
-                async move { reading.describe(&tag).await }
+                async move { repository.head(&tag).await }
             });
             let resolved = match described.await {
                 Ok(None) => Ok(None),
                 Ok(Some(described)) if described.digest.is_some() => Ok(described.digest),
                 // One that does not tell has to show.
                 Ok(Some(_)) => {
-                    let manifest = registry.ask_upstream(&upstream, &name, |reading| {
+                    let manifest = registry.ask_upstream(&upstream, &name, |repository| {
                         let tag = tag.clone();
-                        async move { reading.manifest(&tag).await }
+                        async move { repository.manifest(&tag).await }
                     });
                     let manifest = manifest.await;
                     manifest.map(|raw| raw.map(|raw| Digest::sha256_of(&raw.bytes)))
@@ -75,9 +75,9 @@ impl Registry {
         };
         let key = (package.clone(), asked.clone(), tag.as_ref().map(Tag::to_string));
         let fetched = self.upstreams().manifests.run(key, |publish| async move {
-            let raw = registry.ask_upstream(&upstream, &name, |reading| {
+            let raw = registry.ask_upstream(&upstream, &name, |repository| {
                 let asked = asked.clone();
-                async move { reading.manifest(&asked).await }
+                async move { repository.manifest(&asked).await }
             });
             let checked = match raw.await {
                 Ok(Some(raw)) => checked(&upstream.host, &reference, raw).map(Some),
@@ -102,7 +102,7 @@ impl Registry {
 }
 
 /// What came, if it is a manifest and the one that was asked for.
-fn checked(host: &str, reference: &Reference, raw: Raw) -> Result<Kept, Trouble> {
+fn checked(host: &str, reference: &Reference, raw: ManifestBytes) -> Result<Kept, Trouble> {
     let algorithm = match reference {
         Reference::Digest(digest) => digest.algorithm(),
         Reference::Tag(_) => raw.digest.map_or(Algorithm::Sha256, |told| told.algorithm()),
@@ -116,7 +116,7 @@ fn checked(host: &str, reference: &Reference, raw: Raw) -> Result<Kept, Trouble>
         let problem = format!("manifest {expected} has the digest {digest}");
         return Err(Trouble::wrong(host, problem));
     }
-    let manifest = Manifest::parse(raw.bytes.to_vec(), raw.media_type.as_ref());
+    let manifest = Manifest::parse(raw.bytes, raw.media_type.as_ref());
     let manifest = manifest.map_err(|error| Trouble::wrong(host, format!("manifest {digest}: {error}")))?;
-    Ok(Kept::new(manifest, digest, raw.bytes))
+    Ok(Kept::new(manifest, digest))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::OpenError;
-use client::registry::{ReadingError, RegistryError};
+use client::registry::RegistryError;
 use store::StoreError;
 
 /// Why something cannot be had from another registry. What is not there is none of these.
@@ -73,26 +73,33 @@ impl Trouble {
         }
     }
 
-    pub(crate) fn of_reading(host: &str, error: &ReadingError) -> Trouble {
+    pub(crate) fn of_registry(host: &str, error: &RegistryError) -> Trouble {
         let host = host.to_owned();
+        let wait = |after: Option<Duration>| after.unwrap_or(WAIT).clamp(Duration::from_secs(1), WAIT_MAX);
         match error {
-            ReadingError::Wait { after, .. } => Trouble::Busy {
+            RegistryError::Refused {
+                status: 429, after, ..
+            }
+            | RegistryError::Refused {
+                status: 503,
+                after: after @ Some(_),
+                ..
+            } => Trouble::Busy {
                 host,
-                after: after.unwrap_or(WAIT).clamp(Duration::from_secs(1), WAIT_MAX),
+                after: wait(*after),
             },
-            ReadingError::Registry(
-                RegistryError::LoginNeeded { .. } | RegistryError::LoginRefused { .. },
-            ) => Trouble::Denied { host },
-            ReadingError::Registry(RegistryError::Refused { status: 403, .. }) => Trouble::Denied { host },
-            ReadingError::Registry(RegistryError::Protocol { problem, .. }) => Trouble::Wrong {
+            RegistryError::LoginNeeded { .. }
+            | RegistryError::LoginRefused { .. }
+            | RegistryError::Refused { status: 403, .. } => Trouble::Denied { host },
+            RegistryError::Protocol { problem, .. } => Trouble::Wrong {
                 host,
                 problem: format!("it {problem}"),
             },
-            ReadingError::Registry(error @ RegistryError::Credentials { .. }) => Trouble::NotSetUp {
+            RegistryError::Credentials { .. } => Trouble::NotSetUp {
                 host,
                 problem: error.to_string(),
             },
-            ReadingError::Registry(_) => Trouble::Unreachable { host },
+            _ => Trouble::Unreachable { host },
         }
     }
 }
