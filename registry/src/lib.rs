@@ -51,6 +51,7 @@ mod metrics;
 mod pace;
 mod registry;
 mod room;
+mod running_hashes;
 mod server;
 mod tls;
 mod transition;

@@ -9,7 +9,7 @@ use access::Permission;
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
-use oci::{Algorithm, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
+use oci::{Algorithm, Descriptor, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, MediaType, Parsed};
 use store::{ImmutableTags, ManifestReference, NewManifest, PackagePath, StoredManifest};
 
 use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
@@ -131,6 +131,20 @@ pub(crate) async fn find(
     };
     registry.manifest_cache().keep(package, &key, &found, forgotten);
     Ok(Some(found))
+}
+
+/// A manifest that is stored, to be looked into.
+pub(crate) fn parsed(stored: &StoredManifest) -> Result<Manifest, ManifestError> {
+    Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type))
+}
+
+/// What says which one it is.
+pub(crate) fn descriptor(stored: &StoredManifest) -> Descriptor {
+    Descriptor::new(
+        stored.media_type.clone(),
+        stored.digest,
+        stored.bytes.len() as u64,
+    )
 }
 
 async fn put(

@@ -15,6 +15,7 @@ use store::{Mode, PackagePath, ReferrerQuery, StoredManifest};
 
 use crate::answer::{self, Answer};
 use crate::call::Call;
+use crate::manifests;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::Reference;
@@ -137,7 +138,7 @@ async fn here(registry: &Registry, package: &PackagePath, wanted: &Wanted<'_>) -
 
 /// What a listing says of a referrer. What can no longer be read was damaged after it was stored, and is left out.
 fn descriptor(stored: StoredManifest) -> Option<Descriptor> {
-    let manifest = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type)).ok()?;
+    let manifest = manifests::parsed(&stored).ok()?;
     let mut descriptor = Descriptor::new(stored.media_type, stored.digest, manifest.bytes().len() as u64);
     descriptor.artifact_type = stored.artifact_type.and_then(|kind| kind.parse().ok());
     descriptor.annotations = manifest.annotations().clone();
@@ -157,7 +158,7 @@ async fn fallback(
     let Some(stored) = crate::manifests::find(registry, package, &Reference::Tag(tag)).await? else {
         return Ok(Vec::new());
     };
-    let manifest = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type)).ok();
+    let manifest = manifests::parsed(&stored).ok();
     let named = manifest
         .as_ref()
         .and_then(Manifest::index)

@@ -25,6 +25,7 @@ mod memory;
 mod old_side;
 mod pushes;
 mod relay;
+mod rollback;
 mod steps;
 mod wholeness;
 
@@ -53,7 +54,8 @@ pub(crate) use self::exchange::{Introduced, basic, basic_of_form, introduce};
 pub(crate) use self::memory::TransitionMemory;
 pub(crate) use self::pushes::push;
 use self::relay::Unanswered;
-pub(crate) use self::steps::{Rollbacks, RolledBack, Shift};
+pub(crate) use self::rollback::{Rollbacks, RolledBack};
+pub(crate) use self::steps::Shift;
 
 /// A package in transition, as one request names it.
 #[derive(Debug, Clone)]
@@ -67,6 +69,16 @@ pub(crate) struct Moving {
 }
 
 impl Moving {
+    /// None where its name at the old side would be longer than any.
+    fn of(transition: &Arc<Transition>, package: PackagePath, name: &str) -> Option<Moving> {
+        Some(Moving {
+            name: name.to_owned(),
+            old_name: transition.old.name_of(&package.name).ok()?,
+            package,
+            transition: Arc::clone(transition),
+        })
+    }
+
     /// Whether what is missing here is fetched from the old side.
     fn fetches(&self) -> bool {
         self.is_copying() || self.transition.pushes == Pushes::Both
@@ -106,12 +118,7 @@ impl Registry {
         let Some(transition) = all.get(&package.repository) else {
             return Ok(None);
         };
-        Ok(transition.old.name_of(&package.name).ok().map(|old_name| Moving {
-            name: name.to_owned(),
-            package,
-            old_name,
-            transition: Arc::clone(transition),
-        }))
+        Ok(Moving::of(transition, package, name))
     }
 
     /// The package, if it is in transition; for what is not of one operation.
@@ -120,12 +127,7 @@ impl Registry {
         let Some(transition) = all.get(&package.repository) else {
             return Ok(None);
         };
-        Ok(transition.old.name_of(&package.name).ok().map(|old_name| Moving {
-            name: package.name.to_string(),
-            package: package.clone(),
-            old_name,
-            transition: Arc::clone(transition),
-        }))
+        Ok(Moving::of(transition, package.clone(), package.name.as_str()))
     }
 
     /// The old registry of that name, to be spoken to in the name of callers.
@@ -298,11 +300,10 @@ impl Turn<'_> {
             Err(refusal) => refusal,
         };
         let class = Class::of(refusal.told().status);
+        self.count(Side::Here, class, begun);
         if class == Class::Absent {
-            self.count(Side::Here, class, begun);
             return Err(refusal);
         }
-        self.count(Side::Here, class, begun);
         match self.passed_on(&mut Arriving::none()).await {
             Ok(answer) if answer.status().is_success() => {
                 if class == Class::Denied {

@@ -1,7 +1,7 @@
 //! Uploads of blobs: at once, in one stream, in chunks; and mounts.
 //!
 //! An upload has no state but its bytes: its length is where the next chunk begins. The state of its hash is kept in
-//! memory while that lasts ([`running_hashes`](crate::registry)), and made anew from the bytes where it is not at hand.
+//! memory while that lasts ([`running_hashes`](crate::running_hashes)), and made anew from the bytes where it is not at hand.
 //!
 //! Spec: distribution-spec "Pushing blobs" (end-4 to end-6), "Mounting a blob" (end-11), end-13, end-14.
 
@@ -15,7 +15,8 @@ use crate::answer::{self, Answer, DOCKER_CONTENT_DIGEST};
 use crate::call::{Arriving, Call};
 use crate::range;
 use crate::refusal::Refusal;
-use crate::registry::{Registry, RunningHash};
+use crate::registry::Registry;
+use crate::running_hashes::RunningHash;
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use oci::{Digest, Manifest, Parsed};
+use oci::{Digest, Parsed};
 use serde_json::{Map, Value, json};
 use store::{BlobContent, ByteRange, Counted, PackagePath, Version};
 use tokio::io::AsyncReadExt as _;
 
 use super::{Asked, documents};
+use crate::manifests;
 use crate::refusal::Refusal;
 
 /// Largest configuration that is read for the time at which an image was built.
@@ -37,7 +38,7 @@ pub(crate) async fn of(
         return Ok(Facts::default());
     };
     // It was read when it was pushed.
-    let Ok(manifest) = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type)) else {
+    let Ok(manifest) = manifests::parsed(&stored) else {
         return Ok(Facts::default());
     };
     match manifest.parsed() {

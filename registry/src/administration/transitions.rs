@@ -53,15 +53,13 @@ pub(crate) async fn one(
     }
 }
 
-async fn current(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Option<Transition>, Refusal> {
-    let all = asked.registry.metadata().transitions().await?;
-    let found = all.into_iter().find(|(other, _)| other == path);
-    Ok(found.map(|(_, transition)| transition))
+async fn current(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Transition, Refusal> {
+    let found = asked.registry.transition(path).await?;
+    found.ok_or_else(|| Unfit::not_found(format!("a transition of {path}")))
 }
 
 async fn status(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
-    let found = current(asked, path).await?;
-    let transition = found.ok_or_else(|| Unfit::not_found(format!("a transition of {path}")))?;
+    let transition = current(asked, path).await?;
     let metadata = asked.registry.metadata();
     let debts = metadata.debts(path, None, LISTED_MAX).await?;
     let stones = metadata.tombstones(path, None, LISTED_MAX).await?;
@@ -193,8 +191,7 @@ fn rolled_back(report: &RolledBack) -> Value {
 }
 
 async fn finish(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
-    let found = current(asked, path).await?;
-    let transition = found.ok_or_else(|| Unfit::not_found(format!("a transition of {path}")))?;
+    let transition = current(asked, path).await?;
     if transition.state != TransitionState::Enabled {
         return Err(Unfit::precondition(format!(
             "the transition is {}: only one that is enabled is finished",

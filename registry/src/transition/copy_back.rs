@@ -11,6 +11,7 @@ use oci::{Descriptor, Digest, Manifest};
 use store::{BlobContent, ByteRange, PackagePath, StoreError};
 
 use super::Moving;
+use crate::manifests;
 use crate::registry::Registry;
 
 /// A package of this registry, to be copied elsewhere.
@@ -56,8 +57,8 @@ impl CopiedBack {
 pub(crate) async fn copy_back(
     registry: &Registry,
     moving: &Moving,
-    manifest: &Manifest,
-    (digest, tag): (&Digest, Option<&str>),
+    descriptor: &Descriptor,
+    tag: Option<&str>,
 ) -> Result<CopiedBack, CopyBackError> {
     let package = &moving.package;
     let upstreams = registry.upstreams().registries().ok_or(CopyBackError::NoWay)?;
@@ -71,21 +72,19 @@ pub(crate) async fn copy_back(
     })?;
     let sink = upstreams.open_sink(&location)?;
     let ours = Ours { registry, package };
-    let size = manifest.bytes().len() as u64;
-    let descriptor = Descriptor::new(manifest.media_type().clone(), *digest, size);
     let options = CopyOptions {
         // Each is a manifest of its own, and is copied as one.
         referrers: Referrers::Skip,
         ..CopyOptions::default()
     };
-    let copied = client::copy(&ours, &descriptor, &*sink, tag, &options, &progress::Silent).await;
+    let copied = client::copy(&ours, descriptor, &*sink, tag, &options, &progress::Silent).await;
     let copied = match copied {
         Ok(copied) => sink.finish().await.map(|()| copied).map_err(CopyError::from),
         Err(error) => Err(error),
     };
     let copied = copied.map_err(|source| CopyBackError::Copy {
         package: package.clone(),
-        reference: tag.map_or_else(|| digest.to_string(), str::to_owned),
+        reference: tag.map_or_else(|| descriptor.digest.to_string(), str::to_owned),
         source,
     })?;
     Ok(CopiedBack {
@@ -109,8 +108,7 @@ impl Source for Ours<'_> {
         let found = self.registry.metadata().manifest(self.package, &digest).await;
         let found = found.map_err(|error| unreadable(&digest, error))?;
         let stored = found.ok_or(SourceError::Missing { digest })?;
-        Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type))
-            .map_err(|source| SourceError::Manifest { digest, source })
+        manifests::parsed(&stored).map_err(|source| SourceError::Manifest { digest, source })
     }
 
     async fn blob(&self, descriptor: &Descriptor) -> Result<BlobRead, SourceError> {

@@ -32,17 +32,14 @@ pub(super) async fn tags(turn: &Turn<'_>, body: Arriving) -> Result<Answer, Refu
     registry
         .authorise(call, Permission::ListTags, &moving.package)
         .await?;
-    let (old, old_name) = (&moving.transition.old, &moving.old_name);
-    let theirs = registry.ask_upstream(old, old_name, |reading| async move { reading.tags().await });
-    let theirs = match theirs.await {
-        Ok(names) => names.unwrap_or_default(),
+    let theirs = registry
+        .upstream_tags(&moving.transition.old, &moving.package)
+        .await;
+    let theirs = match theirs {
+        Ok(tags) => tags.unwrap_or_default(),
         Err(_) => return registry.dispatch(turn.operation, call, body).await,
     };
-    let mut all: BTreeSet<String> = theirs
-        .into_iter()
-        .take(TAGS_MAX)
-        .filter(|name| name.parse::<Tag>().is_ok())
-        .collect();
+    let mut all: BTreeSet<String> = theirs.iter().take(TAGS_MAX).map(Tag::to_string).collect();
     for deleted in deleted(turn).await? {
         all.remove(&deleted);
     }
@@ -117,11 +114,8 @@ pub(super) async fn referrers(turn: &Turn<'_>, body: Arriving) -> Result<Answer,
     if answer.headers().contains_key(LINK) {
         return Ok(answer);
     }
-    let (old, old_name, digest) = (&turn.moving.transition.old, &turn.moving.old_name, *digest);
-    let theirs = registry.ask_upstream(old, old_name, |reading| async move {
-        reading.referrers(&digest).await
-    });
-    let Ok(theirs) = theirs.await else {
+    let (old, package) = (&turn.moving.transition.old, &turn.moving.package);
+    let Ok(theirs) = registry.upstream_referrers(old, package, digest).await else {
         return Ok(answer);
     };
     if theirs.is_empty() {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use access::Permission;
 use hyper::Method;
 use jiff::SignedDuration;
-use oci::{Digest, Manifest, Tag};
+use oci::{Digest, Tag};
 use store::{Actor, KeptFromOld, PackagePath, Remote, StoredManifest};
 
 use super::counts::Side;
@@ -215,8 +215,7 @@ pub(super) async fn bring_manifest(
         return Ok(false);
     };
     // It was answered before it was kept.
-    let manifest =
-        Manifest::parse(found.bytes.to_vec(), Some(&found.media_type)).map_err(Refusal::Manifest)?;
+    let manifest = manifests::parsed(&found).map_err(Refusal::Manifest)?;
     let new = manifests::new_manifest(&manifest, *digest, found.bytes.clone(), Vec::new(), true);
     let (target, now) = (package.clone(), registry.now());
     let kept = registry.change(package, async move |metadata| {

@@ -1,11 +1,12 @@
 //! Manifests that are pushed while a repository is in transition: what they name may still be at the old side, and the old side
 //! may have to have them too.
 
-use oci::{Digest, Manifest};
+use oci::{Descriptor, Digest};
 use store::{KeptFromOld, NewManifest, Pushes, PutRefusal};
 
-use super::{Moving, copy_back, is_copy, old_side, steps};
+use super::{Moving, copy_back, is_copy, old_side, rollback};
 use crate::call::Call;
+use crate::manifests;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 
@@ -32,7 +33,6 @@ pub(crate) async fn push(
     if moving.transition.pushes == Pushes::One {
         return keep(registry, call, moving, new).await;
     }
-    let manifest = Manifest::parse(new.bytes.to_vec(), Some(&new.media_type)).map_err(Refusal::Manifest)?;
     if moving.transition.state.owns_tags() {
         let references = references(&new);
         for reference in &references {
@@ -40,7 +40,7 @@ pub(crate) async fn push(
             registry.metadata().owe(package, reference, now).await?;
         }
         keep(registry, call, moving, new.clone()).await?;
-        write_there(registry, moving, &manifest, &new).await?;
+        write_there(registry, moving, &new).await?;
         for reference in &references {
             registry.metadata().repaid(&moving.package, reference).await?;
         }
@@ -52,7 +52,7 @@ pub(crate) async fn push(
         ..new.clone()
     };
     keep(registry, call, moving, untagged).await?;
-    write_there(registry, moving, &manifest, &new).await?;
+    write_there(registry, moving, &new).await?;
     match new.tags.is_empty() {
         true => Ok(()),
         false => keep(registry, call, moving, new).await,
@@ -68,7 +68,7 @@ async fn keep_copy(
 ) -> Result<(), Refusal> {
     let package = &moving.package;
     if !moving.transition.state.owns_tags() {
-        return crate::manifests::keep(registry, call, package, new).await;
+        return manifests::keep(registry, call, package, new).await;
     }
     let tags: Vec<Option<oci::Tag>> = match new.tags.is_empty() {
         true => vec![None],
@@ -110,8 +110,7 @@ async fn keep(
     new: NewManifest,
 ) -> Result<(), Refusal> {
     for _ in 0..FETCHED_MAX {
-        let missing: Digest = match crate::manifests::keep(registry, call, &moving.package, new.clone()).await
-        {
+        let missing: Digest = match manifests::keep(registry, call, &moving.package, new.clone()).await {
             Err(refusal) => match &refusal {
                 Refusal::ManifestBlob { digest } if moving.fetches() => {
                     if !old_side::bring_blob(registry, moving, digest).await? {
@@ -131,22 +130,18 @@ async fn keep(
     Err(Refusal::OldSide)
 }
 
-async fn write_there(
-    registry: &Registry,
-    moving: &Moving,
-    manifest: &Manifest,
-    new: &NewManifest,
-) -> Result<(), Refusal> {
+async fn write_there(registry: &Registry, moving: &Moving, new: &NewManifest) -> Result<(), Refusal> {
+    let descriptor = Descriptor::new(new.media_type.clone(), new.digest, new.bytes.len() as u64);
     let names = match new.tags.as_slice() {
         [] => vec![None],
         tags => tags.iter().map(|tag| Some(tag.as_str())).collect(),
     };
     for name in names {
-        let copied = copy_back::copy_back(registry, moving, manifest, (&new.digest, name)).await;
+        let copied = copy_back::copy_back(registry, moving, &descriptor, name).await;
         if let Err(error) = copied {
             registry.trouble("old registry", &error);
             return Err(Refusal::OldSideLacks {
-                reason: steps::whole(&error),
+                reason: rollback::whole(&error),
             });
         }
     }
@@ -187,17 +182,16 @@ async fn repay_some(registry: &Registry, moving: &Moving) -> Result<(), Refusal>
         };
         // What went meanwhile is owed no more.
         if let Some(stored) = found {
-            let manifest = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type));
-            let manifest = manifest.map_err(Refusal::Manifest)?;
+            let descriptor = manifests::descriptor(&stored);
             let tag = debt
                 .reference
                 .parse::<oci::Tag>()
                 .is_ok()
                 .then_some(debt.reference.as_str());
-            let copied = copy_back::copy_back(registry, &owed, &manifest, (&stored.digest, tag)).await;
+            let copied = copy_back::copy_back(registry, &owed, &descriptor, tag).await;
             if let Err(error) = copied {
                 return Err(Refusal::OldSideLacks {
-                    reason: steps::whole(&error),
+                    reason: rollback::whole(&error),
                 });
             }
         }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use http_body_util::BodyExt as _;
 use hyper::StatusCode;
-use oci::{Digest, Manifest, Parsed};
+use oci::{Digest, Parsed};
 use serde_json::Value;
 use store::PackagePath;
 
@@ -50,7 +50,7 @@ async fn is_whole(registry: &Registry, package: &PackagePath, root: &Digest) -> 
         let Some(stored) = registry.metadata().manifest(package, &digest).await? else {
             return Ok(false);
         };
-        let Ok(manifest) = Manifest::parse(stored.bytes.to_vec(), Some(&stored.media_type)) else {
+        let Ok(manifest) = manifests::parsed(&stored) else {
             return Ok(false);
         };
         match manifest.parsed() {
