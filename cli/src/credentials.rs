@@ -39,22 +39,12 @@ pub(crate) fn store(settings: &Settings, own: Option<&OwnToken>) -> Result<Crede
     Ok(CredentialStore::new(configs, Arc::new(Programs)))
 }
 
-/// The credentials of one file alone, which has to be there; none without one.
-pub(crate) fn of_file(path: Option<&Path>) -> Result<CredentialStore, Failure> {
-    let Some(path) = path else {
-        return Ok(CredentialStore::empty());
-    };
-    let config = read(path)?.ok_or_else(|| {
-        Failure::usage(format!("there is no file {}", path.display()))
-            .hint("upstream.docker_config names a file of credentials as `docker login` writes it")
-    })?;
-    Ok(CredentialStore::new(vec![config], Arc::new(Programs)))
-}
-
 /// The credentials in one file of docker's, and nothing else. It must be there.
 pub(crate) fn store_of(path: &Path) -> Result<CredentialStore, Failure> {
-    let config = read(path)?
-        .ok_or_else(|| Failure::usage(format!("there is no file of credentials at {}", path.display())))?;
+    let config = read(path)?.ok_or_else(|| {
+        Failure::usage(format!("there is no file of credentials at {}", path.display()))
+            .hint("it is one as `docker login` and `lightship login` write it")
+    })?;
     Ok(CredentialStore::new(vec![config], Arc::new(Programs)))
 }
 

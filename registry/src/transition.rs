@@ -201,9 +201,9 @@ impl Turn<'_> {
     }
 
     fn count(&self, side: Side, class: Class, begun: Instant) {
-        let repository = &self.moving.package.repository;
+        let of = (&self.moving.package.repository, self.moving.transition.state);
         let counts = self.registry.transition_counts();
-        counts.answered(repository, side, class, begun.elapsed());
+        counts.answered(of, side, class, begun.elapsed());
     }
 
     /// Counts what the old side said to a request of our own.

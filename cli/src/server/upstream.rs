@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::registry::{Encryption, NoWarnings, Registries, RegistryOptions};
+use client::registry::{CredentialStore, Encryption, NoWarnings, Registries, RegistryOptions};
 use transport::{Limits, RetryPolicy, Transport, TransportOptions};
 
 use crate::certificates::Directories;
@@ -46,7 +46,10 @@ pub(super) fn registries(upstream: &Upstream, settings: &Settings) -> Result<Reg
     };
     Ok(Registries::new(RegistryOptions {
         transport: Transport::new(client),
-        credentials: credentials::of_file(upstream.docker_config.as_deref())?,
+        credentials: match upstream.docker_config.as_deref() {
+            Some(path) => credentials::store_of(path)?,
+            None => CredentialStore::empty(),
+        },
         encryption: Encryption {
             plain_http: upstream.plain_http.clone().unwrap_or_default(),
             tls: Vec::new(),

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use transport::Response;
+
+use super::endpoint::Endpoint;
+use super::token::TokenService;
+
 /// Longest header that is looked at, in bytes.
 const CHALLENGE_BYTES_MAX: usize = 8 << 10;
 
@@ -10,7 +15,7 @@ const PARAMETERS_MAX: usize = 32;
 
 /// One challenge of a `WWW-Authenticate` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Challenge {
+enum Challenge {
     /// A user name and a password with every request.
     Basic,
     /// A token, to be had at `realm`.
@@ -23,10 +28,40 @@ pub(crate) enum Challenge {
     Other(String),
 }
 
+/// What an answer of 401 asks for that may be shown where it is to be shown.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    /// A token, and the scope that the registry names.
+    Token(TokenService, Option<String>),
+    /// A user name and a password with every request.
+    Basic,
+}
+
+impl Asked {
+    /// Tokens before passwords; none where it asks for nothing that we can show there.
+    pub(crate) fn of(response: &Response, endpoint: &Endpoint) -> Option<Asked> {
+        let challenges: Vec<Challenge> = response.headers("www-authenticate").flat_map(parse).collect();
+        let token = challenges.iter().find_map(|challenge| match challenge {
+            Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            } => {
+                let realm = endpoint.base().resolve(realm).ok()?;
+                let service = service.clone();
+                let is_fit = endpoint.may_show_at(&realm);
+                is_fit.then(|| Asked::Token(TokenService { realm, service }, scope.clone()))
+            }
+            _ => None,
+        });
+        token.or_else(|| challenges.contains(&Challenge::Basic).then_some(Asked::Basic))
+    }
+}
+
 /// Every challenge in the value of a header. What is malformed ends the list; nothing is guessed.
 ///
 /// Spec: RFC 9110, 11.6.1; RFC 6750, 3.
-pub(crate) fn parse(value: &str) -> Vec<Challenge> {
+fn parse(value: &str) -> Vec<Challenge> {
     let mut found = Vec::new();
     let mut rest = Rest(value.get(..CHALLENGE_BYTES_MAX).unwrap_or(value));
     if value.len() > CHALLENGE_BYTES_MAX {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use transport::{Method, Request, Response, Secret, Transport, Url};
 
-use super::challenge::{self, Challenge};
+use super::challenge::Asked;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::token::{Scope, TOKEN_ANSWER_BYTES_MAX, Token, TokenService};
@@ -151,32 +151,19 @@ impl Relay {
         let ping = Request::new(Method::Get, self.endpoint.base().clone());
         let response = self.send(attempted, ping).await?;
         let wanted = match response.status() {
-            401 => self.challenged(&response).ok_or_else(|| {
-                RegistryError::protocol(attempted, "asks for something that cannot be relayed")
-            })?,
+            401 => match Asked::of(&response, &self.endpoint) {
+                Some(Asked::Token(service, _)) => Wanted::Token(service),
+                Some(Asked::Basic) => Wanted::Basic,
+                None => {
+                    let problem = "asks for something that cannot be relayed";
+                    return Err(RegistryError::protocol(attempted, problem));
+                }
+            },
             200..500 => Wanted::Nothing,
             _ => return Err(RegistryError::refused(attempted, response).await),
         };
         let mut known = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         *known = Some((wanted.clone(), now + CHALLENGE_LIVES));
         Ok(wanted)
-    }
-
-    fn challenged(&self, response: &Response) -> Option<Wanted> {
-        let challenges: Vec<Challenge> = response
-            .headers("www-authenticate")
-            .flat_map(challenge::parse)
-            .collect();
-        let token = challenges.iter().find_map(|challenge| match challenge {
-            Challenge::Bearer { realm, service, .. } => {
-                let realm = self.endpoint.base().resolve(realm).ok()?;
-                let service = service.clone();
-                self.endpoint
-                    .may_show_at(&realm)
-                    .then_some(Wanted::Token(TokenService { realm, service }))
-            }
-            _ => None,
-        });
-        token.or_else(|| challenges.contains(&Challenge::Basic).then_some(Wanted::Basic))
     }
 }

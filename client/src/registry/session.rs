@@ -9,7 +9,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 use transport::{Body, Method, Request, Response, Secret, Transport};
 
-use super::challenge::{self, Challenge};
+use super::challenge::Asked;
 use super::credentials::{Credential, CredentialError, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::{RegistryError, details};
@@ -276,28 +276,16 @@ impl Registry {
 
     /// Keeps what a 401 asks for, tokens before passwords, and returns the scope that it names.
     fn note_challenge(&self, auth: &mut Auth, response: &Response) -> Option<String> {
-        let challenges: Vec<Challenge> = response
-            .headers("www-authenticate")
-            .flat_map(challenge::parse)
-            .collect();
-        for challenge in &challenges {
-            if let Challenge::Bearer {
-                realm,
-                service,
-                scope,
-            } = challenge
-                && let Some(realm) = self.endpoint.base().resolve(realm).ok()
-                && self.endpoint.may_show_at(&realm)
-            {
-                let service = service.clone();
-                auth.scheme = Scheme::Bearer(TokenService { realm, service });
-                return scope.clone();
+        match Asked::of(response, &self.endpoint)? {
+            Asked::Token(service, scope) => {
+                auth.scheme = Scheme::Bearer(service);
+                scope
+            }
+            Asked::Basic => {
+                auth.scheme = Scheme::Basic;
+                None
             }
         }
-        if challenges.contains(&Challenge::Basic) {
-            auth.scheme = Scheme::Basic;
-        }
-        None
     }
 
     async fn fetch_token(

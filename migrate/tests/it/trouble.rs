@@ -305,3 +305,19 @@ async fn tags_that_differ_are_left_when_that_is_wanted() {
     world.run().await;
     world.assert_same();
 }
+
+#[tokio::test]
+async fn what_the_destination_counts_as_its_own_is_left_there_and_no_failure() {
+    let world = World::plain();
+    image(&mut world.old.content(), "a", Some("v1"), &[b"one"]);
+    let kept = image(&mut world.old.content(), "a", Some("v2"), &[b"two"]).digest();
+    for reference in ["v2".to_owned(), kept.to_string()] {
+        world
+            .new
+            .trouble(&format!("PUT /v2/a/manifests/{reference}"), status(409, &[]));
+    }
+    let report = world.run().await;
+    assert_eq!((report.failures.len(), report.kept_there), (0, 1));
+    assert!(world.new.content().tag("a", "v1").is_some());
+    assert_eq!(world.new.content().tag("a", "v2"), None);
+}

@@ -74,7 +74,10 @@ async fn status(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refu
         object.insert("rollback".to_owned(), asked.registry.rollbacks().document(path));
         object.insert(
             "sides".to_owned(),
-            asked.registry.transition_counts().document(path),
+            asked
+                .registry
+                .transition_counts()
+                .document(path, transition.state),
         );
     }
     Ok(ok(&document))

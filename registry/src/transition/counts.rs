@@ -1,12 +1,13 @@
 //! What each side of a transition was asked and how it answered.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use store::RepositoryPath;
+use store::{RepositoryPath, TransitionState};
 
 /// A side of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +59,9 @@ pub(crate) struct TransitionCounts(Mutex<HashMap<RepositoryPath, Arc<Mutex<Count
 
 #[derive(Debug, Default)]
 struct Counts {
-    here: Answers,
-    old: Answers,
+    /// Of this and the old side, by the name of the state in which they were given.
+    here: BTreeMap<&'static str, Answers>,
+    old: BTreeMap<&'static str, Answers>,
     /// Whether each of the last requests on this side failed, oldest first.
     judged: VecDeque<bool>,
     /// Who was denied here and answered there.
@@ -97,7 +99,13 @@ impl TransitionCounts {
     }
 
     /// Counts an answer of a side.
-    pub(crate) fn answered(&self, repository: &RepositoryPath, side: Side, class: Class, took: Duration) {
+    pub(crate) fn answered(
+        &self,
+        (repository, state): (&RepositoryPath, TransitionState),
+        side: Side,
+        class: Class,
+        took: Duration,
+    ) {
         let counts = self.of(repository);
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         if side == Side::Here {
@@ -107,7 +115,7 @@ impl TransitionCounts {
             Side::Here => &mut counts.here,
             Side::Old => &mut counts.old,
         };
-        answers.count(class, took);
+        answers.entry(state.name()).or_default().count(class, took);
     }
 
     /// Counts a caller whom this side denied what the old one gave: a failure of this side.
@@ -136,15 +144,15 @@ impl TransitionCounts {
             .clear();
     }
 
-    /// What is counted of both sides, as documents have it.
-    pub(crate) fn document(&self, repository: &RepositoryPath) -> Value {
+    /// What is counted of both sides in a state, as documents have it.
+    pub(crate) fn document(&self, repository: &RepositoryPath, state: TransitionState) -> Value {
         let counts = self.of(repository);
         let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         let judged = counts.judged.len();
         let failed = counts.judged.iter().filter(|failed| **failed).count();
         json!({
-            "here": counts.here.document(),
-            "old": counts.old.document(),
+            "here": document(&counts.here, state),
+            "old": document(&counts.old, state),
             "deniedHereAnsweredThere": counts.denied_here_answered_there,
             "lastRequestsHere": {"requests": judged, "failed": failed},
         })
@@ -152,7 +160,6 @@ impl TransitionCounts {
 
     /// One line for each number, as metrics are scraped.
     pub(crate) fn metrics(&self, text: &mut String) {
-        use std::fmt::Write as _;
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.is_empty() {
             return;
@@ -160,20 +167,35 @@ impl TransitionCounts {
         text.push_str("# TYPE lightship_transition_requests_total counter\n");
         for (repository, counts) in &*all {
             let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-            for (side, answers) in [("here", &counts.here), ("old", &counts.old)] {
-                for ((_, class), count) in CLASSES.iter().zip(answers.by_class) {
-                    // Writing to a string does not fail.
-                    let _ = writeln!(
-                        text,
-                        "lightship_transition_requests_total{{repository=\"{repository}\",side=\"{side}\",answer=\"{class}\"}} {count}"
-                    );
-                }
-            }
+            counts.each(|side, state, answers| answers.requests_text(text, &labels(repository, side, state)));
+        }
+        text.push_str("# TYPE lightship_transition_duration_seconds histogram\n");
+        for (repository, counts) in &*all {
+            let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            counts
+                .each(|side, state, answers| answers.latencies_text(text, &labels(repository, side, state)));
         }
     }
 }
 
+fn labels(repository: &RepositoryPath, side: &str, state: &str) -> String {
+    format!("repository=\"{repository}\",side=\"{side}\",state=\"{state}\"")
+}
+
+fn document(answers: &BTreeMap<&'static str, Answers>, state: TransitionState) -> Value {
+    let none = Answers::default();
+    answers.get(state.name()).unwrap_or(&none).document()
+}
+
 impl Counts {
+    fn each(&self, mut told: impl FnMut(&str, &str, &Answers)) {
+        for (side, answers) in [("here", &self.here), ("old", &self.old)] {
+            for (state, answers) in answers {
+                told(side, state, answers);
+            }
+        }
+    }
+
     fn judge(&mut self, failed: bool) {
         if self.judged.len() == JUDGED_MAX {
             self.judged.pop_front();
@@ -195,6 +217,31 @@ impl Answers {
             Some(count) => *count += 1,
             None => self.slower += 1,
         }
+    }
+
+    fn requests_text(&self, text: &mut String, labels: &str) {
+        for ((_, class), count) in CLASSES.iter().zip(self.by_class) {
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                text,
+                "lightship_transition_requests_total{{{labels},answer=\"{class}\"}} {count}"
+            );
+        }
+    }
+
+    fn latencies_text(&self, text: &mut String, labels: &str) {
+        let name = "lightship_transition_duration_seconds";
+        let mut within = 0;
+        for (bound, count) in BOUNDS.iter().zip(self.by_latency) {
+            within += count;
+            let seconds = Duration::from_millis(*bound).as_secs_f64();
+            let _ = writeln!(text, "{name}_bucket{{{labels},le=\"{seconds}\"}} {within}");
+        }
+        let count = within + self.slower;
+        let sum = Duration::from_micros(self.microseconds).as_secs_f64();
+        let _ = writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}");
+        let _ = writeln!(text, "{name}_sum{{{labels}}} {sum}");
+        let _ = writeln!(text, "{name}_count{{{labels}}} {count}");
     }
 
     fn document(&self) -> Value {
@@ -229,7 +276,8 @@ mod tests {
             "projects/p/locations/l/repositories/r",
         );
         let path: RepositoryPath = path.parse().unwrap();
-        let answer = |class| counts.answered(&path, Side::Here, class, Duration::from_millis(2));
+        let state = TransitionState::EnabledAndCopying;
+        let answer = |class| counts.answered((&path, state), Side::Here, class, Duration::from_millis(2));
         for _ in 0..JUDGED_MIN - 1 {
             answer(Class::Failed);
         }
@@ -251,17 +299,27 @@ mod tests {
             answer(Class::Good);
         }
         assert!(!counts.fails(&path, 0));
-        counts.answered(&path, Side::Old, Class::Failed, Duration::from_secs(60));
+        counts.answered((&path, state), Side::Old, Class::Failed, Duration::from_secs(60));
         assert!(
             !counts.fails(&path, 0),
             "the old side's failures are not this side's"
         );
-        let document = counts.document(&path);
+        let document = counts.document(&path, state);
         assert_eq!(document["here"]["answers"]["failed"], 49);
         assert_eq!(document["old"]["latencies"][8]["requests"], 1);
         assert_eq!(document["deniedHereAnsweredThere"], 6);
         let mut text = String::new();
         counts.metrics(&mut text);
-        assert!(text.contains("side=\"here\",answer=\"absent\"} 95"), "{text}");
+        for line in [
+            "side=\"here\",state=\"enabled-and-copying\",answer=\"absent\"} 95",
+            "side=\"here\",state=\"enabled-and-copying\",le=\"0.001\"} 0",
+            "side=\"here\",state=\"enabled-and-copying\",le=\"0.005\"} 645",
+            "side=\"old\",state=\"enabled-and-copying\",le=\"30\"} 0",
+            "side=\"old\",state=\"enabled-and-copying\",le=\"+Inf\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        let other = counts.document(&path, TransitionState::Enabled);
+        assert_eq!(other["here"]["requests"], 0, "each state has its own numbers");
     }
 }

@@ -1,6 +1,6 @@
 //! Two registries, one of which replaces the other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use access::Role;
 use jiff::Timestamp;
@@ -124,7 +124,17 @@ pub(crate) async fn ensure_repository(server: &Server) {
 pub(crate) async fn switch_off(server: Server) {
     let address = server.address;
     drop(server);
-    while TcpStream::connect(address).await.is_ok() {
+    until("nobody listens", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+}
+
+/// Waits for something that has to come, and fails when it does not.
+pub(crate) async fn until(what: &str, mut has_come: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !has_come().await {
+        assert!(Instant::now() < end, "{what}: it did not come to that");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,15 +1,13 @@
 //! A repository that replaces an old registry: which side answers, with whose right, and that nothing is lost on the way
 //! there and back. The old side is another registry of ours.
 
-use std::time::Duration;
-
 use access::Role;
 use oci::Digest;
 use serde_json::{Value, json};
 
 use crate::accounts::{DEFAULT, PASSWORD, basic, of};
 use crate::server::image_of;
-use crate::sides::{Sides, administer, ensure_repository, message, switch_off, tag};
+use crate::sides::{Sides, administer, ensure_repository, message, switch_off, tag, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_it_is_disabled_the_old_side_answers_everything_under_our_names() {
@@ -211,12 +209,10 @@ async fn whom_this_side_denies_in_a_canary_the_old_side_answers_and_it_counts_as
         assert_eq!(pull().await, 200);
     }
     // Enough of them, and it steps back by itself.
-    for _ in 0..100 {
-        if sides.status().await["state"] == "disabled" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("it steps back", async || {
+        sides.status().await["state"] == "disabled"
+    })
+    .await;
     assert_eq!(sides.status().await["state"], "disabled");
     assert_eq!(pull().await, 200);
 }
@@ -462,9 +458,7 @@ async fn a_copy_is_not_told_of_an_image_that_was_only_begun_to_be_pulled() {
     sides.canary(100).await;
     assert_eq!(tag(new, "a", "v1").await.0, 200);
     // It is answered before it is kept, and its layer is not here even then.
-    while !sides.is_here("v1").await {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("it is kept", async || sides.is_here("v1").await).await;
     let look = async |method: &str, path: &str| {
         let reply = new.ask(method, path, &[side], b"").await;
         (reply.status.as_u16(), reply.body)
@@ -476,12 +470,10 @@ async fn a_copy_is_not_told_of_an_image_that_was_only_begun_to_be_pulled() {
         assert_eq!(look("HEAD", "/v2/a/manifests/v1").await.0, 404);
         assert_eq!(new.get(&format!("/v2/a/blobs/{blob}")).await.status.as_u16(), 200);
     }
-    for _ in 0..200 {
-        if look("HEAD", "/v2/a/manifests/v1").await.0 == 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("it is whole", async || {
+        look("HEAD", "/v2/a/manifests/v1").await.0 == 200
+    })
+    .await;
     assert_eq!(look("HEAD", "/v2/a/manifests/v1").await.0, 200);
     assert_eq!(tags().await["tags"], json!(["v1"]));
 }
@@ -493,9 +485,7 @@ async fn a_tag_that_moved_before_the_tags_changed_hands_is_read_as_it_was_there_
     for name in ["v1", "w"] {
         sides.old.push_image("team/a", name, b"first").await;
         assert_eq!(tag(&sides.new, "a", name).await.0, 200);
-        while !sides.is_here(name).await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it is kept", async || sides.is_here(name).await).await;
     }
     let moved = sides.old.push_image("team/a", "v1", b"moved").await.to_string();
     sides.new.clock.forward(1);
@@ -503,4 +493,19 @@ async fn a_tag_that_moved_before_the_tags_changed_hands_is_read_as_it_was_there_
     let pushed = sides.new.push_image("a", "w", b"pushed here").await.to_string();
     assert_eq!(tag(&sides.new, "a", "v1").await, (200, moved));
     assert_eq!(tag(&sides.new, "a", "w").await, (200, pushed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_step_is_made_that_needs_what_this_server_cannot_read() {
+    let sides = Sides::open().await;
+    sides.shift("disabled", json!({})).await;
+    sides.canary(100).await;
+    assert_eq!(tag(&sides.new, "a", "v1").await.0, 200);
+    until("it is kept", async || sides.is_here("v1").await).await;
+    let Sides { old, new } = sides;
+    switch_off(old).await;
+    let (status, told) = message(&new, "shift", &json!({"state": "enabled-and-copying"})).await;
+    assert!(status == 400 && told.contains("[upstream]"), "{status} {told}");
+    let (status, told) = message(&new, "shift", &json!({"state": "disabled"})).await;
+    assert_eq!(status, 200, "{told}");
 }
