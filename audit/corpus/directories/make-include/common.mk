@@ -1,0 +1,3 @@
+REGISTRY ?= us.gcr.io
+BASE      = $(REGISTRY)/$(PROJECT)
+VERSION   = 8

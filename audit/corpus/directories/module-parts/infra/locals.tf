@@ -1,0 +1,4 @@
+locals {
+  host   = var.registry
+  images = "${local.host}/${var.project}"
+}

@@ -1,0 +1,2 @@
+registry = "us.gcr.io"
+project  = "lumen-otter-prod"

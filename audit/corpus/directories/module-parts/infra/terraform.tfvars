@@ -1,0 +1,1 @@
+registry = "eu.gcr.io"

@@ -1,0 +1,3 @@
+variable "registry" {
+  default = "gcr.io"
+}

@@ -1,0 +1,359 @@
+//! What names stand for.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::image::variable_length;
+use crate::mapped::{Mapped, Span};
+use crate::reading::Document;
+
+/// How deep names may stand for names.
+const DEPTH_MAX: usize = 8;
+
+/// The longest text that values are put into, in bytes.
+const RESOLVED_BYTES_MAX: usize = 4096;
+
+/// Values that are put into one text: empty ones make it no longer.
+const VALUES_MAX: usize = 1024;
+
+/// Parts that names have in front of them where they are used, and not where they get their value.
+const SCOPES: [&str; 11] = [
+    ".Values.",
+    "Values.",
+    "env.",
+    "env:",
+    "vars.",
+    "params.",
+    "parameters.",
+    "variables.",
+    "inputs.",
+    "matrix.",
+    ".",
+];
+
+/// A text that values are put into.
+pub(crate) struct Resolved<'n> {
+    pub(crate) text: String,
+    /// The name that is asked for.
+    name: &'n str,
+    /// Where values of that name are in it, in its order.
+    put_in: Vec<Range<usize>>,
+    values_left: usize,
+    which: Which,
+    /// Where the values begin that are being put in: none is put into itself.
+    open: Vec<usize>,
+}
+
+/// What a name stands for that gets several values.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// The last one before the place, or the first one after.
+    Last,
+    /// The first one of all: another may only be given when something is so.
+    First,
+    /// The one that holds a place, whatever else there is.
+    Holding(Span),
+}
+
+impl Resolved<'_> {
+    /// Whether a value of the name that is asked for is at a place, and nothing else.
+    pub(crate) fn is_value(&self, at: usize) -> bool {
+        let next = self.put_in.partition_point(|range| range.start <= at);
+        let last = next.checked_sub(1).and_then(|last| self.put_in.get(last));
+        last.is_some_and(|range| range.contains(&at))
+    }
+
+    /// Adds as much of a text as there is room for.
+    fn push(&mut self, text: &str) {
+        let room = RESOLVED_BYTES_MAX.saturating_sub(self.text.len());
+        let mut ends = (0..=room.min(text.len())).rev();
+        let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        self.text.push_str(text.get(..end).unwrap_or_default());
+    }
+}
+
+/// The names of a document.
+pub(crate) struct Variables<'d> {
+    values: HashMap<String, Vec<&'d Mapped>>,
+}
+
+impl<'d> Variables<'d> {
+    pub(crate) fn of(document: &'d Document) -> Variables<'d> {
+        let mut values: HashMap<String, Vec<&Mapped>> = HashMap::new();
+        for binding in &document.bindings {
+            values
+                .entry(binding.name.clone())
+                .or_default()
+                .push(&binding.value);
+        }
+        // A name is looked for in its own spelling first.
+        for binding in &document.bindings {
+            let lower = binding.name.to_ascii_lowercase();
+            if lower != binding.name {
+                values
+                    .entry(format!("\0{lower}"))
+                    .or_default()
+                    .push(&binding.value);
+            }
+        }
+        Variables { values }
+    }
+
+    /// A text with values put in.
+    pub(crate) fn resolve(&self, text: &Mapped) -> String {
+        self.resolve_at(text.text(), text.whole_span().start)
+    }
+
+    /// What a text that uses a name is with the last values of its names, with their first ones, and with those that hold a place of
+    /// the file for names that have one.
+    pub(crate) fn readings<'n>(&self, text: &Mapped, name: &'n str, value: Span) -> [Resolved<'n>; 3] {
+        [Which::Last, Which::First, Which::Holding(value)]
+            .map(|which| self.put_in(text.text(), text.whole_span().start, which, name))
+    }
+
+    /// A part of a text that stands at `place` in the file.
+    pub(crate) fn resolve_at(&self, text: &str, place: usize) -> String {
+        self.put_in(text, place, Which::Last, "").text
+    }
+
+    /// The same with the first value of each name: later ones may only be given when something is so.
+    pub(crate) fn resolve_first(&self, text: &str, place: usize) -> String {
+        self.put_in(text, place, Which::First, "").text
+    }
+
+    fn put_in<'n>(&self, text: &str, place: usize, which: Which, name: &'n str) -> Resolved<'n> {
+        let mut resolved = Resolved {
+            text: String::new(),
+            name,
+            put_in: Vec::new(),
+            values_left: VALUES_MAX,
+            which,
+            open: vec![place],
+        };
+        self.put(text, place, DEPTH_MAX, &mut resolved);
+        resolved
+    }
+
+    fn put(&self, text: &str, place: usize, depth: usize, resolved: &mut Resolved<'_>) {
+        let mut rest = text;
+        while !rest.is_empty() && resolved.text.len() < RESOLVED_BYTES_MAX && resolved.values_left > 0 {
+            let plain = rest.find(['$', '{', '%', '!', '#']).unwrap_or(rest.len());
+            let (before, from) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+            resolved.push(before);
+            let Some(length) = variable(from) else {
+                let sign = from.chars().next().map_or(0, char::len_utf8);
+                resolved.push(from.get(..sign).unwrap_or_default());
+                rest = from.get(sign..).unwrap_or_default();
+                continue;
+            };
+            let (written, after) = from.split_at_checked(length).unwrap_or((from, ""));
+            let name = name_of(written);
+            let value = name.and_then(|name| self.value(name, place, resolved.which));
+            let at = place + (text.len() - from.len());
+            let value = value.filter(|value| {
+                let span = value.whole_span();
+                !(span.start..span.end).contains(&at) && !resolved.open.contains(&span.start)
+            });
+            resolved.values_left -= 1;
+            let start = resolved.text.len();
+            match (value, default_of(written)) {
+                (Some(value), _) if depth > 0 => {
+                    let place = value.whole_span().start;
+                    resolved.open.push(place);
+                    self.put(value.text(), place, depth - 1, resolved);
+                    resolved.open.pop();
+                }
+                (None, Some(default)) if depth > 0 => self.put(default, place, depth - 1, resolved),
+                _ => resolved.push(written),
+            }
+            if depth == DEPTH_MAX && name.is_some_and(|name| bare(name).eq_ignore_ascii_case(resolved.name)) {
+                resolved.put_in.push(start..resolved.text.len());
+            }
+            rest = after;
+        }
+    }
+
+    /// The value that a name has at a place: the last one it got before, or the first one after.
+    fn value(&self, name: &str, place: usize, which: Which) -> Option<&'d Mapped> {
+        let bare = SCOPES.iter().find_map(|scope| name.strip_prefix(scope));
+        let exact = self
+            .values
+            .get(name)
+            .or_else(|| self.values.get(bare.unwrap_or(name)));
+        let lower = || format!("\0{}", bare.unwrap_or(name).to_ascii_lowercase());
+        let values = exact.or_else(|| self.values.get(&lower()))?;
+        let chosen = match which {
+            Which::Last => None,
+            Which::First => values.iter().find(|value| value.whole_span().start < place),
+            Which::Holding(span) => values.iter().find(|value| value.whole_span().overlaps(&span)),
+        };
+        if let Some(value) = chosen {
+            return Some(*value);
+        }
+        let next = values.partition_point(|value| value.whole_span().start < place);
+        let last = next.checked_sub(1).and_then(|last| values.get(last));
+        let first = || values.iter().find(|value| value.whole_span().start != place);
+        last.or_else(first).copied()
+    }
+}
+
+/// The length of a variable, with the notations that only scripts have: `$env:NAME`, `!NAME!`.
+fn variable(text: &str) -> Option<usize> {
+    let named = |prefix: usize| {
+        let name = text.get(prefix..)?;
+        name.find(|last: char| !(last.is_ascii_alphanumeric() || last == '_'))
+            .or(Some(name.len()))
+    };
+    if text
+        .get(..5)
+        .is_some_and(|scope| scope.eq_ignore_ascii_case("$env:"))
+    {
+        return named(5).map(|length| length + 5);
+    }
+    if text.starts_with('!') {
+        let length = named(1).filter(|length| *length > 0)?;
+        return text.get(length + 1..)?.starts_with('!').then_some(length + 2);
+    }
+    if text.starts_with('#') && !text.starts_with("#{") {
+        return None;
+    }
+    variable_length(text)
+}
+
+/// The name in a variable as it is written.
+pub(crate) fn name_of(variable: &str) -> Option<&str> {
+    let inner = variable
+        .trim_start_matches(['$', '{', '(', '[', '%', '#', '!'])
+        .trim_start_matches(['-', ' ']);
+    let end = inner
+        .find(|last: char| !(last.is_ascii_alphanumeric() || matches!(last, '_' | '.' | ':' | '-')))
+        .unwrap_or(inner.len());
+    let name = inner.get(..end)?;
+    // `${NAME:-x}` has a colon and a dash after its name.
+    let name = match name.find([':', '-']) {
+        Some(at) if variable.starts_with("${") && !name.to_ascii_lowercase().starts_with("env:") => {
+            name.get(..at)?
+        }
+        _ => name,
+    };
+    let name = name.trim_end_matches([':', '-', '.']);
+    (!name.is_empty()).then_some(name)
+}
+
+/// What `${NAME:-default}` stands for without a value.
+fn default_of(variable: &str) -> Option<&str> {
+    let inner = variable.strip_prefix("${")?.strip_suffix('}')?;
+    let end = inner.find(|last: char| !(last.is_ascii_alphanumeric() || last == '_'))?;
+    let rest = inner.get(end..)?;
+    let value = [":-", ":=", "-", "="]
+        .iter()
+        .find_map(|sign| rest.strip_prefix(sign))?;
+    Some(value.trim_matches(['"', '\'']))
+}
+
+/// A name in the spelling that bindings have.
+fn bare(name: &str) -> &str {
+    let bare = SCOPES.iter().find_map(|scope| name.strip_prefix(scope));
+    bare.unwrap_or(name)
+}
+
+/// Names that a text refers to, each in the spelling that bindings have.
+pub(crate) fn names_in(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = text.get(at..) {
+        let Some(next) = rest.find(['$', '{', '%', '!', '#']) else {
+            break;
+        };
+        let from = rest.get(next..).unwrap_or_default();
+        if variable(from).is_some() {
+            let length = variable(from).unwrap_or(1);
+            let written = from.get(..length).unwrap_or_default();
+            if let Some(name) = name_of(written) {
+                names.push(bare(name));
+            }
+            if let Some(default) = default_of(written) {
+                // What it stands for may have names too.
+                at += next + written.find(default).unwrap_or(length).max(1);
+                continue;
+            }
+            at += next + length.max(1);
+        } else {
+            at += next + 1;
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kind;
+    use crate::reading;
+
+    fn last_resolved(script: &str) -> String {
+        let document = reading::read(Kind::Shell, script);
+        let last = document
+            .commands
+            .last()
+            .and_then(|command| command.words.last())
+            .unwrap();
+        Variables::of(&document).resolve(last)
+    }
+
+    #[test]
+    fn names_stand_for_what_they_got_last() {
+        for (script, wanted) in [
+            ("A=gcr.io\nB=$A/p\npush ${B}/x:$TAG", "gcr.io/p/x:$TAG"),
+            ("A=x\nA=y\npush $A\n", "y"),
+            ("push ${A:-gcr.io}/x", "gcr.io/x"),
+            ("A=$A\npush $A", "$A"),
+            ("A=$B\nB=$A\npush $A", "$A"),
+            ("push '${{ env.A }}' # A\nA=b\npush '${{ env.A }}'", "b"),
+            ("A=1\npush '{{A}}-%A%-!A!-$env:A'", "1-1-1-1"),
+        ] {
+            assert_eq!(last_resolved(script), wanted, "{script}");
+        }
+    }
+
+    #[test]
+    fn values_of_the_name_that_is_asked_for_are_told_from_others() {
+        let document = reading::read(Kind::Shell, "A=gcr.io\nB=gcr.io\npush x${A}/$B");
+        let word = &document.commands.last().unwrap().words[1];
+        let value = document.bindings[0].value.whole_span();
+        for resolved in Variables::of(&document).readings(word, "a", value) {
+            assert_eq!(resolved.text, "xgcr.io/gcr.io");
+            let values: Vec<usize> = (0..14).filter(|at| resolved.is_value(*at)).collect();
+            assert_eq!(values, Vec::from_iter(1..7));
+        }
+    }
+
+    #[test]
+    fn what_grows_without_end_is_bounded() {
+        let script = "A=$A$A$A$A\nB=$A$A$A$A$A\nA=$B$B$B$B$B\nB=$A$A$A$A$A$A\nA=$B$B$B$B$B\nB=$A$A$A$A$A$A\nA=$B$B$B$B$B$B\npush $A";
+        assert!(last_resolved(script).len() <= RESOLVED_BYTES_MAX);
+        let many = |name: &str| format!("${name}").repeat(30);
+        let names = ["A", "B", "C", "D", "E", "F", "G"];
+        let lines: String = names
+            .windows(2)
+            .map(|pair| format!("{}={}\n", pair[0], many(pair[1])))
+            .collect();
+        // Thirty ways for each step, each of which ends in a letter: they say how many were gone.
+        let letters = last_resolved(&format!("{lines}G=x\npush $A")).len();
+        assert!((VALUES_MAX / 2..VALUES_MAX).contains(&letters), "{letters}");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_sign() {
+        for length in [RESOLVED_BYTES_MAX, RESOLVED_BYTES_MAX + 1] {
+            let long = "x".repeat(length);
+            assert_eq!(last_resolved(&format!("push {long}")).len(), RESOLVED_BYTES_MAX);
+            assert_eq!(
+                last_resolved(&format!("A={long}\npush $A")).len(),
+                RESOLVED_BYTES_MAX
+            );
+        }
+        let cut = last_resolved(&format!("A={}é\npush $A", "x".repeat(RESOLVED_BYTES_MAX - 1)));
+        assert_eq!(cut.len(), RESOLVED_BYTES_MAX - 1);
+    }
+}
