@@ -52,6 +52,9 @@ pub struct Relayed {
     /// Whether it is shown only when the registry asks for it.
     #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
     pub on_demand: bool,
+    /// Whether the registry could not be asked what to show it: with the next token it is asked again.
+    #[serde(rename = "u", default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
 }
 
 impl Claims {
@@ -273,6 +276,7 @@ mod tests {
                 host: "old.example".to_owned(),
                 sealed: Some("c2VhbGVk".to_owned()),
                 on_demand: true,
+                unasked: false,
             }],
         }
     }

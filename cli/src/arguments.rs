@@ -76,6 +76,7 @@ pub(crate) enum Command {
     Test(commands::test::Arguments),
     Copy(commands::copy::Arguments),
     Migrate(commands::migrate::Arguments),
+    Audit(Box<commands::audit::Arguments>),
     Serve(commands::serve::Arguments),
     Account(commands::account::Arguments),
     Repo(commands::repo::Arguments),

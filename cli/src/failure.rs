@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Outside,
     /// A bug in lightship.
     Bug,
+    /// The user ended it.
+    Interrupted,
 }
 
 impl Kind {
@@ -35,6 +37,8 @@ impl Kind {
             Kind::Usage => 2,
             Kind::Outside => 3,
             Kind::Bug => 255,
+            // As shells have it: 128 and the number of SIGINT.
+            Kind::Interrupted => 130,
         }
     }
 }

@@ -18,6 +18,7 @@ mod build_report;
 mod certificates;
 mod credentials;
 mod images;
+mod interruption;
 mod locks;
 mod open_files;
 mod packages;

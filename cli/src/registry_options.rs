@@ -78,6 +78,13 @@ impl RegistryOptions {
         options
     }
 
+    /// Whether a host is spoken to without TLS, where nobody's certificate for it decides otherwise.
+    pub(crate) fn is_plain(&self, host: &str) -> bool {
+        let is_named = |hosts: &[String]| hosts.iter().any(|other| other.eq_ignore_ascii_case(host));
+        is_named(&self.plain_http)
+            || registry::is_loopback(host) && !is_named(&self.tls) && self.ca_file.is_empty()
+    }
+
     /// Registries with the user's credentials, certificate authorities and proxies.
     pub(crate) fn registries(&self, settings: &Settings) -> Result<Registries, Failure> {
         self.registries_paced(settings, (Limits::default(), RetryPolicy::default()))

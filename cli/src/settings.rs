@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) verbose: u8,
     pub(crate) quiet: bool,
     pub(crate) colours: bool,
+    /// Whether what goes to standard output may be coloured.
+    pub(crate) colours_data: bool,
     /// What registries warn of while the command runs.
     pub(crate) warnings: Arc<RegistryWarnings>,
 }
@@ -46,6 +48,7 @@ impl Settings {
             verbose: 0,
             quiet: false,
             colours: false,
+            colours_data: false,
             warnings: Arc::default(),
         }
     }
@@ -66,6 +69,7 @@ impl Settings {
             verbose: global.verbose,
             quiet: global.quiet,
             colours: terminal && !environment.no_color,
+            colours_data: output::data_goes_to_terminal() && !environment.no_color,
             warnings: Arc::default(),
         }
     }

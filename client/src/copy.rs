@@ -357,10 +357,6 @@ fn blobs_of(manifest: &Manifest) -> Vec<&Descriptor> {
             let entries = index.manifests.iter();
             entries.filter(|entry| !entry.media_type.is_manifest()).collect()
         }
-        Parsed::Image(image) => {
-            let distributable = |blob: &&Descriptor| !blob.media_type.is_nondistributable();
-            let layers = image.layers.iter().filter(distributable);
-            std::iter::once(&image.config).chain(layers).collect()
-        }
+        Parsed::Image(image) => image.distributable_blobs().collect(),
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use client::registry::RegistryError;
 use client::{OpenError, SinkError, SourceError};
-use oci::{Digest, ManifestError};
+use oci::{Digest, ManifestError, RepositoryName};
 use serde::{Deserialize, Serialize};
 
 use crate::journal::JournalError;
@@ -31,6 +31,12 @@ pub enum PlaceError {
         what: &'static str,
         /// Its digest.
         digest: Digest,
+    },
+    /// A repository that was named is not there.
+    #[error("there is no repository {name} at the source, or nobody without other credentials sees it")]
+    NoRepository {
+        /// Its name.
+        name: RepositoryName,
     },
     /// A tag that is listed is not there.
     #[error("tag {tag} is listed at the source, and is not there")]
@@ -87,6 +93,35 @@ pub enum PlaceError {
         digest: Digest,
         /// The limit.
         depth_max: usize,
+    },
+    /// An image leads to more than any image has.
+    #[error(
+        "image {digest} leads to more than {manifests_max} manifests, or more than {bytes_max} bytes of them"
+    )]
+    TooLarge {
+        /// The image.
+        digest: Digest,
+        /// The most manifests that are followed.
+        manifests_max: usize,
+        /// The most bytes of them.
+        bytes_max: u64,
+    },
+    /// The source lists something that is no name.
+    #[error(
+        "the source lists it, and it is no name by the specification: nobody can ask for it, or keep it so"
+    )]
+    Misnamed,
+    /// More of that.
+    #[error("the source lists {count} more names that are none by the specification")]
+    MisnamedMore {
+        /// How many.
+        count: u64,
+    },
+    /// There is no end of repositories.
+    #[error("the source lists more than {names_max} names below one another")]
+    TooManyNames {
+        /// The limit.
+        names_max: usize,
     },
     /// A tag was moved again and again while it was copied.
     #[error("tag {tag} was moved {times} times while it was copied")]
@@ -177,20 +212,40 @@ pub struct Failure {
     pub attempts: u32,
 }
 
+impl Failure {
+    /// What was not copied, in words.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match (self.repository.as_str(), self.reference.as_str()) {
+            ("", "") => "some of the source".to_owned(),
+            (repository, "") => repository.to_owned(),
+            (repository, reference) if reference.parse::<Digest>().is_ok() => {
+                format!("{repository}@{reference}")
+            }
+            (repository, reference) => format!("{repository}:{reference}"),
+        }
+    }
+}
+
 impl PlaceError {
     /// What kind of trouble it is.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Missing { .. }
+            | Self::NoRepository { .. }
             | Self::TagMissing { .. }
             | Self::Digest { .. }
             | Self::Size { .. }
             | Self::Manifest { .. }
-            | Self::TooDeep { .. } => FailureKind::Damaged,
+            | Self::TooDeep { .. }
+            | Self::TooLarge { .. } => FailureKind::Damaged,
             Self::Schema1 { .. } => FailureKind::Schema1,
             Self::KeepsMoving { .. } => FailureKind::Moving,
-            Self::NoDigest { .. } => FailureKind::Protocol,
+            Self::NoDigest { .. }
+            | Self::Misnamed
+            | Self::MisnamedMore { .. }
+            | Self::TooManyNames { .. } => FailureKind::Protocol,
             Self::Known(failed) => failed.kind,
             Self::Noted(_)
             | Self::Journal { .. }
@@ -220,12 +275,47 @@ impl PlaceError {
         }
     }
 
+    /// Whether a registry answers, but too slowly.
+    #[must_use]
+    pub fn is_too_slow(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_too_slow(),
+            _ => false,
+        }
+    }
+
     /// The status that a registry refused with.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Registry(error) => error.status(),
             _ => None,
+        }
+    }
+
+    /// Whether the caller is not allowed what he asked for.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Registry(error) => {
+                error.login_host().is_some() || matches!(error.status(), Some(401 | 403))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a Lightship that replaces the source keeps what was pushed to it or deleted there. Any other conflict is a
+    /// failure.
+    #[must_use]
+    pub fn is_kept_there(&self) -> bool {
+        match self {
+            Self::Registry(error) => match &**error {
+                RegistryError::Refused {
+                    status: 409, details, ..
+                } => details.iter().any(|detail| detail.code == "DENIED"),
+                _ => false,
+            },
+            _ => false,
         }
     }
 

@@ -79,18 +79,12 @@ impl ManifestEntry {
                     .media_type
                     .is_image_config()
                     .then_some(image.config.digest);
-                let layers = image
-                    .layers
-                    .iter()
-                    .filter(|layer| !layer.media_type.is_nondistributable());
-                entry.blobs.extend(
-                    std::iter::once(&image.config)
-                        .chain(layers)
-                        .map(|blob| BlobEntry {
-                            digest: blob.digest,
-                            size: blob.size,
-                        }),
-                );
+                entry
+                    .blobs
+                    .extend(image.distributable_blobs().map(|blob| BlobEntry {
+                        digest: blob.digest,
+                        size: blob.size,
+                    }));
             }
         }
         entry.blobs.sort_unstable();

@@ -6,7 +6,7 @@
 //! destination. A line that is cut off or does not have its checksum ends it.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +15,7 @@ use oci::{Digest, RepositoryName};
 use serde::{Deserialize, Serialize};
 
 use crate::manifests::ManifestStore;
+use crate::own_file;
 
 /// The form of the journal.
 const SCHEMA: &str = "lightship/migrate-journal/v1";
@@ -127,6 +128,8 @@ enum Step {
 impl Journal {
     /// Opens the journal of a move, in a directory of its own; begins it where there is none.
     ///
+    /// No file is changed before it is known to be of this journal, and none that is a symbolic link is used.
+    ///
     /// # Errors
     /// When it is in use, is about another move, or cannot be read or written.
     pub fn open(dir: &Path, from: &str, to: &str) -> Result<Self, JournalError> {
@@ -136,7 +139,7 @@ impl Journal {
         };
         fs::create_dir_all(dir).map_err(io(dir))?;
         let lock_path = dir.join("lock");
-        let lock = File::create(&lock_path).map_err(io(&lock_path))?;
+        let lock = own_file::open(&lock_path).map_err(io(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -150,24 +153,19 @@ impl Journal {
             }
         }
         let path = dir.join("journal");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        let file = file.map_err(io(&path))?;
-        let store = dir.join("manifests");
-        let manifests = ManifestStore::open(&store).map_err(|error| JournalError::Io {
-            path: store,
-            source: io::Error::other(error.told()),
-        })?;
+        let file = own_file::open(&path).map_err(io(&path))?;
         let header = Header {
             schema: SCHEMA.to_owned(),
             from: from.to_owned(),
             to: to.to_owned(),
         };
         let (state, was_begun) = State::read(file, (&path, dir), &header)?;
+        // After the journal has said that this is its directory: what is cut off at the end of this file is lost.
+        let store = dir.join("manifests");
+        let manifests = ManifestStore::open(&store).map_err(|error| JournalError::Io {
+            path: store,
+            source: io::Error::other(error.told()),
+        })?;
         Ok(Self {
             path,
             manifests,
@@ -370,7 +368,9 @@ impl State {
             let read = io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line);
             let length = read.map_err(io)? as u64;
             let Some(document) = checked(&line) else {
-                if lines == 0 && length > 0 && line.ends_with(b"\n") {
+                // A first line that was cut off when it was written is a part of what it was to be.
+                let begins_as_ours = || Ok(line_of(header).map_err(io)?.starts_with(&line));
+                if lines == 0 && length > 0 && !begins_as_ours()? {
                     return Err(JournalError::NotAJournal {
                         path: path.to_owned(),
                     });
@@ -467,122 +467,4 @@ fn checksum(document: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn name(text: &str) -> RepositoryName {
-        text.parse().unwrap()
-    }
-
-    fn digest(number: u8) -> Digest {
-        Digest::sha256_of(&[number])
-    }
-
-    fn open(dir: &Path) -> Journal {
-        Journal::open(dir, "a", "b").unwrap()
-    }
-
-    #[test]
-    fn what_was_noted_is_known_to_the_next_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = open(dir.path());
-        assert!(!journal.was_begun());
-        journal
-            .upload_opened(&name("x"), &digest(1), "http://h/1")
-            .unwrap();
-        journal
-            .upload_opened(&name("x"), &digest(2), "http://h/2")
-            .unwrap();
-        journal.blob_done(&name("x"), &digest(1)).unwrap();
-        journal.manifest_done(&name("y"), &digest(3)).unwrap();
-        journal.tag_done(&name("y"), "v1", &digest(3)).unwrap();
-        journal.tag_done(&name("y"), "v1", &digest(4)).unwrap();
-        journal.sync().unwrap();
-        drop(journal);
-        let journal = open(dir.path());
-        assert!(journal.was_begun());
-        assert!(journal.has_blob(&name("x"), &digest(1)) && !journal.has_blob(&name("y"), &digest(1)));
-        assert_eq!(journal.repository_with(&digest(1)), Some(name("x")));
-        assert_eq!(journal.open_upload(&digest(1)), None);
-        assert_eq!(journal.open_upload(&digest(2)).unwrap().address, "http://h/2");
-        assert!(journal.has_manifest(&name("y"), &digest(3)));
-        assert_eq!(journal.tag(&name("y"), "v1"), Some(digest(4)));
-        journal.lost(&name("y")).unwrap();
-        drop(journal);
-        let journal = open(dir.path());
-        assert!(!journal.has_manifest(&name("y"), &digest(3)) && journal.has_blob(&name("x"), &digest(1)));
-    }
-
-    #[test]
-    fn one_process_at_a_time_and_one_move_for_each_journal() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = open(dir.path());
-        assert!(matches!(
-            Journal::open(dir.path(), "a", "b"),
-            Err(JournalError::Busy { .. })
-        ));
-        drop(journal);
-        assert!(matches!(
-            Journal::open(dir.path(), "a", "c"),
-            Err(JournalError::Other { .. })
-        ));
-        std::fs::write(dir.path().join("journal"), "something else\n").unwrap();
-        assert!(matches!(
-            Journal::open(dir.path(), "a", "b"),
-            Err(JournalError::NotAJournal { .. })
-        ));
-    }
-
-    proptest! {
-        #[test]
-        fn a_torn_tail_loses_only_itself(cut in 0_usize..1200, junk in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("journal");
-            let journal = open(dir.path());
-            let mut ends = Vec::new();
-            for number in 0..8 {
-                journal.blob_done(&name("x"), &digest(number)).unwrap();
-                ends.push(std::fs::metadata(&path).unwrap().len() as usize);
-            }
-            drop(journal);
-            let mut bytes = std::fs::read(&path).unwrap();
-            let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-            bytes.truncate(cut.max(header));
-            let whole = ends.iter().filter(|end| **end <= bytes.len()).count();
-            bytes.extend(junk);
-            std::fs::write(&path, &bytes).unwrap();
-            let journal = open(dir.path());
-            for number in 0..8_u8 {
-                prop_assert_eq!(journal.has_blob(&name("x"), &digest(number)), usize::from(number) < whole);
-            }
-            journal.tag_done(&name("x"), "after", &digest(1)).unwrap();
-            drop(journal);
-            prop_assert_eq!(open(dir.path()).tag(&name("x"), "after"), Some(digest(1)));
-        }
-
-        #[test]
-        fn a_changed_byte_adds_nothing(at in 80_usize..1200, value in any::<u8>()) {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("journal");
-            let journal = open(dir.path());
-            for number in 0..8 {
-                journal.blob_done(&name("x"), &digest(number)).unwrap();
-            }
-            drop(journal);
-            let mut bytes = std::fs::read(&path).unwrap();
-            let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-            let at = at.max(header);
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte = value;
-            }
-            std::fs::write(&path, &bytes).unwrap();
-            let journal = open(dir.path());
-            let known = journal.state().repositories.get(&name("x")).map_or(0, |done| done.blobs.len());
-            let right = (0..8).filter(|number| journal.has_blob(&name("x"), &digest(*number))).count();
-            prop_assert_eq!(known, right);
-            prop_assert!(journal.state().repositories.len() <= 1);
-        }
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ pub mod place;
 
 pub mod journal;
 pub mod manifests;
+mod own_file;
 pub mod pace;
 
 pub mod plan;

@@ -2,7 +2,7 @@
 //! be held in memory until it is put.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use oci::{Digest, MANIFEST_BYTES_MAX, Manifest, MediaType};
 
 use crate::failure::PlaceError;
+use crate::own_file;
 
 /// A file of manifests: each is a line `DIGEST LENGTH MEDIA-TYPE`, its bytes, and a line's end. What was cut off at its
 /// end by a kill is left out.
@@ -38,7 +39,7 @@ struct Kept {
 const LINE_BYTES_MAX: usize = 512;
 
 impl ManifestStore {
-    /// Opens a file of manifests; creates it where there is none.
+    /// Opens a file of manifests; creates it where there is none. A symbolic link is not followed.
     ///
     /// # Errors
     /// When it cannot be read or written.
@@ -47,13 +48,8 @@ impl ManifestStore {
             path: path.to_owned(),
             source,
         };
-        let options = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
-        Self::read(options.map_err(failed)?, path).map_err(failed)
+        let file = own_file::open(path).map_err(failed)?;
+        Self::read(file, path).map_err(failed)
     }
 
     /// A file without a name, for one process.

@@ -78,6 +78,9 @@ pub struct Leave {
     shared: Arc<Shared>,
 }
 
+/// How often one thing is tried that comes too slowly: each time takes minutes, in which another could be done.
+const SLOW_ATTEMPTS_MAX: u32 = 2;
+
 /// How long it takes until the limit may be halved again.
 const HALVED_FOR: Duration = Duration::from_secs(1);
 
@@ -160,7 +163,11 @@ impl Pace {
     /// Whether something that failed is to be tried again; takes that from the budget.
     #[must_use]
     pub fn may_retry(&self, error: &PlaceError, attempt: u32) -> bool {
-        if !error.is_transient() || attempt >= self.shared.options.attempts_max {
+        let attempts_max = match error.is_too_slow() {
+            true => SLOW_ATTEMPTS_MAX.min(self.shared.options.attempts_max),
+            false => self.shared.options.attempts_max,
+        };
+        if !error.is_transient() || attempt >= attempts_max {
             return false;
         }
         let mut state = self.shared.state();

@@ -59,6 +59,18 @@ impl ImageManifest {
             annotations: BTreeMap::new(),
         }
     }
+
+    /// The configuration and the layers from the bottom up, but for those that are had from their own URLs: what a registry
+    /// that has the image has of it.
+    ///
+    /// Spec: image-spec "Non-Distributable Layers".
+    pub fn distributable_blobs(&self) -> impl Iterator<Item = &Descriptor> + Clone {
+        let layers = self
+            .layers
+            .iter()
+            .filter(|layer| !layer.media_type.is_nondistributable());
+        std::iter::once(&self.config).chain(layers)
+    }
 }
 
 /// A list of manifests, one for each platform.

@@ -5,7 +5,7 @@ use hyper::header::{
     ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, LINK, LOCATION, RANGE,
     RETRY_AFTER,
 };
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
 use crate::body::Body;
@@ -47,6 +47,15 @@ pub(crate) fn bytes(status: StatusCode, media_type: &str, content: Bytes) -> Ans
     set(&mut answer, CONTENT_TYPE, media_type);
     answer.headers_mut().insert(CONTENT_LENGTH, length.into());
     answer
+}
+
+/// Gives an answer those headers of the one that it takes the place of that it has not itself.
+pub(crate) fn keep_headers(answer: &mut Answer, of: &HeaderMap) {
+    for (name, value) in of {
+        if !answer.headers().contains_key(name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
 }
 
 /// Sets a header. What no header can hold is left out; nothing that was parsed is such.

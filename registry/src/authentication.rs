@@ -66,6 +66,8 @@ pub(crate) struct Shown {
     pub(crate) header: Option<Secret>,
     /// Whether it is shown only when the registry asks for it.
     pub(crate) on_demand: bool,
+    /// Whether the registry could not be asked when the token was made.
+    pub(crate) unasked: bool,
 }
 
 /// One attempt to show a credential.
@@ -267,14 +269,16 @@ impl Registry {
             return self.caller(call).await;
         }
         let asked = (&call.query, call.query.service(call.authority));
-        let introduced = transition::introduce(self, asked, transition::basic(call)).await?;
+        let basic = transition::basic(call);
+        let introduced = transition::introduce(self, asked, (basic.as_ref(), call.client())).await?;
         let is_let_in = introduced.is_let_in;
         let caller = match is_let_in && self.is_without_account(call, &memory).await? {
             true => Ok(self.stranger(call, &memory)),
             false => self.caller(call).await,
         };
         let caller = match caller {
-            Err(Refusal::LoginFailed { .. } | Refusal::LoginSlowed { .. }) if is_let_in => {
+            Err(refusal @ (Refusal::LoginFailed { .. } | Refusal::LoginSlowed { .. })) if is_let_in => {
+                self.forgive(&refusal, call.client());
                 self.stranger(call, &memory)
             }
             caller => caller?,
@@ -360,6 +364,7 @@ impl Registry {
                 host: relayed.host,
                 header,
                 on_demand: relayed.on_demand,
+                unasked: relayed.unasked,
             })
         };
         let relayed = claims.relayed.into_iter().filter_map(opened).collect();

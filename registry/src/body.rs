@@ -48,7 +48,8 @@ enum Kind {
     /// From elsewhere, as they come.
     Pieces {
         pieces: mpsc::Receiver<io::Result<Bytes>>,
-        left: u64,
+        /// Nothing where nobody knows how long it will be: then it ends with the pieces.
+        left: Option<u64>,
     },
 }
 
@@ -179,8 +180,8 @@ impl Body {
         Body(Kind::Whole(Some(content).filter(|content| !content.is_empty())))
     }
 
-    /// Pieces that come from elsewhere and are `length` bytes together: fewer or more break the answer off.
-    pub(crate) fn pieces(pieces: mpsc::Receiver<io::Result<Bytes>>, length: u64) -> Body {
+    /// Pieces that come from elsewhere and are `length` bytes together, where that is known: fewer or more break the answer off.
+    pub(crate) fn pieces(pieces: mpsc::Receiver<io::Result<Bytes>>, length: Option<u64>) -> Body {
         Body(Kind::Pieces { pieces, left: length })
     }
 
@@ -310,8 +311,8 @@ impl hyper::body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         let left = match &self.0 {
             Kind::Whole(content) => Some(content.as_ref().map_or(0, |content| content.len() as u64)),
-            Kind::File(pieces) => pieces.left,
-            Kind::Stream { left, .. } | Kind::Pieces { left, .. } => Some(*left),
+            Kind::File(FilePieces { left, .. }) | Kind::Pieces { left, .. } => *left,
+            Kind::Stream { left, .. } => Some(*left),
         };
         left.map(SizeHint::with_exact).unwrap_or_default()
     }
@@ -343,24 +344,25 @@ fn poll_stream(
 /// The next of pieces that have to have `left` bytes.
 fn poll_pieces(
     pieces: &mut mpsc::Receiver<io::Result<Bytes>>,
-    left: &mut u64,
+    left: &mut Option<u64>,
     context: &mut Context<'_>,
 ) -> Poll<Option<io::Result<Bytes>>> {
-    if *left == 0 {
+    if *left == Some(0) {
         return Poll::Ready(None);
     }
     let piece = match ready!(pieces.poll_recv(context)) {
         Some(Ok(piece)) => piece,
         Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+        None if left.is_none() => return Poll::Ready(None),
         None => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
     };
-    Poll::Ready(Some(match left.checked_sub(piece.len() as u64) {
-        Some(rest) => {
-            *left = rest;
-            Ok(piece)
-        }
-        None => Err(io::ErrorKind::InvalidData.into()),
-    }))
+    if let Some(left) = left {
+        let Some(rest) = left.checked_sub(piece.len() as u64) else {
+            return Poll::Ready(Some(Err(io::ErrorKind::InvalidData.into())));
+        };
+        *left = rest;
+    }
+    Poll::Ready(Some(Ok(piece)))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{EXPECT, HeaderName, RANGE};
 use hyper::{HeaderMap, Method};
@@ -217,6 +217,15 @@ impl Arriving {
             body: None,
             idle: Duration::ZERO,
             is_sent_on: false,
+        }
+    }
+
+    /// What came whole already.
+    pub(crate) fn of(bytes: Bytes) -> Arriving {
+        let body = Full::new(bytes).map_err(|never| match never {});
+        Arriving {
+            body: Some(Sent::Within(body.boxed_unsync())),
+            ..Arriving::none()
         }
     }
 

@@ -53,10 +53,7 @@ pub(crate) async fn manifest(
             put(registry, call, place, bytes, &repository.immutable_tags).await
         }
         Method::DELETE => {
-            let permission = match reference {
-                Reference::Tag(_) => Permission::DeleteTag,
-                Reference::Digest(_) => Permission::DeleteArtifacts,
-            };
+            let permission = reference.removal_permission();
             registry.authorise(call, permission, &package).await?;
             registry.refuse_removal_elsewhere(&package).await?;
             delete(registry, call, &package, reference).await
@@ -278,11 +275,7 @@ pub(crate) fn new_manifest(
     let mut name = |digest, kind| references.push(ManifestReference { digest, kind });
     match manifest.parsed() {
         Parsed::Image(image) => {
-            let layers = image
-                .layers
-                .iter()
-                .filter(|layer| !layer.media_type.is_nondistributable());
-            for blob in std::iter::once(&image.config).chain(layers) {
+            for blob in image.distributable_blobs() {
                 name(
                     blob.digest,
                     if sparse {

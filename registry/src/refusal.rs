@@ -322,6 +322,23 @@ impl Refusal {
         Told { status, code }
     }
 
+    /// Whether what was asked for is not here.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(
+            self,
+            Self::ManifestUnknown | Self::BlobUnknown | Self::NameUnknown
+        )
+    }
+
+    /// Whether the old registry of a transition is why, or another one that was asked, and not this one.
+    pub(crate) fn is_of_old_side(&self) -> bool {
+        match self {
+            Self::OldSide | Self::OldSideLacks { .. } => true,
+            Self::Upstream(trouble) => trouble.is_of_upstream(),
+            _ => false,
+        }
+    }
+
     /// A second code for the same. Google counts a referrer as a parent of its subject, and names it as what it is
     /// besides; tools look for either.
     pub(crate) fn further_code(&self) -> Option<&'static str> {
@@ -333,8 +350,10 @@ fn of_trouble(trouble: &Trouble) -> (StatusCode, &'static str) {
     match trouble {
         Trouble::Unreachable { .. } | Trouble::Wrong { .. } => (StatusCode::BAD_GATEWAY, "UNAVAILABLE"),
         Trouble::Busy { .. } | Trouble::TooMany => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
-        Trouble::Denied { .. } => (StatusCode::FORBIDDEN, "DENIED"),
-        Trouble::NotSetUp { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Trouble::Denied { .. } | Trouble::NoQuota | Trouble::Unkept => (StatusCode::FORBIDDEN, "DENIED"),
+        Trouble::NotSetUp { .. } | Trouble::MemberMoves { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
+        }
         Trouble::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
         Trouble::Full => (StatusCode::INSUFFICIENT_STORAGE, "DENIED"),
         Trouble::Store => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),

@@ -18,6 +18,9 @@
 //!
 //! Spec: distribution-spec "Endpoints".
 
+use std::fmt;
+
+use access::Permission;
 use oci::{Digest, DigestError, Tag};
 
 use crate::administration;
@@ -91,6 +94,25 @@ pub enum Reference {
     Tag(Tag),
     /// By digest.
     Digest(Digest),
+}
+
+impl Reference {
+    /// What somebody has to be allowed who deletes what it names.
+    pub(crate) fn removal_permission(&self) -> Permission {
+        match self {
+            Reference::Tag(_) => Permission::DeleteTag,
+            Reference::Digest(_) => Permission::DeleteArtifacts,
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reference::Tag(tag) => tag.fmt(text),
+            Reference::Digest(digest) => digest.fmt(text),
+        }
+    }
 }
 
 /// Why a path is no operation.

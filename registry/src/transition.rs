@@ -13,29 +13,34 @@
 //! policies here allowed the caller ([`old_side`]).
 //!
 //! When the side whose turn it is cannot answer a read, the other one is asked by its own rules: better an answer of the
-//! second than none. A caller whom this side denies what the old one gives is answered there while the tags are the old
-//! side's, and counted as a failure of this side.
+//! second than none. A caller whom this side denies what the old one gives, or tells that it is not there, is answered there while
+//! the tags are the old side's, and counted as a failure of this side.
 
 mod canary;
 mod copy_back;
 mod counts;
+mod deletion;
+mod each_image;
 mod exchange;
+mod held;
 mod listing;
 mod memory;
 mod old_side;
 mod pushes;
 mod relay;
 mod rollback;
+mod settling;
 mod steps;
+mod straddling;
 mod wholeness;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use client::registry::Relay;
-use hyper::StatusCode;
 use hyper::header::HeaderName;
+use hyper::{Method, StatusCode};
 use oci::RepositoryName;
 use store::{PackagePath, Pushes, RepositoryPath, Transition, TransitionState};
 
@@ -47,14 +52,15 @@ use crate::registry::Registry;
 use crate::routes::{Operation, Reference};
 use crate::upstream::Trouble;
 
-pub(crate) use self::copy_back::{CopiedBack, CopyBackError};
+use self::copy_back::{CopiedBack, CopyBackError};
 pub(crate) use self::counts::TransitionCounts;
 use self::counts::{Class, Side};
+pub(crate) use self::deletion::delete_package_there;
 pub(crate) use self::exchange::{Introduced, basic, basic_of_form, introduce};
 pub(crate) use self::memory::TransitionMemory;
 pub(crate) use self::pushes::push;
 use self::relay::Unanswered;
-pub(crate) use self::rollback::{Rollbacks, RolledBack};
+pub(crate) use self::rollback::{Rollbacks, Running};
 pub(crate) use self::steps::Shift;
 
 /// A package in transition, as one request names it.
@@ -178,12 +184,13 @@ pub(crate) async fn answer(
         _ if begins_here => turn.here(body).await,
         TransitionState::Enabled => turn.here(body).await,
         TransitionState::EnabledAndCopying => turn.here_then_old(body).await,
+        _ if turn.deletes() && moving.transition.pushes == Pushes::Both => turn.delete_on_both().await,
         _ if !is_read && moving.transition.pushes == Pushes::Both => turn.here(body).await,
         TransitionState::PartialAndCopying { reads_percent } if is_read && turn.is_chosen(reads_percent) => {
             turn.here_by_old_tags(body).await
         }
         _ if is_read => turn.old_then_here(body).await,
-        _ => turn.old(body).await,
+        _ => turn.old(straddling::bring_along(&turn, body).await?).await,
     };
     steps::step_back_if_failing(registry, moving).await;
     result
@@ -200,42 +207,62 @@ impl Turn<'_> {
         canary::is_chosen(&client, &self.moving.package, reads_percent)
     }
 
-    fn count(&self, side: Side, class: Class, begun: Instant) {
+    fn count(&self, side: Side, class: Class, took: Duration) {
         let of = (&self.moving.package.repository, self.moving.transition.state);
         let counts = self.registry.transition_counts();
-        counts.answered(of, side, class, begun.elapsed());
+        counts.answered(of, side, class, took);
     }
 
-    /// Counts what the old side said to a request of our own.
+    /// Counts what this side answered, by itself or with the old side's help.
+    fn count_here(&self, result: &Result<Answer, Refusal>, took: Duration) {
+        let class = class(result);
+        match result {
+            Err(refusal) if refusal.is_of_old_side() => self.count_unjudged(class, took),
+            _ => self.count(Side::Here, class, took),
+        }
+    }
+
+    /// Counts an answer of this side that says nothing for or against it.
+    fn count_unjudged(&self, class: Class, took: Duration) {
+        let of = (&self.moving.package.repository, self.moving.transition.state);
+        self.registry.transition_counts().unjudged(of, class, took);
+    }
+
+    /// Counts what the old side said to a request of our own. What stopped it on this side says nothing of that one.
     fn count_own<T>(&self, answer: &Result<Option<T>, Trouble>, begun: Instant) {
         let class = match answer {
             Ok(Some(_)) => Class::Good,
             Ok(None) => Class::Absent,
             Err(Trouble::Denied { .. }) => Class::Denied,
             Err(Trouble::Busy { .. }) => Class::Limited,
-            Err(_) => Class::Failed,
+            Err(trouble) if trouble.is_of_upstream() => Class::Failed,
+            Err(_) => return,
         };
-        self.count(Side::Old, class, begun);
+        self.count(Side::Old, class, begun.elapsed());
     }
 
     /// This side, by its own rules alone.
     async fn here(&self, body: Arriving) -> Result<Answer, Refusal> {
         let begun = Instant::now();
         let result = self.registry.dispatch(self.operation, self.call, body).await;
-        self.count(Side::Here, class(&result), begun);
+        self.count_here(&result, begun.elapsed());
         result
     }
 
     /// The old side, as the caller.
     async fn passed_on(&self, body: &mut Arriving) -> Result<Answer, Unanswered> {
         let begun = Instant::now();
+        // Whoever makes the next step waits for what the old side may still set a tag by.
+        let sets_tag = matches!(self.operation, Operation::Manifest { .. }) && !self.call.reads();
+        let memory = self.registry.transition_memory();
+        let _passing_on = sets_tag.then(|| memory.passing_on(&self.moving.package.repository));
         let result = relay::relay(self.registry, self.moving, self.operation, self.call, body).await;
         let class = match &result {
             Ok(answer) => Class::of(answer.status()),
             Err(Unanswered::Refused(refusal)) => Class::of(refusal.told().status),
             Err(Unanswered::Unreachable(_)) => Class::Failed,
         };
-        self.count(Side::Old, class, begun);
+        self.count(Side::Old, class, begun.elapsed());
         result
     }
 
@@ -292,28 +319,24 @@ impl Turn<'_> {
         }
         let begun = Instant::now();
         let result = old_side::read_by_old_tags(self).await;
-        let refusal = match result {
-            Ok(answer) => {
-                self.count(Side::Here, Class::of(answer.status()), begun);
-                return Ok(answer);
-            }
-            Err(refusal) => refusal,
-        };
-        let class = Class::of(refusal.told().status);
-        self.count(Side::Here, class, begun);
-        if class == Class::Absent {
-            return Err(refusal);
+        if result.is_ok() {
+            self.count_here(&result, begun.elapsed());
+            return result;
         }
-        match self.passed_on(&mut Arriving::none()).await {
-            Ok(answer) if answer.status().is_success() => {
-                if class == Class::Denied {
-                    self.registry
-                        .transition_counts()
-                        .denied_here(&self.moving.package.repository);
-                }
-                Ok(answer)
+        let (class, took) = (class(&result), begun.elapsed());
+        // What is not here was asked for there by our own credential, which may be told 404 of what it may not see.
+        let there = self.passed_on(&mut Arriving::none()).await;
+        match there.ok().filter(|there| there.status().is_success()) {
+            Some(there) if matches!(class, Class::Denied | Class::Absent) => {
+                self.count_unjudged(class, took);
+                let counts = self.registry.transition_counts();
+                counts.denied_here(&self.moving.package.repository);
+                Ok(there)
             }
-            _ => Err(refusal),
+            there => {
+                self.count_here(&result, took);
+                there.map_or(result, Ok)
+            }
         }
     }
 
@@ -332,20 +355,21 @@ impl Turn<'_> {
                     },
                 ) = (self.call.reads(), self.operation)
                 {
-                    old_side::settle_once(self, tag).await?;
+                    settling::settle_once(self, tag).await?;
                 }
                 let result = self.registry.dispatch(self.operation, self.call, body).await;
                 match &result {
-                    Err(Refusal::ManifestUnknown | Refusal::BlobUnknown | Refusal::NameUnknown)
-                        if self.call.reads() =>
-                    {
+                    Err(refusal) if refusal.is_absent() && self.call.reads() => {
                         old_side::read_missing(self, result).await
+                    }
+                    Err(refusal) if refusal.is_absent() && *self.call.method == Method::DELETE => {
+                        deletion::delete_missing(self, result).await
                     }
                     _ => result,
                 }
             }
         };
-        self.count(Side::Here, class(&result), begun);
+        self.count_here(&result, begun.elapsed());
         result
     }
 }

@@ -78,6 +78,9 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
         idle: Duration,
         limit: usize,
     ) -> Result<Vec<ObjectAge<UploadKey>>, StoreError>;
+
+    /// How many bytes there is room for now; none where nobody can tell. It is no promise: others write too.
+    async fn room(&self) -> Result<Option<u64>, StoreError>;
 }
 
 /// Writes to the end of one upload.

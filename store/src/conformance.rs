@@ -91,6 +91,7 @@ macro_rules! metadata_contract {
                 a_deleted_package_takes_everything_along,
                 an_immutable_tag_keeps_its_package,
                 parents_are_indexes_and_referrers,
+                manifests_are_found_by_a_blob_that_they_name,
                 what_is_held_is_removed_only_by_who_says_so,
                 many_writes_at_once_are_all_answered_and_one_failure_is_its_own,
             }
@@ -100,6 +101,7 @@ macro_rules! metadata_contract {
             $crate::conformance::contract! { $world, $crate::conformance::listing,
                 packages_are_listed_once_they_have_a_manifest,
                 versions_are_listed_with_their_tags,
+                sizes_that_nobody_can_have_do_not_hinder_a_listing,
                 versions_come_in_any_order_page_by_page,
                 images_of_all_packages_come_page_by_page,
                 tags_are_listed_with_what_they_name,
@@ -170,6 +172,9 @@ macro_rules! metadata_contract {
                 a_tag_that_was_pushed_here_is_not_moved_by_the_old_side,
                 what_is_owed_is_remembered_until_it_is_repaid,
                 a_tag_is_settled_only_while_it_names_what_was_seen,
+                who_owns_the_tags_is_decided_where_what_came_is_stored,
+                what_only_the_old_side_has_is_deleted_by_a_tombstone,
+                a_tag_that_is_set_again_on_what_it_names_is_said_anew_by_a_push_alone,
             }
         }
         mod collecting {

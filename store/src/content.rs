@@ -299,6 +299,14 @@ pub trait Content: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Digest>, StoreError>;
 
+    /// Manifests of the package that name a blob, at most `limit`, in no order.
+    async fn manifests_with_blob(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<StoredManifest>, StoreError>;
+
     /// Names of packages of a repository that have a manifest and whose name lies directly or deeper below `prefix`, in
     /// bytewise order, after `after`, at most `limit`; without a prefix, all.
     async fn packages_below(

@@ -236,6 +236,14 @@ impl BlobStore for FileBlobStore {
         self.blocking(move |shared| shared.idle_uploads(idle, limit))
             .await
     }
+
+    async fn room(&self) -> Result<Option<u64>, StoreError> {
+        self.blocking(|shared| {
+            let room = shared.disk.room();
+            room.map_err(|source| StoreError::io("look how much room there is", source))
+        })
+        .await
+    }
 }
 
 impl Shared {

@@ -83,6 +83,6 @@ pub use settings::{
 pub use sqlite::SqliteMetadata;
 pub use statistics::{Counted, Statistics, Usage};
 pub use transitions::{
-    InTransition, KeptFromOld, Pushes, Transition, TransitionRefusal, TransitionState, TransitionStateError,
-    Transitions,
+    InTransition, KeptFromOld, OnlyThere, Pushes, Transition, TransitionRefusal, TransitionState,
+    TransitionStateError, Transitions,
 };

@@ -28,7 +28,8 @@ pub struct Version {
     pub artifact_type: Option<String>,
     /// What it refers to.
     pub subject: Option<Digest>,
-    /// Sizes of the manifest, its configuration and layers, added up.
+    /// Sizes of the manifest, its configuration and layers, added up: those that it says, so at most the largest number
+    /// that is kept.
     pub size_bytes: u64,
     /// When it was first stored.
     pub created: Timestamp,

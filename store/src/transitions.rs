@@ -163,6 +163,39 @@ pub enum KeptFromOld {
     Refused(PutRefusal),
 }
 
+/// What is deleted here although only the old side has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnlyThere {
+    /// A tag, and what it names there.
+    Tag {
+        /// The tag.
+        tag: Tag,
+        /// What it names.
+        digest: Digest,
+    },
+    /// A manifest.
+    Manifest(Digest),
+    /// A blob.
+    Blob(Digest),
+    /// All that the old side has of a package. What is pushed here is not meant.
+    Package,
+}
+
+impl OnlyThere {
+    /// The reference of a tombstone for all that the old side has of a package. No tag is called so.
+    pub const WHOLE_PACKAGE: &str = "*";
+
+    /// As tombstones have it.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        match self {
+            Self::Tag { tag, .. } => tag.to_string(),
+            Self::Manifest(digest) | Self::Blob(digest) => digest.to_string(),
+            Self::Package => Self::WHOLE_PACKAGE.to_owned(),
+        }
+    }
+}
+
 /// Transitions, tombstones and debts.
 #[async_trait]
 pub trait Transitions: Send + Sync {
@@ -170,7 +203,7 @@ pub trait Transitions: Send + Sync {
     async fn transitions(&self) -> Result<Vec<(RepositoryPath, Transition)>, StoreError>;
 
     /// Begins or changes the transition of a repository, if its generation is still `transition.generation` (0 where there is
-    /// none); the new one has the next.
+    /// none); the new one has the next. Where it gives the tags to the old side, tombstones and debts go: what that side has counts.
     async fn set_transition(
         &self,
         path: &RepositoryPath,
@@ -186,7 +219,20 @@ pub trait Transitions: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Whether a tag or digest of a package was deleted here since this side owns the tags.
+    /// Leaves a tombstone of what is deleted here although only the old side has it; false when this side does not own the tags
+    /// of the repository.
+    ///
+    /// # Errors
+    /// [`PutRefusal::TagImmutable`] for a tag that could not be deleted if it were here.
+    async fn entomb(
+        &self,
+        package: &PackagePath,
+        what: &OnlyThere,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, PutRefusal>, StoreError>;
+
+    /// Whether a tag or digest of a package, or all of the package, was deleted here since this side owns the tags.
     async fn is_entombed(&self, package: &PackagePath, reference: &str) -> Result<bool, StoreError>;
 
     /// Tombstones of a repository after `after`, in order, at most `limit`.
@@ -197,8 +243,9 @@ pub trait Transitions: Send + Sync {
         limit: usize,
     ) -> Result<Vec<InTransition>, StoreError>;
 
-    /// Stores a manifest that was fetched from the old side, with `tag` if it was asked by one: in one transaction it is
-    /// refused where either was deleted here, and a tag that is set here stays as it is.
+    /// Stores a manifest that was fetched from another registry, with `tag` if it was asked by one. While this side owns the tags
+    /// of a repository in transition, as that is in the transaction that stores it, it is refused where either was deleted here,
+    /// and a tag that is set here stays as it is; else the other side's word counts.
     async fn keep_from_old(
         &self,
         package: &PackagePath,
@@ -218,7 +265,7 @@ pub trait Transitions: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Notes that the old side lacks something that is here.
+    /// Notes that the old side lacks something that is here, while this side owns the tags.
     async fn owe(&self, package: &PackagePath, reference: &str, now: Timestamp) -> Result<(), StoreError>;
 
     /// The old side has it now.

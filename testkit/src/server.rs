@@ -27,6 +27,8 @@ pub enum Fault {
     IgnoreRange,
     /// The body never ends (until the client goes away).
     Endless,
+    /// The body comes without its length: it ends with the connection.
+    WithoutLength,
 }
 
 /// A server of one directory; it stops when dropped.
@@ -176,11 +178,8 @@ impl Shared {
         {
             *byte ^= 1;
         }
-        if fault == Some(Fault::Endless) {
-            write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            loop {
-                stream.write_all(&[b'x'; 65_536])?;
-            }
+        if let Some(Fault::Endless | Fault::WithoutLength) = fault {
+            return without_length(stream, &body, fault == Some(Fault::Endless)).map(|()| false);
         }
         let from = request
             .range_from
@@ -245,6 +244,17 @@ impl Shared {
         }
         fs::read(self.root.join(path)).ok()
     }
+}
+
+/// Answers with a body that ends with the connection, or not at all.
+fn without_length(mut stream: &TcpStream, body: &[u8], is_endless: bool) -> io::Result<()> {
+    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+    if is_endless {
+        loop {
+            stream.write_all(&[b'x'; 65_536])?;
+        }
+    }
+    stream.write_all(body)
 }
 
 fn read_request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>> {

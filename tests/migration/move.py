@@ -76,9 +76,14 @@ class Move:
 
     def shift(self, state, *words):
         """A step. It may be refused for what is not the same on both sides: what is damaged, and what is being pushed."""
-        done = self.administered("shift", state, *words, allowed=(0, 1))
-        if done.returncode == 1:
+        done = self.administered("shift", state, *words, allowed=(0, 1, 2))
+        if done.returncode == 2:
+            # The server cannot complete what is damaged; nothing else.
+            if "1 tags or images" not in done.stderr or f"such as {self.content.broken_image[0]}@" not in done.stderr:
+                self.faults.append(f"no step to {state}: {done.stderr.strip()}")
+        elif done.returncode == 1:
             self.differs_only_in_what_is_damaged(f"no step to {state}", done)
+        if done.returncode != 0:
             self.administered("shift", state, *words, "--unverified")
 
     def differs_only_in_what_is_damaged(self, what, done):
@@ -209,11 +214,13 @@ def copying(move):
 def enabled(move):
     move.settled()
     move.shift("enabled")
+    # What was asked for before ends first.
+    move.dwell("just enabled")
     before = move.old.reads()
     move.crowd.pushing.set()
     move.dwell("enabled")
-    if reads := move.old.reads() - before:
-        move.faults.append(f"enabled, and the old side was still read {reads} times")
+    if reads := move.old.reads()[len(before):]:
+        move.faults.append(f"enabled, and the old side was still read {len(reads)} times, such as {reads[0]}")
 
 
 def back(move):

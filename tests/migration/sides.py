@@ -162,8 +162,8 @@ class Old:
         return (self.directory / f"data/docker/registry/v2/blobs/sha256/{hexadecimal[:2]}/{hexadecimal}/data").stat().st_size
 
     def reads(self):
-        """How many requests for content came by the clients' name. What callers show is checked as long as there is a way back."""
-        return sum(not line.startswith("GET /v2/ ") for line in self.log.read_text().splitlines())
+        """The requests for content that came by the clients' name. What callers show is checked as long as there is a way back."""
+        return [line for line in self.log.read_text().splitlines() if not line.startswith("GET /v2/ ")]
 
 
 class New:

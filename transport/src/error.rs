@@ -82,6 +82,16 @@ pub enum FetchError {
         /// How long was waited.
         limit: Duration,
     },
+    /// Bytes came, but too few of them for the time: see [`Floor`](crate::Floor).
+    #[error("{url} sends too slowly: {bytes} bytes in {} seconds", time.as_secs())]
+    TooSlow {
+        /// What was asked for.
+        url: Url,
+        /// How many bytes came.
+        bytes: u64,
+        /// How long was waited for them.
+        time: Duration,
+    },
     /// The body is larger than the caller takes.
     #[error("{url} has more than {limit_bytes} bytes")]
     TooLarge {

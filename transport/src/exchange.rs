@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderValue, LOCATION};
+use tokio::time::Instant;
 
 use crate::attempt::{asked_delay, content_range, is_about_trust, is_refused, is_transient};
 use crate::pinned::Pinned;
 use crate::transport::Shared;
 use crate::upload::{Body, Sending};
-use crate::{FetchError, Limits, Secret, Transport, Url};
+use crate::{FetchError, Floor, Limits, Secret, ServerTime, Transport, Url};
 
 /// The most bytes that the headers of an answer may have together. Their number is limited to 100 before that.
 pub const HEADERS_BYTES_MAX: usize = 64 << 10;
@@ -49,6 +50,9 @@ pub struct Response {
     inner: reqwest::Response,
     url: Url,
     idle: Duration,
+    floor: Floor,
+    /// How long was waited in this window, and what came in it.
+    window: (Duration, u64),
 }
 
 impl Request {
@@ -178,6 +182,8 @@ impl Transport {
             inner,
             url,
             idle: limits.idle,
+            floor: limits.floor,
+            window: (Duration::ZERO, 0),
         })
     }
 }
@@ -275,6 +281,12 @@ impl Response {
         asked_delay(self.inner.headers())
     }
 
+    /// What time it was for whoever answers, if that is told.
+    #[must_use]
+    pub fn server_time(&self) -> Option<ServerTime> {
+        ServerTime::of(self.header("date")?, self.header("age"))
+    }
+
     /// Where a partial answer (206) begins, and how long the whole is where that is told.
     #[must_use]
     pub fn content_range(&self) -> Option<(u64, Option<u64>)> {
@@ -291,28 +303,61 @@ impl Response {
     /// The next piece of the body; nothing at its end.
     ///
     /// # Errors
-    /// When the connection breaks, or nothing comes for too long.
+    /// When the connection breaks, nothing comes for too long, or too little for its [`Floor`].
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
-        match tokio::time::timeout(self.idle, self.inner.chunk()).await {
+        let begun = Instant::now();
+        let piece = match tokio::time::timeout(self.idle, self.inner.chunk()).await {
             Ok(piece) => piece.map_err(|source| FetchError::Connection {
                 url: self.url.without_query(),
                 attempts: 1,
                 source: source.without_url(),
-            }),
-            Err(_) => Err(FetchError::Stalled {
-                url: self.url.without_query(),
-                limit: self.idle,
-            }),
+            })?,
+            Err(_) => {
+                return Err(FetchError::Stalled {
+                    url: self.url.without_query(),
+                    limit: self.idle,
+                });
+            }
+        };
+        if let Some(piece) = &piece {
+            self.count(begun.elapsed(), piece.len() as u64)?;
+        }
+        Ok(piece)
+    }
+
+    /// Counts what came after a wait, and compares with the floor when a window is over.
+    fn count(&mut self, waited: Duration, came: u64) -> Result<(), FetchError> {
+        let (time, bytes) = (self.window.0 + waited, self.window.1.saturating_add(came));
+        self.window = (time, bytes);
+        if time < self.floor.window {
+            return Ok(());
+        }
+        self.window = (Duration::ZERO, 0);
+        match bytes >= self.floor.bytes {
+            true => Ok(()),
+            false => Err(self.too_slow(bytes, time)),
+        }
+    }
+
+    fn too_slow(&self, bytes: u64, time: Duration) -> FetchError {
+        FetchError::TooSlow {
+            url: self.url.without_query(),
+            bytes,
+            time,
         }
     }
 
     /// The whole body, of at most `limit_bytes`.
     ///
     /// # Errors
-    /// When it is longer; when it does not come.
+    /// When it is longer; when it does not come, or not within [`Floor::whole`].
     pub async fn read(mut self, limit_bytes: u64) -> Result<Vec<u8>, FetchError> {
         let mut all = Vec::new();
+        let begun = Instant::now();
         while let Some(piece) = self.chunk().await? {
+            if begun.elapsed() > self.floor.whole {
+                return Err(self.too_slow(all.len() as u64, begun.elapsed()));
+            }
             if (all.len() as u64).saturating_add(piece.len() as u64) > limit_bytes {
                 return Err(FetchError::TooLarge {
                     url: self.url.without_query(),

@@ -64,6 +64,34 @@ pub(crate) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
+/// What time it was for a server when its answer came: no clock of ours takes part.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerTime(Timestamp);
+
+impl ServerTime {
+    /// By an answer's Date and Age.
+    ///
+    /// Spec: RFC 9110, 6.6.1; RFC 9111, 5.1.
+    pub(crate) fn of(date: &str, age: Option<&str>) -> Option<ServerTime> {
+        let age: u32 = age.and_then(|age| age.trim().parse().ok()).unwrap_or_default();
+        let made = http_date(date)?;
+        let now = made.checked_add(Duration::from_secs(age.into())).ok()?;
+        Some(ServerTime(now))
+    }
+
+    /// How long ago a moment was, in the form of RFC 3339. What lies after it, or cannot be read, is no time ago.
+    #[must_use]
+    pub fn since(&self, moment: &str) -> Duration {
+        let moment: Option<Timestamp> = moment.trim().parse().ok();
+        let since = moment.map(|moment| self.0.as_second().saturating_sub(moment.as_second()));
+        Duration::from_secs(
+            since
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .unwrap_or_default(),
+        )
+    }
+}
+
 fn http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim().replace("GMT", "+0000");
     jiff::fmt::rfc2822::DateTimeParser::new()
@@ -100,6 +128,20 @@ mod tests {
         assert_eq!(policy.delay(1, Some(SECOND * 10)), SECOND * 10);
         assert_eq!(policy.delay(1, Some(SECOND * 11)), SECOND * 10);
         assert_eq!(policy.delay(4, Some(Duration::ZERO)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_moment_is_as_long_ago_as_the_answer_says() {
+        let since = |moment, age| {
+            let now = ServerTime::of("Sat, 21 Nov 2026 09:15:44 GMT", age);
+            now.unwrap().since(moment)
+        };
+        assert_eq!(since("2026-11-21T09:15:14.7Z", None), SECOND * 30);
+        assert_eq!(since("2026-11-21T10:15:14+01:00", Some("100")), SECOND * 130);
+        for moment in ["2026-11-21T09:15:45Z", "yesterday", ""] {
+            assert_eq!(since(moment, Some("x")), Duration::ZERO, "{moment}");
+        }
+        assert!(ServerTime::of("yesterday", None).is_none());
     }
 
     #[test]

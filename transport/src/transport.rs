@@ -56,6 +56,32 @@ pub struct Limits {
     pub answer: Duration,
     /// Requests at one host at a time; more wait.
     pub requests_per_host_max: usize,
+    /// How slowly the body of an answer may come.
+    pub floor: Floor,
+}
+
+/// How slowly the body of an answer may come: what drips is never without a byte for long, and never ends.
+///
+/// Only the time counts that is spent waiting for the other side. A window is twice [`Limits::idle`] by default, so that
+/// a pause that is allowed does not make too slow what comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor {
+    /// In each such time at least [`bytes`](Self::bytes) come.
+    pub window: Duration,
+    /// The fewest bytes of one window.
+    pub bytes: u64,
+    /// A body that is read as a whole into memory takes no longer than this.
+    pub whole: Duration,
+}
+
+impl Default for Floor {
+    fn default() -> Floor {
+        Floor {
+            window: Duration::from_secs(60),
+            bytes: 64 << 10,
+            whole: Duration::from_secs(10 * 60),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -67,6 +93,7 @@ impl Default for Limits {
             redirects_max: 10,
             answer: Duration::from_secs(5 * 60),
             requests_per_host_max: 8,
+            floor: Floor::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and what it does.
 
 pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod cache;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<Outcome, Fail
         Command::Iam(arguments) => iam::run(arguments, settings),
         Command::Key(arguments) => key::run(arguments, settings),
         Command::Migrate(arguments) => migrate::run(&arguments, settings),
+        Command::Audit(arguments) => audit::run(&arguments, settings),
         Command::Gc(arguments) => gc::run(&arguments, settings),
         Command::Scrub(arguments) => gc::run_scrub(&arguments, settings),
         Command::Backup(arguments) => backup::run(&arguments, settings),

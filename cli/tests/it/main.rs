@@ -7,6 +7,7 @@
 )]
 
 mod administration;
+mod audit;
 mod chaos;
 mod documents;
 mod encrypted;

@@ -84,6 +84,67 @@ fn policies_are_shown_with_their_reasons_and_with_what_is_lost() {
 }
 
 #[test]
+fn what_a_member_is_called_forges_no_line_and_moves_no_cursor() {
+    let place = Place::empty();
+    let bucket = |members: &str| {
+        let policy = format!(
+            r#"{{"bindings": [{{"role": "roles/storage.objectViewer", "members": [{members}]}}], "etag": "CAE="}}"#
+        );
+        place.write("artifacts.shop.appspot.com.json", &policy);
+        place.run(&["migrate", "iam", "--policy", "artifacts.shop.appspot.com.json"])
+    };
+    let forged = r"\nallUsers  reader  roles/storage.objectViewer\u001b[2J";
+    let ran = bucket(&format!(
+        r#""user:ann", "domain:shop{forged}", "user:eve{forged}""#
+    ));
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    // What Google calls them in other ways is refused, by name.
+    let refused = bucket(&format!(r#""projectEditor:shop{forged}", "projectViewer:other""#));
+    assert_eq!(refused.status, Some(2), "{}", refused.stdout);
+    for shown in [&ran.stdout, &refused.stderr] {
+        assert!(shown.contains(r"shop\nallUsers  reader"), "{shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+        assert!(
+            !shown
+                .lines()
+                .any(|line| line.trim_start().starts_with("allUsers")),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn files_for_review_are_not_written_through_links() {
+    let place = with_policies();
+    place.write("precious", "precious");
+    let write = || place.run(&[&FROM_FILES[..], &["--write", "review"]].concat());
+    std::fs::create_dir_all(place.path("review/shop")).unwrap();
+    let file = place.path("review/shop/gcr.io.yaml");
+    std::os::unix::fs::symlink(place.path("precious"), &file).unwrap();
+    let ran = write();
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is a symbolic link"), "{}", ran.stderr);
+    assert_eq!(
+        std::fs::read_to_string(place.path("precious")).unwrap(),
+        "precious"
+    );
+    // Nor into a directory that is elsewhere.
+    std::fs::remove_dir_all(place.path("review/shop")).unwrap();
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(place.path("elsewhere"), place.path("review/shop")).unwrap();
+    assert_eq!(write().status, Some(2));
+    assert_eq!(std::fs::read_dir(place.path("elsewhere")).unwrap().count(), 0);
+    std::fs::remove_file(place.path("review/shop")).unwrap();
+    // What was written before is written anew.
+    for _ in 0..2 {
+        let ran = write();
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("allUsers"), "{text}");
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn reviewed_files_are_applied_to_a_registry_and_add_only_what_is_missing() {
     let place = with_policies();

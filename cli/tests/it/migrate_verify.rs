@@ -124,6 +124,17 @@ fn everybody_is_tried_on_both_sides_and_by_every_route() {
     assert_eq!((kinds(&report), status), (vec!["accessLost"], Some(1)));
     assert_eq!(report["differences"][0]["principal"], "anonymous");
 
+    // Who may read is looked at also where nothing has been copied yet.
+    let (from, empty) = (sides.old.address.clone(), sides.moved_to("empty"));
+    let ran = sides.run(
+        &[
+            "migrate", "verify", "--from", &from, "--to", &empty, "--format", "json",
+        ],
+        "",
+    );
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(kinds(&report), ["tagMissing", "tagMissing", "accessLost"]);
+
     // Somebody with the password reads here what everybody reads there.
     let (report, status) = sides.verify(&["--as", "root=docker/config.json", "--deep"]);
     assert_eq!((kinds(&report), status), (vec![], Some(0)));

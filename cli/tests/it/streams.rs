@@ -32,6 +32,8 @@ fn the_help_lists_every_command_and_every_exit_status() {
                    against an image; exit 1 when a test fails
       copy         Copy an image from one place to another, byte for byte
       migrate      Move a registry, or part of one, to another place
+      audit        Find what in source trees still depends on an old registry, and
+                   change it
       serve        Serve a registry from a data directory
       account      Make and look after accounts: who may log in to a registry
       repo         Look after the repositories of a running registry

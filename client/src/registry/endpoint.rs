@@ -73,7 +73,8 @@ pub(crate) fn is_docker_hub(host: &str) -> bool {
 }
 
 /// Whether `host` (`HOST[:PORT]`) is this machine by its very name.
-fn is_loopback(host: &str) -> bool {
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),

@@ -153,10 +153,25 @@ impl RegistryError {
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::Transport { source, .. } => matches!(
                 source,
-                FetchError::NoAnswer { .. } | FetchError::Connection { .. } | FetchError::Stalled { .. }
+                FetchError::NoAnswer { .. }
+                    | FetchError::Connection { .. }
+                    | FetchError::Stalled { .. }
+                    | FetchError::TooSlow { .. }
             ),
             _ => false,
         }
+    }
+
+    /// Whether the registry answers, but too slowly: what does so twice does so always, and each try costs minutes.
+    #[must_use]
+    pub fn is_too_slow(&self) -> bool {
+        matches!(
+            self,
+            Self::Transport {
+                source: FetchError::TooSlow { .. },
+                ..
+            }
+        )
     }
 
     /// The error of a registry in an error or among its causes.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use oci::{Digest, MediaType, RepositoryName};
+use oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::Deserialize;
 use transport::{Method, Request};
 
 use super::api::{RegistryApi, RepositoryApi};
 use super::error::RegistryError;
+use super::misnamed::Misnamed;
 use super::session::Errand;
 use super::tags::{PAGE_BYTES_MAX, PAGES_MAX, TAGS_MAX, next_page};
 use super::token::Scope;
@@ -18,6 +19,15 @@ const PAGE_NAMES: usize = 1000;
 /// Most repositories of one registry.
 const REPOSITORIES_MAX: usize = 1_000_000;
 
+/// What a registry lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepositoryListing {
+    /// The repositories, in the registry's order.
+    pub names: Vec<RepositoryName>,
+    /// What it lists beside them, and is no name of a repository.
+    pub misnamed: Misnamed,
+}
+
 /// What a repository lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagListing {
@@ -27,6 +37,8 @@ pub struct TagListing {
     pub manifests: Option<BTreeMap<Digest, ListedManifest>>,
     /// The next parts of the names of repositories below this one, where the registry lists them as Google's do.
     pub children: Option<Vec<String>>,
+    /// What it lists as tags and manifests, and is no tag or digest.
+    pub misnamed: Misnamed,
 }
 
 /// A manifest in Google's listing.
@@ -79,14 +91,13 @@ struct Catalog {
 }
 
 impl RegistryApi {
-    /// The names of all repositories; nothing when the registry does not tell them. What is no name of a repository by
-    /// the specification is left out.
+    /// The names of all repositories; nothing when the registry does not tell them.
     ///
     /// # Errors
     /// When the registry cannot be asked, or its list does not end.
     ///
     /// Spec: distribution's `_catalog`, which registries may leave out.
-    pub async fn catalog(&self) -> Result<Option<Vec<RepositoryName>>, RegistryError> {
+    pub async fn catalog(&self) -> Result<Option<RepositoryListing>, RegistryError> {
         let attempted = format!("list the repositories of {}", self.host());
         let scope = Scope::catalog();
         let errand = Errand {
@@ -96,9 +107,9 @@ impl RegistryApi {
         };
         let base = self.registry.endpoint.base();
         let mut next = Some(base.join("_catalog").with_parameter("n", &PAGE_NAMES.to_string()));
-        let mut names = Vec::new();
+        let mut found = RepositoryListing::default();
         for page in 0..PAGES_MAX {
-            let Some(url) = next else { return Ok(Some(names)) };
+            let Some(url) = next else { return Ok(Some(found)) };
             let response = self.registry.send(errand, Request::new(Method::Get, url)).await?;
             match response.status() {
                 200 => {}
@@ -111,13 +122,13 @@ impl RegistryApi {
             let Ok(page) = serde_json::from_slice::<Catalog>(&bytes) else {
                 return Ok(None);
             };
-            let listed = page.repositories.unwrap_or_default();
-            names.extend(
-                listed
-                    .iter()
-                    .filter_map(|name| name.parse::<RepositoryName>().ok()),
-            );
-            if names.len() > REPOSITORIES_MAX {
+            for name in page.repositories.unwrap_or_default() {
+                match name.parse() {
+                    Ok(name) => found.names.push(name),
+                    Err(_) => found.misnamed.note(&name),
+                }
+            }
+            if found.names.len().saturating_add(found.misnamed.len()) > REPOSITORIES_MAX {
                 break;
             }
         }
@@ -177,7 +188,7 @@ impl RepositoryApi {
                 RegistryError::protocol(&attempted, "answers with something that is not a list of tags")
             })?;
             found.add(page);
-            if found.tags.len() > TAGS_MAX {
+            if found.tags.len().saturating_add(found.misnamed.len()) > TAGS_MAX {
                 break;
             }
         }
@@ -190,15 +201,21 @@ impl RepositoryApi {
 
 impl TagListing {
     fn add(&mut self, page: Page) {
-        self.tags.extend(page.tags.unwrap_or_default());
+        for tag in page.tags.unwrap_or_default() {
+            match tag.parse::<Tag>() {
+                Ok(_) => self.tags.push(tag),
+                Err(_) => self.misnamed.note(&tag),
+            }
+        }
         if let Some(children) = page.child {
             self.children.get_or_insert_default().extend(children);
         }
         if let Some(listed) = page.manifest {
             let all = self.manifests.get_or_insert_default();
             for (digest, entry) in listed {
-                if let Ok(digest) = digest.parse() {
-                    all.insert(digest, entry.read());
+                match digest.parse() {
+                    Ok(digest) => drop(all.insert(digest, entry.read())),
+                    Err(_) => self.misnamed.note(&digest),
                 }
             }
         }

@@ -11,6 +11,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod listing;
+mod misnamed;
 mod observer;
 mod pull;
 mod push;
@@ -31,12 +32,14 @@ pub use credentials::{
     Credential, CredentialError, CredentialHelper, CredentialStore, DOCKER_CONFIG_BYTES_MAX, DockerConfig,
     HelperAnswer, erase_from_helper, store_in_helper,
 };
+pub use endpoint::is_loopback;
 pub use error::{Detail, RegistryError};
-pub use listing::{ListedManifest, TagListing};
+pub use listing::{ListedManifest, RepositoryListing, TagListing};
+pub use misnamed::{MISNAMED_CHARACTERS_MAX, MISNAMED_MAX, Misnamed};
 pub use observer::{NoObserver, Observed, Observer, RateLimit};
 pub use registries::{Registries, RegistryOptions};
 pub use relay::{Exchanged, Relay};
 pub use session::Checked;
 pub use trust::{Encryption, HostAuthorities, HostAuthoritiesError, NoHostAuthorities};
-pub use uploads::{Mounted, UploadSession};
+pub use uploads::{Mounted, PushedAtOnce, UploadSession};
 pub use warnings::{NoWarnings, WARNING_CHARACTERS_MAX, Warnings};

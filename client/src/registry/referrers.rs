@@ -87,6 +87,8 @@ impl Repository {
             let response = self.send(&attempted, Request::new(Method::Get, url)).await?;
             match response.status() {
                 200 => {}
+                // A registry that has the API answers with an empty list, whatever is asked for; but a repository may go.
+                400 | 404 | 405 | 501 if self.registry.has_referrers() => return Ok(Some(found)),
                 400 | 404 | 405 | 501 => return Ok(self.without_api()),
                 _ => return Err(RegistryError::refused(&attempted, response).await),
             }
@@ -94,12 +96,11 @@ impl Repository {
             let bytes = response.read(MANIFEST_BYTES_MAX as u64).await;
             let bytes = bytes.map_err(|source| RegistryError::transport(&attempted, source))?;
             match Manifest::parse(bytes, Some(&MediaType::OCI_INDEX)) {
-                Ok(manifest) => found.extend(
-                    manifest
-                        .index()
-                        .map(|index| index.manifests.clone())
-                        .unwrap_or_default(),
-                ),
+                Ok(manifest) => {
+                    self.registry.note_referrers();
+                    let index = manifest.index().map(|index| index.manifests.clone());
+                    found.extend(index.unwrap_or_default());
+                }
                 // Something that answers every path with a page of its own.
                 Err(_) => return Ok(self.without_api()),
             }

@@ -9,7 +9,7 @@ use transport::{Method, Request, Response, Secret, Transport, Url};
 use super::challenge::Asked;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
-use super::token::{Scope, TOKEN_ANSWER_BYTES_MAX, Token, TokenService};
+use super::token::{Scope, Token, TokenService};
 
 /// How long what a registry asks for is believed.
 const CHALLENGE_LIVES: Duration = Duration::from_secs(60);
@@ -106,15 +106,10 @@ impl Relay {
                     400 | 401 | 403 => return Ok(Exchanged::Refused),
                     _ => return Err(RegistryError::refused(&attempted, response).await),
                 }
-                let answer = response.read(TOKEN_ANSWER_BYTES_MAX).await;
-                let answer = answer.map_err(|source| RegistryError::transport(&attempted, source))?;
-                let now = Instant::now();
-                let token = Token::parse(&answer, now).ok_or_else(|| {
-                    RegistryError::protocol(&attempted, "has a token service that gives no token")
-                })?;
+                let token = Token::read(&attempted, response).await?;
                 Ok(Exchanged::Header {
                     header: token.fresh_header().clone(),
-                    lives: Some(token.lives(now)),
+                    lives: Some(token.lives(Instant::now())),
                 })
             }
         }

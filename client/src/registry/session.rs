@@ -14,7 +14,7 @@ use super::credentials::{Credential, CredentialError, CredentialStore};
 use super::endpoint::Endpoint;
 use super::error::{RegistryError, details};
 use super::observer::{Observed, Observer};
-use super::token::{Scope, TOKEN_ANSWER_BYTES_MAX, Token, TokenService};
+use super::token::{Scope, Token, TokenService};
 use super::warnings::{self, Warnings};
 
 /// Says that a registry of ours that replaces another is to answer itself.
@@ -39,6 +39,7 @@ pub(crate) struct Registry {
     auth: AsyncMutex<BTreeMap<String, Auth>>,
     blobs: Mutex<BTreeMap<Digest, RepositoryName>>,
     lacks_referrers: AtomicBool,
+    has_referrers: AtomicBool,
 }
 
 /// What is known of the registry's wishes, for one repository: its credentials may be its own.
@@ -85,6 +86,7 @@ impl Registry {
             auth: AsyncMutex::default(),
             blobs: Mutex::default(),
             lacks_referrers: AtomicBool::new(false),
+            has_referrers: AtomicBool::new(false),
         }
     }
 
@@ -95,6 +97,15 @@ impl Registry {
     /// Whether the registry is known not to have the API of referrers.
     pub(crate) fn lacks_referrers(&self) -> bool {
         self.lacks_referrers.load(Ordering::Relaxed)
+    }
+
+    /// Whether the API of referrers has answered once.
+    pub(crate) fn has_referrers(&self) -> bool {
+        self.has_referrers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_referrers(&self) {
+        self.has_referrers.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn note_lack_of_referrers(&self) {
@@ -308,12 +319,7 @@ impl Registry {
             }
             _ => return Err(RegistryError::refused(errand.attempted, response).await),
         }
-        let answer = response.read(TOKEN_ANSWER_BYTES_MAX).await;
-        let answer = answer.map_err(|source| RegistryError::transport(errand.attempted, source))?;
-        let now = Instant::now();
-        let token = Token::parse(&answer, now).ok_or_else(|| {
-            RegistryError::protocol(errand.attempted, "has a token service that gives no token")
-        })?;
+        let token = Token::read(errand.attempted, response).await?;
         let header = token.fresh_header().clone();
         auth.tokens.insert(errand.scope.clone(), token);
         Ok(header)

@@ -6,12 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tokio::time::Instant;
-use transport::{Body, Bytes, Method, Request, Secret, Url};
+use transport::{Body, Bytes, Method, Request, Response, Secret, Url};
 
 use super::credentials::Credential;
+use super::error::RegistryError;
 
 /// Longest answer of a token service, in bytes.
-pub(crate) const TOKEN_ANSWER_BYTES_MAX: u64 = 256 << 10;
+const TOKEN_ANSWER_BYTES_MAX: u64 = 256 << 10;
 
 /// How long a token is good when its service does not say.
 ///
@@ -166,15 +167,37 @@ struct Answer {
     access_token: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
+    /// As it comes: what is no moment says nothing.
+    #[serde(default)]
+    issued_at: serde_json::Value,
 }
 
 impl Token {
-    /// Reads the answer of a token service; nothing when there is no token in it.
-    pub(crate) fn parse(answer: &[u8], now: Instant) -> Option<Self> {
+    /// Reads the answer of a token service.
+    ///
+    /// # Errors
+    /// When it does not come, and when there is no token in it.
+    pub(crate) async fn read(attempted: &str, response: Response) -> Result<Self, RegistryError> {
+        let server_time = response.server_time();
+        let answer = response.read(TOKEN_ANSWER_BYTES_MAX).await;
+        let answer = answer.map_err(|source| RegistryError::transport(attempted, source))?;
+        let ago = |issued_at: &str| server_time.map_or(Duration::ZERO, |now| now.since(issued_at));
+        Self::parse(&answer, Instant::now(), ago)
+            .ok_or_else(|| RegistryError::protocol(attempted, "has a token service that gives no token"))
+    }
+
+    /// One that was issued before it was asked for, by a service that keeps its answers, ends that much earlier.
+    fn parse(answer: &[u8], now: Instant, ago: impl Fn(&str) -> Duration) -> Option<Self> {
         let answer: Answer = serde_json::from_slice(answer).ok()?;
         let given = [answer.token, answer.access_token].into_iter().flatten();
         let token = given.into_iter().find(|token| !token.is_empty())?;
         let lifetime = answer.expires_in.map_or(LIFETIME_DEFAULT, Duration::from_secs);
+        // Nobody hands out what has ended: a moment so long ago was not set, or is of another clock.
+        let ago = answer.issued_at.as_str().map_or(Duration::ZERO, ago);
+        let lifetime = lifetime
+            .checked_sub(ago)
+            .filter(|left| !left.is_zero())
+            .unwrap_or(lifetime);
         Some(Self {
             header: Secret::new(format!("Bearer {token}")),
             renew_at: now + lifetime.min(LIFETIME_MAX).saturating_sub(RENEWED_BEFORE),
@@ -252,7 +275,8 @@ mod tests {
     async fn a_token_is_good_for_a_while() {
         let now = Instant::now();
         let good_for = |answer: &str| {
-            let token = Token::parse(answer.as_bytes(), now)?;
+            let ago = |issued_at: &str| Duration::from_secs(issued_at.len() as u64);
+            let token = Token::parse(answer.as_bytes(), now, ago)?;
             (0..4000).find(|seconds| token.header(now + Duration::from_secs(*seconds)).is_none())
         };
         assert_eq!(good_for(r#"{"token":"t"}"#), Some(50));
@@ -262,7 +286,15 @@ mod tests {
         );
         assert_eq!(good_for(r#"{"token":"t","expires_in":99999999999}"#), Some(3590));
         assert_eq!(good_for(r#"{"token":"t","expires_in":5}"#), Some(0));
-        assert!(Token::parse(b"{}", now).is_none());
+        assert_eq!(
+            good_for(r#"{"token":"t","expires_in":300,"issued_at":"seven s"}"#),
+            Some(283)
+        );
+        for unsaid in [r#""0001-01-01T00:00:00Z""#, "1700000000", "null", "{}"] {
+            let answer = format!(r#"{{"token":"t","expires_in":20,"issued_at":{unsaid}}}"#);
+            assert_eq!(good_for(&answer), Some(10), "{unsaid}");
+        }
+        assert_eq!(good_for("{}"), None);
     }
 
     #[test]

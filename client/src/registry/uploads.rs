@@ -3,7 +3,7 @@
 //! Spec: distribution-spec "Pushing blobs", "Mounting a blob from another repository".
 
 use oci::{Digest, RepositoryName};
-use transport::{Body, Method, Request, Response, Url};
+use transport::{Body, Bytes, Method, Request, Response, Url};
 
 use super::api::RepositoryApi;
 use super::error::RegistryError;
@@ -35,6 +35,17 @@ impl UploadSession {
     }
 }
 
+/// What became of a blob that was pushed in one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushedAtOnce {
+    /// It is here now.
+    Done,
+    /// The registry took no content with the request, and an upload is open for it.
+    Opened(UploadSession),
+    /// The registry does not push that way.
+    Refused,
+}
+
 impl RepositoryApi {
     /// Takes a blob from another repository of the same registry.
     ///
@@ -56,6 +67,27 @@ impl RepositoryApi {
             201 => Ok(Mounted::Done),
             202 => Ok(Mounted::Opened(session(&attempted, &response)?)),
             400 | 401 | 403 | 404 | 405 | 501 => Ok(Mounted::Refused),
+            _ => Err(RegistryError::refused(&attempted, response).await),
+        }
+    }
+
+    /// Pushes a blob in one request. Registries need not take blobs that way; those that do not throw the content away.
+    ///
+    /// Spec: distribution-spec "Single POST".
+    ///
+    /// # Errors
+    /// When the registry refuses the caller or the blob, has trouble, or cannot be asked.
+    pub async fn push_at_once(&self, digest: &Digest, content: Bytes) -> Result<PushedAtOnce, RegistryError> {
+        let attempted = self.pushing(digest);
+        let url = self.uploads().with_parameter("digest", &digest.to_string());
+        let mut request = Request::new(Method::Post, url);
+        request.headers.push(octets());
+        request.body = Body::Bytes(content);
+        let response = self.repository.send(&attempted, request).await?;
+        match response.status() {
+            201 => Ok(PushedAtOnce::Done),
+            202 => session(&attempted, &response).map(PushedAtOnce::Opened),
+            400 | 404 | 405 | 415 | 501 => Ok(PushedAtOnce::Refused),
             _ => Err(RegistryError::refused(&attempted, response).await),
         }
     }

@@ -115,7 +115,7 @@ impl fmt::Display for Refusals {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, refusal) in self.0.iter().take(SHOWN_MAX).enumerate() {
             let before = if position == 0 { "" } else { "\n" };
-            write!(formatter, "{before}{refusal}")?;
+            write!(formatter, "{before}{}", in_one_line(&refusal.to_string()))?;
         }
         match self.0.len().checked_sub(SHOWN_MAX) {
             Some(more @ 1..) => write!(formatter, "\nand {more} more"),
@@ -125,6 +125,18 @@ impl fmt::Display for Refusals {
 }
 
 impl Error for Refusals {}
+
+/// A text whose names come from files that others may have written: each refusal stays one line, and moves no cursor.
+fn in_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => line.extend(letter.escape_default()),
+            false => line.push(letter),
+        }
+    }
+    line
+}
 
 /// Most that are told at once.
 const SHOWN_MAX: usize = 50;

@@ -16,6 +16,9 @@ use crate::inventory::BlobEntry;
 /// How often a blob is gone on with after a cut, without a mebibyte of it coming in between.
 const CUTS_MAX: u32 = 5;
 
+/// The same when it comes too slowly: each time takes a minute.
+const SLOW_CUTS_MAX: u32 = 2;
+
 /// So much of a blob makes earlier cuts forgotten, in bytes.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
@@ -36,6 +39,8 @@ pub struct Feed {
     /// How far the pieces that came are hashed, from the beginning on without a gap.
     hashed: u64,
     hasher: Option<Hasher>,
+    /// Cuts that count, and where the last one was.
+    cuts: (u32, u64),
     /// Counts the bytes that were given, for whoever shows progress.
     moved: Arc<AtomicU64>,
 }
@@ -51,6 +56,7 @@ impl Feed {
             pieces: None,
             at: 0,
             hashed: 0,
+            cuts: (0, 0),
             moved,
         }
     }
@@ -85,7 +91,6 @@ impl Feed {
         if self.at >= self.blob.size {
             return Ok(None);
         }
-        let (mut cuts, mut last_cut) = (0, self.at);
         loop {
             match self.piece().await {
                 Ok(Some(piece)) => return self.pass(piece).map(Some),
@@ -99,19 +104,31 @@ impl Feed {
                 Err(error) if !error.is_transient() => return Err(error),
                 Err(error) => {
                     self.pieces = None;
-                    cuts = if self.at - last_cut >= PROGRESS_BYTES {
-                        1
-                    } else {
-                        cuts + 1
+                    let cuts = self.cut();
+                    let cuts_max = match error.is_too_slow() {
+                        true => SLOW_CUTS_MAX,
+                        false => CUTS_MAX,
                     };
-                    last_cut = self.at;
-                    if cuts >= CUTS_MAX {
+                    if cuts >= cuts_max {
+                        // Whoever tries again later begins to count anew.
+                        self.cuts = (0, self.at);
                         return Err(error);
                     }
                     tokio::time::sleep(CUT_DELAY.saturating_mul(1 << cuts)).await;
                 }
             }
         }
+    }
+
+    /// Counts a cut; how many there were without progress. What gives a byte each time would else be asked for ever.
+    fn cut(&mut self) -> u32 {
+        let (cuts, last) = self.cuts;
+        let cuts = match self.at.saturating_sub(last) >= PROGRESS_BYTES {
+            true => 1,
+            false => cuts + 1,
+        };
+        self.cuts = (cuts, self.at);
+        cuts
     }
 
     /// The whole blob, which has at most `limit_bytes`.
@@ -203,5 +220,110 @@ impl Feed {
         }
         self.moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
         Ok(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use async_trait::async_trait;
+    use client::registry::{RegistryError, TagListing};
+    use oci::{Digest, Manifest};
+    use transport::FetchError;
+
+    use super::*;
+    use crate::place::PieceSource;
+
+    /// A source of one blob that gives a byte each time it is asked, and then has this trouble.
+    struct Miser {
+        trouble: fn() -> FetchError,
+        asked: AtomicUsize,
+    }
+
+    /// A byte, and then trouble.
+    struct OneByte(Option<Bytes>, fn() -> FetchError);
+
+    #[async_trait]
+    impl PieceSource for OneByte {
+        async fn next(&mut self) -> Result<Option<Bytes>, PlaceError> {
+            match self.0.take() {
+                Some(byte) => Ok(Some(byte)),
+                None => Err(PlaceError::from(RegistryError::Transport {
+                    attempted: "read a blob".to_owned(),
+                    source: (self.1)(),
+                })),
+            }
+        }
+    }
+
+    #[async_trait]
+    impl OriginRepository for Miser {
+        async fn listing(&self) -> Result<Option<TagListing>, PlaceError> {
+            Ok(None)
+        }
+
+        async fn digest_of(&self, _: &str) -> Result<Option<Digest>, PlaceError> {
+            Ok(None)
+        }
+
+        async fn manifest(&self, digest: &Digest) -> Result<Manifest, PlaceError> {
+            Err(PlaceError::Missing {
+                what: "manifest",
+                digest: *digest,
+            })
+        }
+
+        async fn find_blob(&self, _: &BlobEntry) -> Result<(), PlaceError> {
+            Ok(())
+        }
+
+        async fn blob(&self, _: &BlobEntry, from: u64) -> Result<Pieces, PlaceError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Ok(Pieces {
+                start: from,
+                source: Box::new(OneByte(Some(Bytes::from_static(b"x")), self.trouble)),
+            })
+        }
+
+        async fn referrers(&self, _: &Digest) -> Result<Vec<Digest>, PlaceError> {
+            Ok(Vec::new())
+        }
+    }
+
+    async fn check_given_up(trouble: fn() -> FetchError, asked: u32) {
+        let miser = Arc::new(Miser {
+            trouble,
+            asked: AtomicUsize::new(0),
+        });
+        let blob = BlobEntry {
+            digest: Digest::sha256_of(b"long"),
+            size: 1000,
+        };
+        let mut feed = Feed::new(
+            Arc::clone(&miser) as Arc<dyn OriginRepository>,
+            blob,
+            Arc::default(),
+        );
+        assert!(feed.whole().await.unwrap_err().is_transient());
+        assert_eq!(miser.asked.load(Ordering::Relaxed), asked as usize);
+        // Who tries again gets as much patience as before.
+        assert!(feed.whole().await.is_err());
+        assert_eq!(miser.asked.load(Ordering::Relaxed), 2 * asked as usize);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_gives_a_byte_and_breaks_off_is_not_asked_for_ever() {
+        let stalled = || FetchError::Stalled {
+            url: "http://127.0.0.1/".parse().unwrap(),
+            limit: Duration::from_secs(30),
+        };
+        check_given_up(stalled, CUTS_MAX).await;
+        let slow = || FetchError::TooSlow {
+            url: "http://127.0.0.1/".parse().unwrap(),
+            bytes: 1,
+            time: Duration::from_secs(60),
+        };
+        check_given_up(slow, SLOW_CUTS_MAX).await;
     }
 }

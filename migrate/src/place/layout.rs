@@ -42,6 +42,7 @@ impl LayoutTarget {
         let there = LocalOrigin::open(&PlaceName::Layout(dir.to_owned())).await?;
         let there = there.repositories().await?.unwrap_or_default();
         let tags = there
+            .named
             .into_iter()
             .filter_map(|(name, listing)| Some((name, listing?)));
         Ok(Self {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use client::registry::{ListedManifest, TagListing};
+use client::registry::{ListedManifest, Misnamed, TagListing};
 use client::{BlobRead, Location, RangeReader, Selector, Source, SourceError};
 use oci::{Digest, Manifest, Reference, RepositoryName, Tag};
 use tokio::io::AsyncReadExt;
@@ -23,6 +23,8 @@ const PIECE_BYTES: usize = 256 << 10;
 pub struct LocalOrigin {
     source: Arc<dyn Source>,
     tags: BTreeMap<RepositoryName, BTreeMap<String, Digest>>,
+    /// Names of images that are none of those.
+    misnamed: Misnamed,
 }
 
 impl LocalOrigin {
@@ -56,12 +58,20 @@ impl LocalOrigin {
         let own = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
         let own = own.and_then(|stem| stem.parse::<RepositoryName>().ok());
         let mut tags: BTreeMap<RepositoryName, BTreeMap<String, Digest>> = BTreeMap::new();
+        let mut misnamed = Misnamed::default();
         for (name, descriptor) in source.tags().await? {
-            if let Some((repository, tag)) = split(&name, own.as_ref()) {
-                tags.entry(repository).or_default().insert(tag, descriptor.digest);
+            match split(&name, own.as_ref()) {
+                Some((repository, tag)) => {
+                    tags.entry(repository).or_default().insert(tag, descriptor.digest);
+                }
+                None => misnamed.note(&name),
             }
         }
-        Ok(Self { source, tags })
+        Ok(Self {
+            source,
+            tags,
+            misnamed,
+        })
     }
 }
 
@@ -86,7 +96,10 @@ impl Origin for LocalOrigin {
             .tags
             .iter()
             .map(|(name, tags)| (name.clone(), Some(listing(tags))));
-        Ok(Some(listed.collect()))
+        Ok(Some(Repositories {
+            named: listed.collect(),
+            misnamed: self.misnamed.clone(),
+        }))
     }
 
     fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn OriginRepository>, PlaceError> {
@@ -111,6 +124,7 @@ fn listing(tags: &BTreeMap<String, Digest>) -> TagListing {
         tags: tags.keys().cloned().collect(),
         manifests: Some(manifests),
         children: None,
+        misnamed: Misnamed::default(),
     }
 }
 

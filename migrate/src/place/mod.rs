@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use client::registry::TagListing;
+use client::registry::{Misnamed, TagListing};
 use oci::{Digest, Manifest, RepositoryName};
 use transport::Bytes;
 
@@ -31,15 +31,21 @@ use crate::inventory::BlobEntry;
 /// Where images come from.
 #[async_trait]
 pub trait Origin: Send + Sync {
-    /// Every repository below the place, with its listing where that came along; nothing when that cannot be listed.
+    /// Every repository below the place; nothing when that cannot be listed.
     async fn repositories(&self) -> Result<Option<Repositories>, PlaceError>;
 
     /// One repository, by its whole name.
     fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn OriginRepository>, PlaceError>;
 }
 
-/// The repositories of a place, with what is known of them.
-pub type Repositories = BTreeMap<RepositoryName, Option<TagListing>>;
+/// What is below a place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repositories {
+    /// The repositories, each with its listing where that came along.
+    pub named: BTreeMap<RepositoryName, Option<TagListing>>,
+    /// What is listed beside them, and is no name of a repository.
+    pub misnamed: Misnamed,
+}
 
 /// A repository for reading.
 #[async_trait]

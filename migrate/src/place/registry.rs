@@ -1,12 +1,12 @@
 //! A registry as an origin, reached by one or several endpoints that have the same content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use client::registry::{
-    BlobStream, Intent, Registries, RegistryApi, RegistryError, RepositoryApi, TagListing,
+    BlobStream, Intent, Misnamed, Registries, RegistryApi, RepositoryApi, RepositoryListing, TagListing,
 };
 use oci::{Digest, Manifest, ManifestError, RepositoryName};
 use transport::Bytes;
@@ -16,11 +16,8 @@ use crate::failure::PlaceError;
 use crate::inventory::BlobEntry;
 use crate::mapping::rest_below;
 
-/// Most repositories that are found by walking Google's listing.
-const WALK_MAX: usize = 100_000;
-
-/// How deep names may lie.
-const WALK_DEPTH_MAX: usize = 32;
+/// Most names that are asked for by walking Google's listing; how long a name may be bounds how deep they lie.
+const WALK_MAX: usize = 200_000;
 
 /// A registry, or what is below a prefix there.
 pub struct RegistryOrigin {
@@ -64,11 +61,25 @@ impl RegistryOrigin {
         }
     }
 
+    /// The catalogue of the first endpoint that answers; nothing when it has none.
+    async fn catalog(&self) -> Result<Option<RepositoryListing>, PlaceError> {
+        let mut failed = None;
+        for api in &self.endpoints {
+            match api.catalog().await.map_err(PlaceError::from) {
+                Err(error) if error.is_transient() => {
+                    failed.get_or_insert(error);
+                }
+                answered => return answered,
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
     /// Walks Google's listing from the prefix down; nothing when the registry has no such listing.
     async fn walk(&self, prefix: &RepositoryName) -> Result<Option<Repositories>, PlaceError> {
-        let mut found = BTreeMap::new();
-        let mut open = vec![(prefix.clone(), 0)];
-        while let Some((name, depth)) = open.pop() {
+        let mut found = Repositories::default();
+        let (mut open, mut seen) = (vec![prefix.clone()], BTreeSet::from([prefix.clone()]));
+        while let Some(name) = open.pop() {
             let Some(listing) = self.open(&name).listing().await? else {
                 continue;
             };
@@ -76,19 +87,25 @@ impl RegistryOrigin {
                 return Ok(None);
             }
             for child in listing.children.iter().flatten() {
-                if let (Ok(below), true) = (name.join(child), depth < WALK_DEPTH_MAX) {
-                    open.push((below, depth + 1));
+                match name.join(child) {
+                    // A list that names the same again and again would else be walked again and again.
+                    Ok(below) if seen.insert(below.clone()) => open.push(below),
+                    Ok(_) => {}
+                    Err(_) => found.misnamed.note(&format!("{name}/{child}")),
                 }
             }
-            // A name may be only the beginning of others.
-            if !listing.tags.is_empty() || listing.manifests.as_ref().is_some_and(|all| !all.is_empty()) {
-                found.insert(name, Some(listing));
+            // Not only some of them: who moves a registry would take that for all.
+            if seen.len() > WALK_MAX {
+                return Err(PlaceError::TooManyNames { names_max: WALK_MAX });
             }
-            if found.len() > WALK_MAX {
-                break;
+            // A name may be only the beginning of others.
+            let has_manifests = listing.manifests.as_ref().is_some_and(|all| !all.is_empty());
+            if !listing.tags.is_empty() || has_manifests || listing.misnamed.first().next().is_some() {
+                found.named.insert(name, Some(listing));
             }
         }
-        Ok(Some(found).filter(|found: &Repositories| !found.is_empty()))
+        let is_empty = found.named.is_empty() && found.misnamed.first().next().is_none();
+        Ok(Some(found).filter(|_| !is_empty))
     }
 }
 
@@ -100,26 +117,30 @@ impl Origin for RegistryOrigin {
         {
             return Ok(Some(found));
         }
-        let Some(main) = self.endpoints.first() else {
-            return Ok(None);
-        };
-        let listed = match main.catalog().await {
+        let listed = match self.catalog().await {
             // Who may not see everything may still see what is below the prefix.
-            Err(error) if self.prefix.is_some() && error.login_host().is_some() => None,
+            Err(error) if self.prefix.is_some() && error.is_refusal() => None,
             listed => listed?,
         };
-        let Some(names) = listed else {
-            return match &self.prefix {
-                // The prefix may be a repository itself.
-                Some(prefix) => Ok(Some(BTreeMap::from([(prefix.clone(), None)]))),
-                None => Ok(None),
+        let Some(mut listed) = listed else {
+            let Some(prefix) = &self.prefix else {
+                return Ok(None);
             };
+            // The prefix may be a repository itself.
+            let listing = self.open(prefix).listing().await?;
+            return Ok(listing.map(|listing| Repositories {
+                named: BTreeMap::from([(prefix.clone(), Some(listing))]),
+                misnamed: Misnamed::default(),
+            }));
         };
         let prefix = self.prefix.as_ref().map_or("", RepositoryName::as_str);
-        let below = names
-            .into_iter()
-            .filter(|name| rest_below(name.as_str(), prefix).is_some());
-        Ok(Some(below.map(|name| (name, None)).collect()))
+        let is_below = |name: &str| rest_below(name, prefix).is_some();
+        listed.misnamed.retain(is_below);
+        let named = listed.names.into_iter().filter(|name| is_below(name.as_str()));
+        Ok(Some(Repositories {
+            named: named.map(|name| (name, None)).collect(),
+            misnamed: listed.misnamed,
+        }))
     }
 
     fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn OriginRepository>, PlaceError> {
@@ -239,24 +260,31 @@ impl OriginRepository for Repository {
     }
 
     async fn referrers(&self, digest: &Digest) -> Result<Vec<Digest>, PlaceError> {
-        let Some(main) = self.endpoints.first() else {
-            return Ok(Vec::new());
-        };
         let mut answered = None;
         let has_api = self.referrers.get_or_try_init(|| async {
-            let found = main.referrers(digest).await?;
+            let found = self.list_referrers(digest).await?;
             let has_api = found.is_some();
             answered = found;
-            Ok::<bool, RegistryError>(has_api)
+            Ok::<bool, PlaceError>(has_api)
         });
         if !*has_api.await? {
             return Ok(Vec::new());
         }
         let found = match answered {
             Some(found) => Some(found),
-            None => main.referrers(digest).await?,
+            None => self.list_referrers(digest).await?,
         };
-        Ok(found.into_iter().flatten().map(|found| found.digest).collect())
+        Ok(found.unwrap_or_default())
+    }
+}
+
+impl Repository {
+    async fn list_referrers(&self, digest: &Digest) -> Result<Option<Vec<Digest>>, PlaceError> {
+        self.ask(false, |api| async move {
+            let found = api.referrers(digest).await?;
+            Ok(found.map(|found| found.into_iter().map(|referrer| referrer.digest).collect()))
+        })
+        .await
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
-use client::registry::{Intent, Mounted, Registries, RegistryApi, RepositoryApi, TagListing, UploadSession};
+use client::registry::{
+    Intent, Mounted, PushedAtOnce, Registries, RegistryApi, RepositoryApi, TagListing, UploadSession,
+};
 use oci::{Digest, Manifest, RepositoryName};
 use tokio::sync::{Mutex, mpsc};
 use transport::{Body, Bytes, Chunks};
@@ -14,8 +16,13 @@ use super::{Mount, Sending, Target, TargetRepository};
 use crate::failure::PlaceError;
 use crate::inventory::BlobEntry;
 
-/// Blobs up to this size are read before they are sent, in one request less than others.
-const WHOLE_BYTES_MAX: u64 = 128 << 10;
+/// Blobs up to this size are read before they are sent, in one request less than others, in two less where the registry
+/// takes that.
+const WHOLE_BYTES_MAX: u64 = 1 << 20;
+
+/// A blob up to this size is sent to find out whether the registry takes one in a single request: one that does not
+/// throws it away.
+const TRIED_BYTES_MAX: u64 = 128 << 10;
 
 /// Tags that one request sets: registries bound their number, and the length of URLs.
 const TAGS_AT_ONCE_MAX: usize = 10;
@@ -36,10 +43,13 @@ struct Knowledge {
     tags_in_query: AtomicU8,
     /// Whether it takes a blob in parts.
     takes_no_parts: AtomicU8,
+    /// Whether it takes a blob with the request that begins its upload; not known at first.
+    takes_at_once: AtomicU8,
     /// Held while the fallback tag of referrers is read, added to and written.
     fallback: Mutex<()>,
 }
 
+const UNKNOWN: u8 = 0;
 const YES: u8 = 1;
 const NO: u8 = 2;
 
@@ -104,6 +114,9 @@ impl TargetRepository for Repository {
 
     async fn put_blob(&self, sending: &mut Sending) -> Result<(), PlaceError> {
         let blob = *sending.feed.blob();
+        if self.may_push_at_once(sending, &blob) {
+            return self.push_at_once(sending, &blob).await;
+        }
         let session = self.session(sending, &blob).await?;
         if blob.size <= WHOLE_BYTES_MAX || self.knowledge.takes_no_parts.load(Ordering::Relaxed) == YES {
             return self.put_at_once(sending, &blob, &session).await;
@@ -141,30 +154,77 @@ impl TargetRepository for Repository {
         if left.is_empty() {
             left.push(&[]);
         }
+        let mut kept = None;
         for tags in left {
             let mut set = Vec::new();
             if tags.is_empty() || knows_query.load(Ordering::Relaxed) != NO {
-                let put = self.api.put_manifest(manifest, &digest, tags).await?;
-                knows_subject |= put.knows_subject;
-                if !tags.is_empty() {
-                    let knows = if put.tags.is_empty() { NO } else { YES };
-                    knows_query.store(knows, Ordering::Relaxed);
+                let put = self.api.put_manifest(manifest, &digest, tags).await;
+                match put.map_err(PlaceError::from) {
+                    Ok(put) => {
+                        knows_subject |= put.knows_subject;
+                        if !tags.is_empty() {
+                            let knows = if put.tags.is_empty() { NO } else { YES };
+                            knows_query.store(knows, Ordering::Relaxed);
+                        }
+                        set = put.tags;
+                    }
+                    // One of the tags is the destination's own: each by itself, so that the others are set.
+                    Err(error) if error.is_kept_there() && !tags.is_empty() => {}
+                    Err(error) => return Err(error),
                 }
-                set = put.tags;
             }
             for tag in tags.iter().filter(|tag| !set.contains(tag)) {
-                knows_subject |= self.api.put_manifest(manifest, tag, &[]).await?.knows_subject;
+                let put = self.api.put_manifest(manifest, tag, &[]).await;
+                match put.map_err(PlaceError::from) {
+                    Ok(put) => knows_subject |= put.knows_subject,
+                    Err(error) if error.is_kept_there() => kept = Some(error),
+                    Err(error) => return Err(error),
+                }
             }
         }
         if manifest.subject().is_some() && !knows_subject {
             let _one_at_a_time = self.knowledge.fallback.lock().await;
             self.api.add_to_fallback_tag(manifest).await?;
         }
-        Ok(())
+        kept.map_or(Ok(()), Err)
     }
 }
 
 impl Repository {
+    fn may_push_at_once(&self, sending: &Sending, blob: &BlobEntry) -> bool {
+        let limit = match self.knowledge.takes_at_once.load(Ordering::Relaxed) {
+            YES => WHOLE_BYTES_MAX,
+            NO => 0,
+            _ => TRIED_BYTES_MAX,
+        };
+        let is_begun = sending.opened.is_some() || sending.address.is_some();
+        !is_begun && (1..=limit).contains(&blob.size)
+    }
+
+    /// Pushes a blob in one request, and in two where that is not taken.
+    async fn push_at_once(&self, sending: &mut Sending, blob: &BlobEntry) -> Result<(), PlaceError> {
+        sending.feed.go_to(0);
+        let content = sending.feed.whole().await?;
+        let pushed = match self.api.push_at_once(&blob.digest, content.clone()).await {
+            Ok(pushed) => pushed,
+            Err(error) => return self.unless_there(blob, Err(error.into())).await,
+        };
+        let takes = if pushed == PushedAtOnce::Done { YES } else { NO };
+        let known = &self.knowledge.takes_at_once;
+        // What it did once it can do: one that cannot do it for a single blob goes the other way for that one.
+        let _ = known.compare_exchange(UNKNOWN, takes, Ordering::Relaxed, Ordering::Relaxed);
+        let session = match pushed {
+            PushedAtOnce::Done => return Ok(()),
+            PushedAtOnce::Opened(session) => session,
+            PushedAtOnce::Refused => self.api.open_upload(&blob.digest).await?,
+        };
+        let completed = self
+            .api
+            .complete(&blob.digest, &session, Body::Bytes(content))
+            .await;
+        self.unless_there(blob, completed.map_err(PlaceError::from)).await
+    }
+
     /// The upload to go on with, and how much of it is there. A new one is told of before its first byte is sent.
     async fn session(
         &self,

@@ -1,10 +1,12 @@
 //! Looking at both sides.
 
+mod reading;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use client::TagKind;
-use client::registry::TagListing;
+use client::registry::{Misnamed, TagListing};
 use futures_util::{StreamExt, stream};
 use oci::{CONFIG_BYTES_MAX, Digest, ImageConfig, RepositoryName};
 use progress::{Progress, Task, Work};
@@ -17,13 +19,16 @@ use crate::journal::Journal;
 use crate::manifests::ManifestStore;
 use crate::mapping::{Mapping, MappingError};
 use crate::pace::Pace;
-use crate::place::{Origin, OriginRepository, Target, TargetRepository};
+use crate::place::{Origin, OriginRepository, Repositories, Target, TargetRepository};
 
 /// Repositories that are looked at at once; the pace bounds the requests.
 const REPOSITORIES_AT_ONCE: usize = 32;
 
 /// Tags and manifests of one repository that are looked at at once.
 const THINGS_AT_ONCE: usize = 64;
+
+/// Names that are none and are told of one list, each by itself.
+const MISNAMED_TOLD_MAX: usize = 100;
 
 /// Both sides of a move.
 pub struct Sides {
@@ -101,8 +106,11 @@ pub async fn survey(
     options: &SurveyOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Plan, SurveyError> {
-    let mut found = match &options.names {
-        Some(names) => names.iter().map(|name| (name.clone(), None)).collect(),
+    let listed = match &options.names {
+        Some(names) => Repositories {
+            named: names.iter().map(|name| (name.clone(), None)).collect(),
+            misnamed: Misnamed::default(),
+        },
         None => {
             let listed = sides.from_pace.call(|| sides.origin.repositories()).await;
             listed
@@ -110,6 +118,7 @@ pub async fn survey(
                 .ok_or(SurveyError::NoCatalogue)?
         }
     };
+    let mut found = listed.named;
     found.retain(|name, _| options.filter.takes_repository(name.as_str()));
     let names: Vec<RepositoryName> = found.keys().cloned().collect();
     let mapped = options
@@ -122,6 +131,7 @@ pub async fn survey(
         failures: Mutex::default(),
         task: Task::start(progress, Work::Survey, &options.from, None),
     };
+    survey.misnamed(None, listed.misnamed);
     let looks = found.into_iter().zip(mapped).map(|((name, listing), to)| {
         let survey = &survey;
         async move {
@@ -158,9 +168,6 @@ struct Survey<'s> {
     task: Task<'s>,
 }
 
-/// An image with its tags, and what refers to it.
-type ReadImage = (Digest, Vec<String>, Result<Vec<Digest>, PlaceError>);
-
 /// One repository that is looked at.
 struct Looking<'l> {
     name: &'l RepositoryName,
@@ -168,6 +175,8 @@ struct Looking<'l> {
     origin: &'l dyn OriginRepository,
     target: &'l dyn TargetRepository,
     there: Option<TagListing>,
+    /// Whether the source's listing names all that is to be copied: every manifest, and so every referrer.
+    is_told_whole: bool,
 }
 
 impl Survey<'_> {
@@ -179,7 +188,9 @@ impl Survey<'_> {
         listing: Option<TagListing>,
     ) -> Option<PlannedRepository> {
         let looked = self.look(name, to, listing).await;
-        looked.map_err(|error| self.failed(name, "", None, &error)).ok()
+        looked
+            .map_err(|error| self.failed(name.as_str(), "", None, &error))
+            .ok()
     }
 
     async fn look(
@@ -205,8 +216,14 @@ impl Survey<'_> {
         }
         let listing = match listing {
             Some(listing) => listing,
-            None => from_pace.call(|| origin.listing()).await?.unwrap_or_default(),
+            None => match from_pace.call(|| origin.listing()).await? {
+                Some(listing) => listing,
+                // Catalogues name what was deleted; who names a repository himself means one that is there.
+                None if self.options.names.is_none() => TagListing::default(),
+                None => return Err(PlaceError::NoRepository { name: name.clone() }),
+            },
         };
+        self.misnamed(Some(name), listing.misnamed.clone());
         let there = to_pace.call(|| target.listing()).await?;
         planned.exists = there.is_some();
         let looking = Looking {
@@ -215,6 +232,7 @@ impl Survey<'_> {
             origin: &*origin,
             target: &*target,
             there,
+            is_told_whole: listing.manifests.is_some() && !self.options.filter.chooses_versions(),
         };
         let tags = self.wanted_tags(&looking, &listing).await;
         planned.tags = self.with_states(&looking, tags).await;
@@ -246,7 +264,7 @@ impl Survey<'_> {
                         // One that was deleted since it was listed is simply not there.
                         Ok(digest) => Some((tag.clone(), digest?)),
                         Err(error) => {
-                            self.failed(looking.name, tag, None, &error);
+                            self.failed(looking.name.as_str(), tag, None, &error);
                             None
                         }
                     }
@@ -350,7 +368,7 @@ impl Survey<'_> {
                 Ok(Some(there)) if there == digest => TagState::Same,
                 Ok(Some(there)) => TagState::Differs { there },
                 Err(error) => {
-                    self.failed(looking.name, &tag, Some(digest), &error);
+                    self.failed(looking.name.as_str(), &tag, Some(digest), &error);
                     return None;
                 }
             };
@@ -392,11 +410,15 @@ impl Survey<'_> {
         let same = tags.values().filter(|tag| tag.state == TagState::Same);
         let same: BTreeSet<Digest> = same.map(|tag| tag.digest).collect();
         let mut wanted = BTreeSet::new();
-        if let (Some(listed), false) = (&listing.manifests, self.options.filter.chooses_versions()) {
-            let without = listed.iter().filter(|(_, manifest)| manifest.tags.is_empty());
-            wanted.extend(without.map(|(digest, _)| *digest));
-        }
-        let referrers = stream::iter(&same)
+        let asked = match (&listing.manifests, looking.is_told_whole) {
+            (Some(listed), true) => {
+                let without = listed.iter().filter(|(_, manifest)| manifest.tags.is_empty());
+                wanted.extend(without.map(|(digest, _)| *digest));
+                BTreeSet::new()
+            }
+            _ => same,
+        };
+        let referrers = stream::iter(&asked)
             .map(|digest| async move {
                 let pace = &self.sides.from_pace;
                 pace.call(|| looking.origin.referrers(digest))
@@ -408,7 +430,9 @@ impl Survey<'_> {
         for found in referrers {
             match found {
                 Ok(found) => wanted.extend(found),
-                Err((digest, error)) => self.failed(looking.name, &digest.to_string(), Some(digest), &error),
+                Err((digest, error)) => {
+                    self.failed(looking.name.as_str(), &digest.to_string(), Some(digest), &error)
+                }
             }
         }
         wanted.retain(|digest| !roots.contains(digest) && !self.is_there(looking, digest));
@@ -429,94 +453,29 @@ impl Survey<'_> {
         }
     }
 
-    /// Reads what is to be copied, or everything. What cannot be read is noted, and is not in the plan.
-    async fn read_manifests(&self, looking: &Looking<'_>, planned: &mut PlannedRepository) {
-        let is_complete = self.options.depth == Depth::Complete;
-        let mut roots: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
-        for (tag, planned) in &planned.tags {
-            if is_complete || planned.state != TagState::Same {
-                roots.entry(planned.digest).or_default().push(tag.clone());
+    /// Notes what is listed and is no name, of repositories or within one: it is not copied, and nobody would notice.
+    fn misnamed(&self, repository: Option<&RepositoryName>, mut misnamed: Misnamed) {
+        let filter = &self.options.filter;
+        misnamed.retain(|name| match repository {
+            Some(_) => filter.takes_tag(name),
+            None => filter.takes_repository(name),
+        });
+        let names = misnamed.first();
+        for name in names.take(MISNAMED_TOLD_MAX) {
+            match repository {
+                Some(repository) => self.failed(repository.as_str(), name, None, &PlaceError::Misnamed),
+                None => self.failed(name, "", None, &PlaceError::Misnamed),
             }
         }
-        for digest in &planned.untagged {
-            roots.entry(*digest).or_default();
+        let untold = misnamed.first().skip(MISNAMED_TOLD_MAX).count() as u64;
+        let count = misnamed.more().saturating_add(untold);
+        if count > 0 {
+            let repository = repository.map_or("", RepositoryName::as_str);
+            self.failed(repository, "", None, &PlaceError::MisnamedMore { count });
         }
-        let reads = stream::iter(roots)
-            .map(|(digest, tags)| async move {
-                let read = self.read_image(looking.origin, &digest).await;
-                (digest, tags, read)
-            })
-            .buffer_unordered(THINGS_AT_ONCE);
-        let reads: Vec<ReadImage> = reads.collect().await;
-        let mut referrers = BTreeSet::new();
-        for (digest, tags, read) in reads {
-            match read {
-                Ok(found) => referrers.extend(found),
-                Err(error) if tags.is_empty() => {
-                    planned.untagged.remove(&digest);
-                    self.failed(looking.name, &digest.to_string(), Some(digest), &error);
-                }
-                Err(error) => {
-                    for tag in &tags {
-                        planned.tags.remove(tag);
-                        self.failed(looking.name, tag, Some(digest), &error);
-                    }
-                }
-            }
-        }
-        referrers.retain(|digest| !self.is_there(looking, digest));
-        planned.untagged.extend(referrers);
     }
 
-    /// Reads an image's manifests; returns what refers to those below its root, and what refers to that.
-    async fn read_image(
-        &self,
-        origin: &dyn OriginRepository,
-        root: &Digest,
-    ) -> Result<Vec<Digest>, PlaceError> {
-        let below = self.closures.below(origin, root).await?;
-        let mut found: Vec<Digest> = Vec::new();
-        let mut open = below.clone();
-        let mut seen: BTreeSet<Digest> = below.iter().copied().collect();
-        // Referrers of the root itself are known already, but not what refers to them.
-        while let Some(digest) = open.pop() {
-            for referrer in self.sides.from_pace.call(|| origin.referrers(&digest)).await? {
-                if seen.insert(referrer) {
-                    let more = self.closures.below(origin, &referrer).await?;
-                    open.extend(more.into_iter().filter(|digest| seen.insert(*digest)));
-                    open.push(referrer);
-                    found.push(referrer);
-                }
-            }
-        }
-        if self.options.depth == Depth::Complete {
-            self.look_for_blobs(origin, &below).await?;
-        }
-        Ok(found)
-    }
-
-    /// Whether the source has every blob that it says it has.
-    async fn look_for_blobs(
-        &self,
-        origin: &dyn OriginRepository,
-        manifests: &[Digest],
-    ) -> Result<(), PlaceError> {
-        for digest in manifests {
-            let entry = self.closures.entry(origin, digest).await?;
-            let looks = stream::iter(&entry.blobs).map(|blob| self.closures.look_for(origin, blob));
-            let looked: Vec<Result<(), PlaceError>> = looks.buffer_unordered(THINGS_AT_ONCE).collect().await;
-            looked.into_iter().collect::<Result<(), _>>()?;
-        }
-        Ok(())
-    }
-
-    fn failed(
-        &self,
-        repository: &RepositoryName,
-        reference: &str,
-        digest: Option<Digest>,
-        error: &PlaceError,
-    ) {
+    fn failed(&self, repository: &str, reference: &str, digest: Option<Digest>, error: &PlaceError) {
         let told = error.told();
         self.failures().push(Failure {
             repository: repository.to_string(),

@@ -13,9 +13,6 @@ use crate::inventory::BlobEntry;
 /// How often a tag may be moved while it is copied.
 const MOVES_MAX: u32 = 3;
 
-/// What a destination answers that counts for itself.
-const CONFLICT: u16 = 409;
-
 impl Engine<'_> {
     /// Copies one image and sets its tags.
     pub(super) async fn image(&self, job: &Job) -> Result<(), PlaceError> {
@@ -126,7 +123,7 @@ impl Engine<'_> {
         }
         let placed = join_all(blobs.values().map(|blob| self.place(number, pair, blob))).await;
         let failed = placed.into_iter().find_map(Result::err);
-        // A child that is whole is worth having, whatever its siblings are: only what lacks something is left out.
+        // What is placed is in the journal: the next try goes on from there.
         if let Some(error) = failed {
             return Err(error);
         }
@@ -145,7 +142,7 @@ impl Engine<'_> {
         match put.await {
             Ok(()) => {}
             // A registry that replaces the source keeps what was pushed to it or deleted there.
-            Err(error) if error.status() == Some(CONFLICT) => {
+            Err(error) if error.is_kept_there() => {
                 self.note(|counts| counts.kept += 1);
                 return Ok(());
             }

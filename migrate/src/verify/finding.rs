@@ -15,6 +15,25 @@ pub enum Part {
     Blob,
 }
 
+/// What sort of difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FindingKind {
+    /// [`Finding::TagMissing`].
+    TagMissing,
+    /// [`Finding::TagDiffers`].
+    TagDiffers,
+    /// [`Finding::PartMissing`].
+    PartMissing,
+    /// [`Finding::PartDamaged`].
+    PartDamaged,
+    /// [`Finding::ReferrerMissing`].
+    ReferrerMissing,
+    /// What principals can read: [`Finding::AccessLost`], [`Finding::AccessGained`], [`Finding::RouteDiffers`].
+    Access,
+    /// [`Finding::Unchecked`].
+    Unchecked,
+}
+
 /// One difference. `repository` is the new side's, with its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -137,6 +156,22 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
+    /// What sort it is.
+    #[must_use]
+    pub fn kind(&self) -> FindingKind {
+        match self {
+            Self::TagMissing { .. } => FindingKind::TagMissing,
+            Self::TagDiffers { .. } => FindingKind::TagDiffers,
+            Self::PartMissing { .. } => FindingKind::PartMissing,
+            Self::PartDamaged { .. } => FindingKind::PartDamaged,
+            Self::ReferrerMissing { .. } => FindingKind::ReferrerMissing,
+            Self::AccessLost { .. } | Self::AccessGained { .. } | Self::RouteDiffers { .. } => {
+                FindingKind::Access
+            }
+            Self::Unchecked { .. } => FindingKind::Unchecked,
+        }
+    }
+
     fn of_content(&self) -> String {
         use Finding as F;
         match self {

@@ -13,7 +13,7 @@ use super::walk::{Fault, Seen, walk};
 use super::{Depth, Pair, Verification};
 
 /// Tags of a repository that are looked at for one whole image.
-const SAMPLED_MAX: usize = 10;
+const SAMPLED_MAX: usize = 20;
 
 /// An image that is whole and the same on both sides, for principals to pull.
 #[derive(Debug, Clone)]
@@ -87,12 +87,18 @@ pub(super) async fn compare(
         report,
     };
     let mut sample = None;
-    for (tag, there) in old_tags.iter().filter(|(tag, _)| wanted(tag)) {
+    let compared: Vec<(&String, &Descriptor)> = old_tags.iter().filter(|(tag, _)| wanted(tag)).collect();
+    for (tag, there) in &compared {
         comparison.report.tags += 1;
-        let found = comparison.tag(tag, there, new_tags.get(tag)).await;
+        let found = comparison.tag(tag, there, new_tags.get(*tag)).await;
         sample = sample.or(found);
     }
-    sample
+    if sample.is_some() || compared.is_empty() {
+        return sample;
+    }
+    // Nothing is whole and the same on both sides: who may read is looked at with what the old side has.
+    let names = compared.into_iter().map(|(tag, _)| tag.clone()).collect();
+    first_readable(&old, names, report).await
 }
 
 /// An image of the old side to try as others, of the first tags; nothing is compared.
@@ -112,23 +118,43 @@ pub(super) async fn sample(pair: &Pair, with: &Verification<'_>, report: &mut Re
         }
     };
     let wanted = |tag: &String| pair.tags.as_ref().is_none_or(|tags| tags.contains(tag));
-    for tag in names.into_iter().filter(wanted).take(SAMPLED_MAX) {
-        report.tags += 1;
-        let Ok(root) = old.source.resolve(&Selector::Tag(tag.clone())).await else {
-            continue;
+    let names: Vec<String> = names.into_iter().filter(wanted).collect();
+    report.tags += names.len();
+    first_readable(&old, names, report).await
+}
+
+/// The first image that is whole on the old side, else the first that has a manifest there. When there is none of either,
+/// nothing can be said of who may read, and that is noted.
+async fn first_readable(old: &Side, names: Vec<String>, report: &mut Report) -> Option<Sample> {
+    let (mut damaged, mut failed) = (None, None);
+    let has_tags = !names.is_empty();
+    for tag in names.into_iter().take(SAMPLED_MAX) {
+        let root = match old.source.resolve(&Selector::Tag(tag.clone())).await {
+            Ok(root) => root,
+            Err(error) => {
+                failed.get_or_insert(told(&error));
+                continue;
+            }
         };
-        let walked = walk(&old, &root, &mut Seen::default()).await;
-        if walked.faults.is_empty() {
-            let (digest, blob) = (root.digest, walked.first_blob);
-            return Some(Sample {
-                tag,
-                digest,
-                blob,
-                may_be_absent: true,
-            });
+        let walked = walk(old, &root, &mut Seen::default()).await;
+        let is_whole = walked.faults.is_empty();
+        let sample = Sample {
+            tag,
+            digest: root.digest,
+            // Of an image that is not whole only the manifest is tried.
+            blob: walked.first_blob.filter(|_| is_whole),
+            may_be_absent: true,
+        };
+        if is_whole {
+            return Some(sample);
         }
+        damaged.get_or_insert(sample);
     }
-    None
+    if damaged.is_none() && has_tags {
+        let error = failed.unwrap_or_else(|| "it has no image to try with".to_owned());
+        report.unchecked(format!("who may read {}", old.name), error);
+    }
+    damaged
 }
 
 async fn tags(side: &Side, report: &mut Report) -> Option<BTreeMap<String, Descriptor>> {

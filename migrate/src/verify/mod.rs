@@ -16,7 +16,7 @@ mod hashing;
 mod images;
 mod principals;
 
-pub use finding::{Damage, Finding, Part};
+pub use finding::{Damage, Finding, FindingKind, Part};
 pub use report::{FINDINGS_MAX, Report};
 pub use side::REQUESTS_AT_ONCE;
 pub use walk::MANIFESTS_MAX;
@@ -94,6 +94,9 @@ pub async fn verify(pairs: &[Pair], with: &Verification<'_>) -> Report {
             principals::compare(pair, &sample, &with.principals, &mut report).await;
         }
         drop(task);
+    }
+    if report.tags == 0 && report.holds() {
+        report.unchecked("whether anything came along", "there is no tag on the old side");
     }
     report
 }

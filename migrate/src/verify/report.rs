@@ -1,10 +1,12 @@
 //! What a verification found.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::{Damage, Finding, Verification};
+use super::{Damage, Finding, FindingKind, Verification};
 
-/// Most differences that are listed; how many there are is counted beyond.
+/// Most differences of each kind that are listed; how many there are is counted beyond.
 pub const FINDINGS_MAX: usize = 10_000;
 
 /// What a verification looked at, and what is different.
@@ -26,7 +28,7 @@ pub struct Report {
     pub pulls: usize,
     /// Those that gave something.
     pub reads: usize,
-    /// What is different, of which [`FINDINGS_MAX`] are kept.
+    /// What is different, of which [`FINDINGS_MAX`] of each kind are kept.
     pub differences: Vec<Finding>,
     /// How many differences there are.
     pub differences_total: usize,
@@ -34,6 +36,9 @@ pub struct Report {
     pub damaged: Vec<Damage>,
     /// Tags that are only on the new side. They are no differences.
     pub only_new: usize,
+    /// How many differences of each kind there are.
+    #[serde(skip)]
+    kinds: BTreeMap<FindingKind, usize>,
 }
 
 impl Report {
@@ -60,10 +65,19 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
-        if self.differences.len() < FINDINGS_MAX {
+        let count = self.kinds.entry(finding.kind()).or_default();
+        *count += 1;
+        // Of each kind by itself: many of one must not hide the only one of another.
+        if *count <= FINDINGS_MAX {
             self.differences.push(finding);
         }
         self.differences_total += 1;
+    }
+
+    /// Kinds of which not all differences are listed.
+    pub fn left_out(&self) -> impl Iterator<Item = FindingKind> {
+        let many = self.kinds.iter().filter(|(_, count)| **count > FINDINGS_MAX);
+        many.map(|(kind, _)| *kind)
     }
 
     /// Adds that something could not be looked at, from outside of the verification.
@@ -82,5 +96,26 @@ impl Report {
         if self.damaged.len() < FINDINGS_MAX {
             self.damaged.push(damage);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_differences_of_one_kind_hide_none_of_another() {
+        let mut report = Report::default();
+        for number in 0..=FINDINGS_MAX {
+            report.add(Finding::TagMissing {
+                repository: "r".to_owned(),
+                tag: number.to_string(),
+                digest: oci::Digest::sha256_of(b""),
+            });
+        }
+        report.unchecked("a", "b");
+        assert_eq!(report.differences.len(), FINDINGS_MAX + 1);
+        assert_eq!(report.differences_total, FINDINGS_MAX + 2);
+        assert_eq!(report.left_out().collect::<Vec<_>>(), [FindingKind::TagMissing]);
     }
 }

@@ -275,3 +275,9 @@ fn more_differences_than_are_kept_are_counted() {
         (FINDINGS_MAX, FINDINGS_MAX + 1)
     );
 }
+
+#[tokio::test]
+async fn what_looks_at_no_tag_proves_nothing() {
+    let sides = Sides::same().await;
+    assert!(!sides.verify(Depth::Presence, Some(&[])).await.holds());
+}

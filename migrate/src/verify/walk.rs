@@ -108,15 +108,6 @@ fn of_manifest(error: &SourceError) -> Presence {
 fn parts(manifest: &Manifest) -> (Vec<Descriptor>, Vec<Descriptor>) {
     match manifest.parsed() {
         Parsed::Index(index) => (index.manifests.clone(), Vec::new()),
-        Parsed::Image(image) => {
-            let layers = image
-                .layers
-                .iter()
-                .filter(|layer| !layer.media_type.is_nondistributable());
-            (
-                Vec::new(),
-                std::iter::once(&image.config).chain(layers).cloned().collect(),
-            )
-        }
+        Parsed::Image(image) => (Vec::new(), image.distributable_blobs().cloned().collect()),
     }
 }

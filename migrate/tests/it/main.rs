@@ -7,6 +7,7 @@
 )]
 
 mod copying;
+mod names;
 mod places;
 mod requests;
 mod trouble;

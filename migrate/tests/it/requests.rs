@@ -2,7 +2,7 @@
 
 use testkit::registry::Ways;
 
-use crate::world::{World, image, index, plain};
+use crate::world::{World, image, index, plain, referrer};
 
 const REPOSITORIES: usize = 5;
 const TAGS: usize = 20;
@@ -54,18 +54,47 @@ async fn nothing_to_do_costs_one_head_for_each_tag_and_one_list_for_each_reposit
 
 #[tokio::test]
 async fn google_s_listing_tells_everything_in_one_answer_for_each_repository() {
-    let mut world = World::between(
-        Ways {
+    for referrers in [false, true] {
+        let old = Ways {
             google: true,
             catalog: false,
+            referrers,
             ..plain()
-        },
-        plain(),
+        };
+        let mut world = World::between(old, plain());
+        world.from = Some(format!("{}/p", world.old.host()).parse().unwrap());
+        let (from, _) = asked_when_nothing_is_to_do(&world).await;
+        // One for the prefix itself.
+        assert_eq!(from.len(), REPOSITORIES + 1, "{from:?}");
+    }
+}
+
+#[tokio::test]
+async fn google_s_listing_tells_what_refers_to_an_image_early_or_late() {
+    let old = Ways {
+        google: true,
+        ..Ways::default()
+    };
+    let world = World::between(old, plain());
+    let subject = image(&mut world.old.content(), "a", Some("1"), &[b"x"]);
+    referrer(&mut world.old.content(), "a", &subject, b"signature");
+    world.run().await;
+    world.assert_same();
+    let late = referrer(&mut world.old.content(), "a", &subject, b"attestation");
+    referrer(
+        &mut world.old.content(),
+        "a",
+        &late,
+        b"signature of the attestation",
     );
-    world.from = Some(format!("{}/p", world.old.host()).parse().unwrap());
-    let (from, _) = asked_when_nothing_is_to_do(&world).await;
-    // One for the prefix itself, and one question whether there is an API of referrers.
-    assert_eq!(from.len(), REPOSITORIES + 2, "{from:?}");
+    let report = world.run().await;
+    assert_eq!((report.tags_same, report.manifests_put), (1, 2));
+    world.assert_same();
+    let asked = world.old.requests("GET");
+    assert!(
+        !asked.iter().any(|line| line.contains("/referrers/")),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! What goes wrong, on either side.
 
+use std::time::{Duration, Instant};
+
 use migrate::failure::FailureKind;
 use testkit::registry::{Trouble, Ways};
+
+use transport::Floor;
 
 use crate::world::{World, bytes, image, image_with, index, plain};
 
@@ -149,7 +153,10 @@ async fn a_side_that_is_busy_is_asked_again_later() {
             &mut world.old.content(),
             "a",
             Some(&tag),
-            &[tag.as_bytes(), &bytes(number, 300_000)],
+            &[
+                tag.as_bytes(),
+                &bytes(number, 300_000 * (1 + number as usize % 5)),
+            ],
         );
     }
     for code in [429, 503, 500, 502] {
@@ -188,7 +195,7 @@ async fn what_a_quota_refuses_for_good_is_listed_as_that() {
 async fn blobs_that_break_off_go_on_where_they_broke() {
     for ranges in [true, false] {
         let world = World::between(Ways { ranges, ..plain() }, Ways::default());
-        let layer = bytes(5, 900_000);
+        let layer = bytes(5, 1_500_000);
         image(&mut world.old.content(), "a", Some("1"), &[&layer]);
         let path = format!("GET /v2/a/blobs/{}", oci::Digest::sha256_of(&layer));
         world.old.trouble(&path, Trouble::Cut(300_000));
@@ -208,7 +215,7 @@ async fn blobs_that_break_off_go_on_where_they_broke() {
 #[tokio::test]
 async fn an_upload_that_breaks_off_goes_on_where_it_broke() {
     let world = World::plain();
-    let layer = bytes(5, 900_000);
+    let layer = bytes(5, 1_500_000);
     image(&mut world.old.content(), "a", Some("1"), &[&layer]);
     world
         .new
@@ -219,6 +226,36 @@ async fn an_upload_that_breaks_off_goes_on_where_it_broke() {
     let new = world.new.content();
     let whole: usize = new.blobs.values().map(Vec::len).sum();
     assert_eq!(new.received, whole as u64, "a byte was sent twice");
+}
+
+#[tokio::test]
+async fn a_blob_that_breaks_off_in_a_single_request_is_sent_again_by_itself() {
+    let world = World::plain();
+    let layer = bytes(5, 100_000);
+    image(&mut world.old.content(), "a", Some("1"), &[&layer]);
+    let path = format!(
+        "POST /v2/a/blobs/uploads/?digest={}",
+        oci::Digest::sha256_of(&layer)
+    );
+    world.new.trouble(&path, Trouble::Drop(40_000));
+    world.new.trouble(&path, status(503, &[]));
+    assert_eq!(world.run().await.failures, []);
+    world.assert_same();
+    assert_eq!(world.new.requests(&path).len(), 3);
+}
+
+#[tokio::test]
+async fn a_registry_that_takes_no_blob_in_a_single_request_is_tried_with_small_ones_only() {
+    let world = World::between(plain(), plain());
+    image(&mut world.old.content(), "a", Some("1"), &[&bytes(1, 900_000)]);
+    image(&mut world.old.content(), "b", Some("1"), &[b"small", b"smaller"]);
+    assert_eq!(world.run().await.failures, []);
+    world.assert_same();
+    let tried = world.new.requests("POST /v2/");
+    let tried = tried.iter().filter(|line| line.contains("?digest=")).count();
+    // Those that are on their way before the first is answered.
+    assert!((1..=5).contains(&tried), "{tried}");
+    assert_eq!(world.new.requests("PUT /v2/a/blobs/uploads/").len(), 2);
 }
 
 #[tokio::test]
@@ -236,7 +273,7 @@ async fn where_uploads_cannot_go_on_only_that_blob_is_sent_again() {
             &mut world.old.content(),
             "a",
             Some(&tag),
-            &[&bytes(number, 900_000)],
+            &[&bytes(number, 1_500_000)],
         );
     }
     world
@@ -312,12 +349,87 @@ async fn what_the_destination_counts_as_its_own_is_left_there_and_no_failure() {
     image(&mut world.old.content(), "a", Some("v1"), &[b"one"]);
     let kept = image(&mut world.old.content(), "a", Some("v2"), &[b"two"]).digest();
     for reference in ["v2".to_owned(), kept.to_string()] {
-        world
-            .new
-            .trouble(&format!("PUT /v2/a/manifests/{reference}"), status(409, &[]));
+        let put = format!("PUT /v2/a/manifests/{reference}");
+        world.new.trouble(&put, Trouble::Refused(409, "DENIED"));
     }
     let report = world.run().await;
     assert_eq!((report.failures.len(), report.kept_there), (0, 1));
     assert!(world.new.content().tag("a", "v1").is_some());
     assert_eq!(world.new.content().tag("a", "v2"), None);
+}
+
+#[tokio::test]
+async fn a_tag_that_the_destination_keeps_takes_none_of_its_neighbours_along() {
+    let world = World::plain();
+    let subject = image(&mut world.old.content(), "a", Some("v01"), &[b"one"]);
+    for number in 2..=14 {
+        let tag = format!("v{number:02}");
+        world.old.content().add_manifest("a", Some(&tag), &subject);
+    }
+    // The first ten go in one request; the destination has v03 for its own.
+    let at_once = format!("PUT /v2/a/manifests/{}?tag=v01", subject.digest());
+    world.new.trouble(&at_once, Trouble::Refused(409, "DENIED"));
+    world
+        .new
+        .trouble("PUT /v2/a/manifests/v03", Trouble::Refused(409, "DENIED"));
+    let report = world.run().await;
+    assert_eq!((report.failures.len(), report.kept_there), (0, 1));
+    let new = world.new.content();
+    let missing: Vec<String> = (1..=14)
+        .map(|number| format!("v{number:02}"))
+        .filter(|tag| new.tag("a", tag).is_none())
+        .collect();
+    assert_eq!(missing, ["v03"]);
+}
+
+#[tokio::test]
+async fn another_conflict_is_a_failure() {
+    let world = World::plain();
+    image(&mut world.old.content(), "a", Some("v1"), &[b"one"]);
+    for _ in 0..64 {
+        world.new.trouble("PUT /v2/a/manifests/", status(409, &[]));
+    }
+    let report = world.run().await;
+    assert_eq!((report.failures.len(), report.kept_there), (1, 0));
+}
+
+#[tokio::test]
+async fn what_comes_a_byte_at_a_time_is_given_up_and_the_rest_is_copied() {
+    let mut world = World::plain();
+    world.floor = Floor {
+        window: Duration::from_millis(300),
+        bytes: 1000,
+        ..Floor::default()
+    };
+    let (manifest, blob) = {
+        let old = &mut *world.old.content();
+        for number in 0..5 {
+            image(old, "a", Some(&format!("v{number}")), &[&[number]]);
+        }
+        let slow = image(old, "a", Some("slow-blob"), &[&bytes(1, 3000)]);
+        let manifest = image(old, "a", Some("slow-manifest"), &[b"m"]).digest();
+        (manifest, slow.image().unwrap().layers[0].digest)
+    };
+    // More often than they are asked for.
+    for _ in 0..20 {
+        let drip = || Trouble::Drip(Duration::from_millis(20));
+        world
+            .old
+            .trouble(&format!("GET /v2/a/manifests/{manifest}"), drip());
+        world.old.trouble(&format!("GET /v2/a/blobs/{blob}"), drip());
+    }
+    let begun = Instant::now();
+    let report = world.run().await;
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    let failed = report.failures.iter();
+    let mut failed: Vec<_> = failed
+        .map(|failure| (failure.reference.as_str(), failure.kind))
+        .collect();
+    failed.sort();
+    let expected = ["slow-blob", "slow-manifest"];
+    assert_eq!(failed, expected.map(|tag| (tag, FailureKind::Unreachable)));
+    assert_eq!(report.tags_set, 5);
+    // Each try costs minutes where the floor is the usual one.
+    let asked = world.old.requests(&format!("GET /v2/a/manifests/{manifest}"));
+    assert!(asked.len() <= 6, "{asked:?}");
 }

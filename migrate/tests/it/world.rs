@@ -21,7 +21,7 @@ use oci::{Descriptor, ImageIndex, ImageManifest, Manifest, MediaType, Repository
 use progress::Silent;
 use tempfile::TempDir;
 use testkit::registry::{Content, FakeRegistry, Ways};
-use transport::{RetryPolicy, Transport, TransportOptions};
+use transport::{Floor, RetryPolicy, Transport, TransportOptions};
 
 pub(crate) struct World {
     pub(crate) old: FakeRegistry,
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) from: Option<PlaceName>,
     pub(crate) to: Option<PlaceName>,
     pub(crate) keep_differing: bool,
+    /// How slowly sides may answer.
+    pub(crate) floor: Floor,
 }
 
 struct NoPrograms;
@@ -46,7 +48,7 @@ impl CredentialHelper for NoPrograms {
     }
 }
 
-fn registries(pace: &Pace) -> Registries {
+fn registries(pace: &Pace, floor: Floor) -> Registries {
     let mut options = TransportOptions::new("lightship-test");
     options.retry = RetryPolicy {
         attempts_max: 1,
@@ -54,6 +56,7 @@ fn registries(pace: &Pace) -> Registries {
         ..RetryPolicy::default()
     };
     options.limits.requests_per_host_max = 1024;
+    options.limits.floor = floor;
     let registries = Registries::new(RegistryOptions {
         transport: Transport::new(options),
         credentials: CredentialStore::new(Vec::new(), Arc::new(NoPrograms)),
@@ -69,6 +72,7 @@ pub(crate) fn plain() -> Ways {
     Ways {
         referrers: false,
         tags_in_query: false,
+        at_once: false,
         ..Ways::default()
     }
 }
@@ -86,6 +90,7 @@ impl World {
             from: None,
             to: None,
             keep_differing: false,
+            floor: Floor::default(),
         }
     }
 
@@ -110,14 +115,20 @@ impl World {
         let (from_pace, to_pace) = (Pace::new(options), Pace::new(options));
         let origin: Arc<dyn Origin> = match Self::place(&self.from, &self.old) {
             PlaceName::Registry { host, prefix } => Arc::new(
-                RegistryOrigin::new(&registries(&from_pace), &host, &self.endpoints, prefix).unwrap(),
+                RegistryOrigin::new(
+                    &registries(&from_pace, self.floor),
+                    &host,
+                    &self.endpoints,
+                    prefix,
+                )
+                .unwrap(),
             ),
             local => Arc::new(LocalOrigin::open(&local).await.unwrap()),
         };
         let target: Arc<dyn Target> = match Self::place(&self.to, &self.new) {
             PlaceName::Layout(dir) => Arc::new(LayoutTarget::open(&dir).await.unwrap()),
             PlaceName::Registry { host, .. } => {
-                Arc::new(RegistryTarget::new(&registries(&to_pace), &host).unwrap())
+                Arc::new(RegistryTarget::new(&registries(&to_pace, self.floor), &host).unwrap())
             }
             PlaceName::DockerArchive(_) => panic!("a docker archive is a source only"),
         };

@@ -14,6 +14,7 @@ use super::routes::package_name;
 use super::{Asked, Unfit, documents, ok, repositories};
 use crate::answer::Answer;
 use crate::refusal::Refusal;
+use crate::transition;
 
 pub(crate) async fn list(asked: &Asked<'_>, repository: &RepositoryPath) -> Result<Answer, Refusal> {
     if *asked.method() != Method::GET {
@@ -79,13 +80,24 @@ fn document(repository: &RepositoryPath, package: &Package) -> Value {
 
 /// A package with an immutable tag stays as it is.
 async fn delete(asked: &Asked<'_>, package: &PackagePath) -> Result<Answer, Refusal> {
+    let was_here = remove(asked, package).await?;
+    let of = (was_here, &asked.actor());
+    let was_there = transition::delete_package_there(asked.registry, package, of).await?;
+    if was_there {
+        // What was fetched in between.
+        remove(asked, package).await?;
+    }
+    match was_here || was_there {
+        true => Ok(operations::done(asked, &package.repository, Gave::Nothing)),
+        false => Err(Unfit::not_found(package_name(package))),
+    }
+}
+
+async fn remove(asked: &Asked<'_>, package: &PackagePath) -> Result<bool, Refusal> {
     let (actor, now) = (asked.actor(), asked.registry.now());
     let gone = package.clone();
     let deleted = asked.registry.change(package, async move |metadata| {
         metadata.delete_package(&gone, &actor, now).await
     });
-    match deleted.await?? {
-        true => Ok(operations::done(asked, &package.repository, Gave::Nothing)),
-        false => Err(Unfit::not_found(package_name(package))),
-    }
+    Ok(deleted.await??)
 }

@@ -14,7 +14,7 @@ use super::{Asked, Unfit, documents, ok};
 use crate::answer::Answer;
 use crate::call::Arriving;
 use crate::refusal::Refusal;
-use crate::transition::{RolledBack, Shift};
+use crate::transition::{Running, Shift};
 
 /// Longest word in a body.
 const WORD_BYTES_MAX: usize = 512;
@@ -104,6 +104,7 @@ async fn shift(asked: &Asked<'_>, path: &RepositoryPath, given: &Value) -> Resul
             Some(Value::Null) => Some(None),
             Some(_) => Some(Some(percent(given, "errorLimitPercent")?.unwrap_or_default())),
         },
+        leaves_unsettled: documents::flag(given, "leaveUnsettled")?,
     };
     let shifted = asked.registry.shift(path, &shift, &asked.actor()).await?;
     match shifted {
@@ -149,48 +150,19 @@ async fn roll_back(asked: &Asked<'_>, path: &RepositoryPath, given: &Value) -> R
         Some(_) => state(given)?,
     };
     let leave_behind = documents::flag(given, "leaveBehind")?;
-    let rollbacks = asked.registry.rollbacks();
-    if !rollbacks.begin(path) {
+    let Some(running) = Running::begin(asked.registry, path) else {
         return Err(Unfit::precondition(format!(
             "a rollback of {path} is running already"
         )));
-    }
-    let (registry, of, actor) = (asked.registry.clone(), path.clone(), asked.actor());
+    };
+    let actor = asked.actor();
     // By itself: a client that goes away must not leave it half-way.
-    let work = tokio::spawn(async move {
-        let running = registry.clone();
-        let (path, by) = (of.clone(), actor);
-        let done = tokio::spawn(async move { running.roll_back(&path, to, leave_behind, &by).await });
-        let told = match done.await {
-            Ok(Ok(report)) => Ok(rolled_back(&report)),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("it ended by a fault of the program".to_owned()),
-        };
-        registry.rollbacks().end(&of, told.clone());
-        told
-    });
+    let work = tokio::spawn(async move { running.run(to, leave_behind, &actor).await });
     match tokio::time::timeout(WAITED_FOR, work).await {
-        Ok(Ok(Err(reason))) => Err(Unfit::precondition(reason)),
+        Ok(Ok(Err(error))) => Err(Unfit::precondition(error.to_string())),
         // How it ends is told with the status.
         Ok(_) | Err(_) => status(asked, path).await,
     }
-}
-
-fn rolled_back(report: &RolledBack) -> Value {
-    let failed: Vec<Value> = report
-        .failed
-        .iter()
-        .map(|(what, why)| json!({"image": what, "error": why}))
-        .collect();
-    json!({
-        "lookedAt": report.looked_at,
-        "imagesCopied": report.images_copied,
-        "manifestsCopied": report.copied.manifests,
-        "blobBytesCopied": report.copied.blob_bytes.to_string(),
-        "failedCount": report.failed_count,
-        "failed": failed,
-        "deletedHere": report.deleted_here,
-    })
 }
 
 async fn finish(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refusal> {
@@ -200,6 +172,9 @@ async fn finish(asked: &Asked<'_>, path: &RepositoryPath) -> Result<Answer, Refu
             "the transition is {}: only one that is enabled is finished",
             transition.state
         )));
+    }
+    if asked.registry.rollbacks().is_running(path) {
+        return Err(Unfit::precondition(format!("a rollback of {path} is running")));
     }
     asked.registry.finish_transition(path, &asked.actor()).await?;
     Ok(super::nothing())

@@ -112,6 +112,19 @@ impl Registry {
         }
     }
 
+    /// Whether a password for `name` may be tried elsewhere now: what is guessed there on our word is guessed here.
+    pub(crate) fn may_guess(&self, name: &str, address: IpAddr) -> bool {
+        let now = self.now().as_second();
+        self.authentication().slow_down.wait(name, address, now).is_none()
+    }
+
+    /// Takes back that a log-in failed here: the old registry that answers knows them.
+    pub(super) fn forgive(&self, refusal: &Refusal, address: IpAddr) {
+        if let Refusal::LoginFailed { account } = refusal {
+            self.authentication().slow_down.forgive(account, address);
+        }
+    }
+
     /// Whether this may be tried now.
     fn may_try(&self, fingerprint: &Fingerprint, name: &str, attempt: &Attempt<'_>) -> Result<(), Refusal> {
         let (authentication, now) = (self.authentication(), self.now().as_second());

@@ -72,6 +72,14 @@ impl SlowDown {
         addresses.failed(origin, now);
     }
 
+    /// The last failure was none: the account is its owner's elsewhere.
+    pub(super) fn forgive(&self, account: &str, address: IpAddr) {
+        self.succeeded(account, address);
+        let origin = Origin::of(address);
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.forgive(&origin);
+    }
+
     /// The account is its owner's again; the address stays as it was, else an account of one's own would clear it.
     pub(super) fn succeeded(&self, account: &str, address: IpAddr) {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,6 +104,12 @@ impl<K: Eq + Hash + Clone> Table<K> {
         };
         let wait = FIRST_WAIT_SECONDS << beyond.min(10);
         failures.last + wait.min(WAIT_SECONDS_MAX) - now
+    }
+
+    fn forgive(&mut self, key: &K) {
+        if let Some(failures) = self.entries.get_mut(key) {
+            failures.count = failures.count.saturating_sub(1);
+        }
     }
 
     fn failed(&mut self, key: K, now: i64) {
@@ -159,6 +173,11 @@ mod tests {
         slow_down.succeeded("ann", THERE);
         slow_down.failed("ann", HERE, now);
         assert!(slow_down.wait("ann", HERE, now).is_some());
+        for _ in 0..99 {
+            slow_down.failed("ann", HERE, now);
+            slow_down.forgive("ann", HERE);
+            assert_eq!(slow_down.wait("ann", HERE, now), None);
+        }
         slow_down.succeeded("ann", HERE);
         assert_eq!(slow_down.wait("ann", HERE, now), None);
     }

@@ -58,14 +58,17 @@ pub(crate) async fn token(
             true => Introduced::default(),
             false => {
                 let basic = transition::basic_of_form(form);
-                transition::introduce(registry, (form, service), basic).await?
+                transition::introduce(registry, (form, service), (basic.as_ref(), call.client())).await?
             }
         };
         let is_let_in = introduced.is_let_in;
         caller.introduced = Some(Arc::new(introduced));
         caller.known = match of_form(registry, form, &attempt).await {
             // Whom the old side lets in needs no account here to be passed on to it.
-            Err(Refusal::LoginFailed { .. } | Refusal::LoginSlowed { .. }) if is_let_in => None,
+            Err(refusal @ (Refusal::LoginFailed { .. } | Refusal::LoginSlowed { .. })) if is_let_in => {
+                registry.forgive(&refusal, call.client());
+                None
+            }
             known => Some(known?),
         };
     }

@@ -7,12 +7,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use store::{Mode, PackagePath, Remote, VIRTUAL_DEPTH_MAX, Virtual};
+use store::{Mode, PackagePath, Remote, TransitionState, VIRTUAL_DEPTH_MAX, Virtual};
 
 use super::Source;
 use super::memory::Said;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
+use crate::upstream::Trouble;
 
 /// In the memory of answers: of the package itself.
 const ITSELF: &str = "";
@@ -51,6 +52,7 @@ impl Registry {
                 name: package.name.clone(),
             };
             let mode = self.mode_of(&within.repository).await?;
+            self.refuse_moving_member(&within).await?;
             let has = match &*mode {
                 _ if member.owns(&package.name) => true,
                 Mode::Standard => self.has_package(&within).await?,
@@ -65,6 +67,28 @@ impl Registry {
             }
         }
         Ok(None)
+    }
+
+    /// Refuses a package of a member whose content is still another registry's word: what is here of it may be stale, and what is
+    /// not here yet must not be had from a member with a lower priority.
+    async fn refuse_moving_member(&self, package: &PackagePath) -> Result<(), Refusal> {
+        let all = self.transitions().await?;
+        let Some(transition) = all.get(&package.repository) else {
+            return Ok(());
+        };
+        let old = Remote::new(transition.old.clone());
+        let is_here = match transition.state {
+            TransitionState::Enabled => true,
+            TransitionState::EnabledAndCopying if self.has_package(package).await? => true,
+            // One that it has on neither side is another member's.
+            _ => !self.has_package_there(&old, package).await?,
+        };
+        match is_here {
+            true => Ok(()),
+            false => Err(Refusal::Upstream(Trouble::MemberMoves {
+                member: package.repository.to_string(),
+            })),
+        }
     }
 
     async fn has_package(&self, package: &PackagePath) -> Result<bool, Refusal> {

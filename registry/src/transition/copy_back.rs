@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use client::{
-    BlobRead, CopyError, CopyOptions, Location, OpenError, Referrers, Selector, Source, SourceError,
+    BlobRead, CopyError, CopyOptions, Location, OpenError, Referrers, Selector, Sink, Source, SourceError,
 };
-use oci::{Descriptor, Digest, Manifest};
+use oci::{Descriptor, Digest, Manifest, Parsed};
 use store::{BlobContent, ByteRange, PackagePath, StoreError};
 
 use super::Moving;
@@ -33,7 +33,7 @@ pub(crate) enum CopyBackError {
     Copy {
         package: PackagePath,
         reference: String,
-        source: CopyError,
+        source: Box<CopyError>,
     },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,16 +61,7 @@ pub(crate) async fn copy_back(
     tag: Option<&str>,
 ) -> Result<CopiedBack, CopyBackError> {
     let package = &moving.package;
-    let upstreams = registry.upstreams().registries().ok_or(CopyBackError::NoWay)?;
-    let name = format!(
-        "registry:{}/{}",
-        moving.transition.old.host.as_str(),
-        moving.old_name
-    );
-    let location: Location = name.parse().map_err(|_| CopyBackError::Name {
-        package: package.clone(),
-    })?;
-    let sink = upstreams.open_sink(&location)?;
+    let sink = opened(registry, moving)?;
     let ours = Ours { registry, package };
     let options = CopyOptions {
         // Each is a manifest of its own, and is copied as one.
@@ -85,12 +76,62 @@ pub(crate) async fn copy_back(
     let copied = copied.map_err(|source| CopyBackError::Copy {
         package: package.clone(),
         reference: tag.map_or_else(|| descriptor.digest.to_string(), str::to_owned),
-        source,
+        source: Box::new(source),
     })?;
     Ok(CopiedBack {
         manifests: copied.manifests,
         blob_bytes: copied.blob_bytes,
     })
+}
+
+/// Copies those blobs of a manifest that are here; the others stay where they are.
+pub(super) async fn copy_blobs_back(
+    registry: &Registry,
+    moving: &Moving,
+    manifest: &Manifest,
+) -> Result<(), CopyBackError> {
+    let Parsed::Image(image) = manifest.parsed() else {
+        return Ok(());
+    };
+    let package = &moving.package;
+    let sink = opened(registry, moving)?;
+    let ours = Ours { registry, package };
+    let failed = |descriptor: &Descriptor, source: CopyError| CopyBackError::Copy {
+        package: package.clone(),
+        reference: descriptor.digest.to_string(),
+        source: Box::new(source),
+    };
+    for blob in image.distributable_blobs() {
+        if registry.metadata().blob(package, &blob.digest).await?.is_none() {
+            continue;
+        }
+        let is_there = sink.has_blob(blob).await;
+        if is_there.map_err(|error| failed(blob, error.into()))? {
+            continue;
+        }
+        let content = ours
+            .blob(blob)
+            .await
+            .map_err(|error| failed(blob, error.into()))?;
+        let put = sink.put_blob(blob, content).await;
+        put.map_err(|error| failed(blob, error.into()))?;
+    }
+    Ok(())
+}
+
+/// The package at the old side, to be written to.
+fn opened(registry: &Registry, moving: &Moving) -> Result<Box<dyn Sink>, CopyBackError> {
+    let package = &moving.package;
+    let upstreams = registry.upstreams().registries().ok_or(CopyBackError::NoWay)?;
+    let name = format!(
+        "registry:{}/{}",
+        moving.transition.old.host.as_str(),
+        moving.old_name
+    );
+    let location: Location = name.parse().map_err(|_| CopyBackError::Name {
+        package: package.clone(),
+    })?;
+    Ok(upstreams.open_sink(&location)?)
 }
 
 #[async_trait]

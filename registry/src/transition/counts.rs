@@ -118,7 +118,20 @@ impl TransitionCounts {
         answers.entry(state.name()).or_default().count(class, took);
     }
 
-    /// Counts a caller whom this side denied what the old one gave: a failure of this side.
+    /// Counts an answer of this side that says nothing for or against it: it failed because the old one does not answer, which going
+    /// back there would not help, or is judged by [`Self::denied_here`].
+    pub(crate) fn unjudged(
+        &self,
+        (repository, state): (&RepositoryPath, TransitionState),
+        class: Class,
+        took: Duration,
+    ) {
+        let counts = self.of(repository);
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.here.entry(state.name()).or_default().count(class, took);
+    }
+
+    /// Counts a caller whom this side denied what the old one gave, or told that it is not there: a failure of this side.
     pub(crate) fn denied_here(&self, repository: &RepositoryPath) {
         let counts = self.of(repository);
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -304,8 +317,10 @@ mod tests {
             !counts.fails(&path, 0),
             "the old side's failures are not this side's"
         );
+        counts.unjudged((&path, state), Class::Failed, Duration::from_secs(60));
+        assert!(!counts.fails(&path, 0), "nor is what fails here because of them");
         let document = counts.document(&path, state);
-        assert_eq!(document["here"]["answers"]["failed"], 49);
+        assert_eq!(document["here"]["answers"]["failed"], 50);
         assert_eq!(document["old"]["latencies"][8]["requests"], 1);
         assert_eq!(document["deniedHereAnsweredThere"], 6);
         let mut text = String::new();

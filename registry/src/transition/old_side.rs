@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use access::Permission;
 use hyper::Method;
-use jiff::SignedDuration;
 use oci::{Digest, Tag};
 use store::{Actor, KeptFromOld, PackagePath, Remote, StoredManifest};
 
@@ -17,11 +16,8 @@ use crate::reading::Found;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::routes::{Operation, Reference};
-use crate::upstream::{Fetch, Incoming, Trouble};
+use crate::upstream::{End, Fetch, Incoming, Trouble};
 use crate::{blobs, manifests};
-
-/// How long pushes to the old side may still end after this side owns the tags.
-const HANDED_OVER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Who keeps what was fetched, and steps back by itself.
 pub(super) fn actor() -> Actor {
@@ -38,9 +34,7 @@ pub(super) async fn read_by_old_tags(turn: &Turn<'_>) -> Result<Answer, Refusal>
     else {
         let result = turn.dispatch().await;
         return match &result {
-            Err(Refusal::ManifestUnknown | Refusal::BlobUnknown | Refusal::NameUnknown) => {
-                read_missing(turn, result).await
-            }
+            Err(refusal) if refusal.is_absent() => read_missing(turn, result).await,
             _ => result,
         };
     };
@@ -74,50 +68,6 @@ async fn settled(turn: &Turn<'_>, tag: &Tag) -> Result<Option<Arc<StoredManifest
         .await?)
 }
 
-/// Before a tag is read here for the first time since this side owns the tags: what it named at the old side when that owned them
-/// is what it names here too. Somebody's push of here counts.
-pub(super) async fn settle_once(turn: &Turn<'_>, tag: &Tag) -> Result<(), Refusal> {
-    let (registry, moving) = (turn.registry, turn.moving);
-    let (old, package) = (&moving.transition.old, &moving.package);
-    let Some(owned_since) = moving.transition.owned_since else {
-        return Ok(());
-    };
-    let memory = registry.transition_memory();
-    if memory.is_settled(package, tag, owned_since) {
-        return Ok(());
-    }
-    let entry = registry.metadata().tag_entry(package, tag).await?;
-    let Some(entry) = entry.filter(|entry| entry.updated < owned_since) else {
-        return Ok(());
-    };
-    registry
-        .authorise(turn.call, Permission::DownloadArtifacts, package)
-        .await?;
-    let begun = Instant::now();
-    let resolved = registry.resolve_upstream(old, package, tag).await;
-    turn.count_own(&resolved, begun);
-    // What cannot be asked stays as it was known; what is not there any more was perhaps never there.
-    let Ok(Some(digest)) = resolved else {
-        return Ok(());
-    };
-    if digest != entry.digest {
-        if !bring_manifest(registry, moving, &digest).await? {
-            return Ok(());
-        }
-        let (target, tag, now) = (package.clone(), tag.clone(), registry.now());
-        let settled = registry.change(package, async move |metadata| {
-            let to = (entry.digest, digest);
-            metadata.settle_tag(&target, &tag, to, &actor(), now).await
-        });
-        settled.await?;
-    }
-    // A push that the old side was taking when the tags changed hands may end a little later.
-    if registry.now().duration_since(owned_since) > HANDED_OVER {
-        memory.settled(package, tag, owned_since);
-    }
-    Ok(())
-}
-
 /// A read of what is not here: it is fetched from the old side and kept, unless it was deleted here.
 pub(super) async fn read_missing(
     turn: &Turn<'_>,
@@ -131,7 +81,13 @@ pub(super) async fn read_missing(
             let remote = Remote::new(old.clone());
             let begun = Instant::now();
             let pulled = blobs::pulled(registry, call, (&remote, package), digest).await;
-            turn.count(Side::Old, super::class(&pulled), begun);
+            let is_said_there = match &pulled {
+                Ok(_) => true,
+                Err(refusal) => refusal.is_absent() || refusal.is_of_old_side(),
+            };
+            if is_said_there {
+                turn.count(Side::Old, super::class(&pulled), begun.elapsed());
+            }
             return match pulled {
                 // Who pushes looks for a blob before it is sent; that the old side is down is no reason not to send it.
                 Err(Refusal::Upstream(_)) if *call.method == Method::HEAD => missing,
@@ -140,13 +96,13 @@ pub(super) async fn read_missing(
         }
         _ => return missing,
     };
-    let (text, tag) = match reference {
-        Reference::Tag(tag) => (tag.to_string(), Some(tag)),
-        Reference::Digest(digest) => (digest.to_string(), None),
-    };
-    if is_deleted(registry, package, &text).await? {
+    if is_deleted(registry, package, &reference.to_string()).await? {
         return missing;
     }
+    let tag = match reference {
+        Reference::Tag(tag) => Some(tag),
+        Reference::Digest(_) => None,
+    };
     let begun = Instant::now();
     let fetched = registry.fetch_manifest(old, package, (reference, tag)).await;
     turn.count_own(&fetched, begun);
@@ -182,24 +138,20 @@ pub(super) async fn bring_blob(
         upstream: &moving.transition.old,
         bytes_per_second_max: None,
     };
-    loop {
-        match registry.fetch_blob(fetch, &moving.package, digest).await? {
-            Some(Incoming::Here) => return Ok(true),
-            None => return Ok(false),
-            Some(Incoming::Coming { mut growth, .. }) => {
-                let mut at = 0;
-                loop {
-                    let (next, grown) = growth.beyond(at).await;
-                    growth = next;
-                    let grown = grown
-                        .map_err(|_| Refusal::from(Trouble::unreachable(&moving.transition.old.host)))?;
-                    if grown.is_whole {
-                        break;
-                    }
-                    at = grown.readable;
-                }
-            }
-        }
+    let package = &moving.package;
+    match registry.fetch_blob(fetch, package, digest).await? {
+        Some(Incoming::Here) => {}
+        None => return Ok(false),
+        Some(Incoming::Coming { growth, .. }) => match growth.landed().await {
+            End::Failed(trouble) => return Err(trouble.into()),
+            End::Absent => return Ok(false),
+            End::Right | End::Linked | End::Unkept | End::Abandoned => {}
+        },
+    }
+    // Of those who waited for it, each has its own quota.
+    match registry.metadata().blob(package, digest).await? {
+        Some(_) => Ok(true),
+        None => Err(Trouble::Unkept.into()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Manifests that are pushed while a repository is in transition: what they name may still be at the old side, and the old side
 //! may have to have them too.
 
-use oci::{Descriptor, Digest};
-use store::{KeptFromOld, NewManifest, Pushes, PutRefusal};
+use std::sync::Arc;
 
-use super::{Moving, copy_back, is_copy, old_side, rollback};
+use oci::{Descriptor, Digest};
+use store::{InTransition, KeptFromOld, NewManifest, PackagePath, Pushes, PutRefusal, RepositoryPath};
+
+use super::{Moving, copy_back, is_copy, old_side, rollback, settling};
 use crate::call::Call;
 use crate::manifests;
 use crate::refusal::Refusal;
@@ -15,6 +17,9 @@ const FETCHED_MAX: usize = 1024;
 
 /// Debts that are repaid after a push that got through.
 const REPAID_AT_ONCE: usize = 64;
+
+/// Debts in a row that cannot be repaid before it is left for another time.
+const UNPAYABLE_MAX: usize = 8;
 
 /// Stores a manifest that was pushed here, and at the old side too where pushes go to both: then it is answered when both have
 /// it.
@@ -28,7 +33,7 @@ pub(crate) async fn push(
     new: NewManifest,
 ) -> Result<(), Refusal> {
     if is_copy(call) {
-        return keep_copy(registry, call, moving, new).await;
+        return keep_copy(registry, call, &moving.package, new).await;
     }
     if moving.transition.pushes == Pushes::One {
         return keep(registry, call, moving, new).await;
@@ -40,9 +45,8 @@ pub(crate) async fn push(
             registry.metadata().owe(package, reference, now).await?;
         }
         keep(registry, call, moving, new.clone()).await?;
-        write_there(registry, moving, &new).await?;
         for reference in &references {
-            registry.metadata().repaid(&moving.package, reference).await?;
+            pay(registry, moving, reference).await?;
         }
         repay(registry, moving);
         return Ok(());
@@ -63,13 +67,9 @@ pub(crate) async fn push(
 async fn keep_copy(
     registry: &Registry,
     call: &Call<'_>,
-    moving: &Moving,
+    package: &PackagePath,
     new: NewManifest,
 ) -> Result<(), Refusal> {
-    let package = &moving.package;
-    if !moving.transition.state.owns_tags() {
-        return manifests::keep(registry, call, package, new).await;
-    }
     let tags: Vec<Option<oci::Tag>> = match new.tags.is_empty() {
         true => vec![None],
         false => new.tags.iter().cloned().map(Some).collect(),
@@ -88,10 +88,11 @@ async fn keep_copy(
             KeptFromOld::Refused(refusal) => return Err(refusal.into()),
         }
     }
-    match counts_here {
-        true => Err(Refusal::ThisSideCounts),
-        false => Ok(()),
+    if counts_here {
+        return Err(Refusal::ThisSideCounts);
     }
+    registry.usage().pushed(package, &new.digest, registry.now());
+    Ok(())
 }
 
 /// By what a pushed manifest is asked for.
@@ -148,54 +149,112 @@ async fn write_there(registry: &Registry, moving: &Moving, new: &NewManifest) ->
     Ok(())
 }
 
-/// Writes to the old side what it was owed, now that it takes something again.
+/// Writes to the old side what a reference names here, until that is what it names: of two who push a tag at once, the older one
+/// must not come last there.
+async fn pay(registry: &Registry, moving: &Moving, reference: &str) -> Result<(), Refusal> {
+    let (metadata, package) = (registry.metadata(), &moving.package);
+    if let Err(reason) = written(registry, moving, reference).await? {
+        // Another push of it may have repaid what it owed meanwhile.
+        metadata.owe(package, reference, registry.now()).await?;
+        let refusal = Refusal::OldSideLacks { reason };
+        registry.trouble("old registry", &refusal);
+        return Err(refusal);
+    }
+    metadata.repaid(package, reference).await?;
+    Ok(())
+}
+
+/// What went meanwhile need not be written, and what was only copied from there must not be: that side may have moved it since.
+async fn written(
+    registry: &Registry,
+    moving: &Moving,
+    reference: &str,
+) -> Result<Result<(), String>, Refusal> {
+    if let Ok(tag) = reference.parse() {
+        if settling::unsettled(registry, moving, &tag).await?.is_some() {
+            return Ok(Ok(()));
+        }
+        let copied = rollback::copy_tag_back(registry, moving, &tag).await;
+        return Ok(copied.map(drop));
+    }
+    let Ok(digest) = reference.parse::<Digest>() else {
+        return Ok(Ok(()));
+    };
+    let stored = registry.metadata().manifest(&moving.package, &digest).await?;
+    let Some(stored) = stored else {
+        return Ok(Ok(()));
+    };
+    let descriptor = manifests::descriptor(&stored);
+    let copied = copy_back::copy_back(registry, moving, &descriptor, None).await;
+    Ok(copied.map(drop).map_err(|error| rollback::whole(&error)))
+}
+
+/// Writes to the old side what it was owed, now that it takes something again. One does so at a time, and begins where the last
+/// one ended: what it never takes does not stand before the rest.
 fn repay(registry: &Registry, moving: &Moving) {
-    let (registry, moving) = (registry.clone(), moving.clone());
+    let repository = &moving.package.repository;
+    let Some(after) = registry.transition_memory().begin_repaying(repository) else {
+        return;
+    };
+    let repaying = Repaying {
+        registry: registry.clone(),
+        repository: repository.clone(),
+        after,
+    };
     tokio::spawn(async move {
-        if let Err(error) = repay_some(&registry, &moving).await {
-            registry.trouble("old registry", &error);
+        let mut repaying = repaying;
+        if let Err(refusal) = repay_some(&mut repaying).await {
+            repaying.registry.trouble("old registry", &refusal);
         }
     });
 }
 
-async fn repay_some(registry: &Registry, moving: &Moving) -> Result<(), Refusal> {
-    let repository = &moving.package.repository;
+/// A run through debts. However it ends, another may begin.
+struct Repaying {
+    registry: Registry,
+    repository: RepositoryPath,
+    /// The last debt that was looked at; none is to begin with the first.
+    after: Option<InTransition>,
+}
+
+impl Drop for Repaying {
+    fn drop(&mut self) {
+        let memory = self.registry.transition_memory();
+        memory.end_repaying(&self.repository, self.after.take());
+    }
+}
+
+async fn repay_some(repaying: &mut Repaying) -> Result<(), Refusal> {
+    let registry = repaying.registry.clone();
     let debts = registry
         .metadata()
-        .debts(repository, None, REPAID_AT_ONCE)
+        .debts(&repaying.repository, repaying.after.as_ref(), REPAID_AT_ONCE)
         .await?;
+    let is_last = debts.len() < REPAID_AT_ONCE;
+    let mut failed = 0;
     for debt in debts {
-        let package = store::PackagePath {
-            repository: repository.clone(),
+        let package = PackagePath {
+            repository: repaying.repository.clone(),
             name: debt.package.clone(),
         };
-        let Some(owed) = registry.moving_package(&package).await? else {
+        // As the store has it: another server may have given the tags back just now.
+        let found = registry.transition(&repaying.repository).await?;
+        let found = found.filter(|now| now.state.owns_tags() && now.pushes == Pushes::Both);
+        let name = package.name.to_string();
+        let Some(owed) = found.and_then(|now| Moving::of(&Arc::new(now), package, &name)) else {
             return Ok(());
         };
-        let found = match (
-            debt.reference.parse::<Digest>(),
-            debt.reference.parse::<oci::Tag>(),
-        ) {
-            (Ok(digest), _) => registry.metadata().manifest(&package, &digest).await?,
-            (_, Ok(tag)) => registry.metadata().tagged(&package, &tag).await?,
-            _ => None,
-        };
-        // What went meanwhile is owed no more.
-        if let Some(stored) = found {
-            let descriptor = manifests::descriptor(&stored);
-            let tag = debt
-                .reference
-                .parse::<oci::Tag>()
-                .is_ok()
-                .then_some(debt.reference.as_str());
-            let copied = copy_back::copy_back(registry, &owed, &descriptor, tag).await;
-            if let Err(error) = copied {
-                return Err(Refusal::OldSideLacks {
-                    reason: rollback::whole(&error),
-                });
-            }
+        match pay(&registry, &owed, &debt.reference).await {
+            Ok(()) => failed = 0,
+            Err(_) => failed += 1,
         }
-        registry.metadata().repaid(&package, &debt.reference).await?;
+        repaying.after = Some(debt);
+        if failed == UNPAYABLE_MAX {
+            return Ok(());
+        }
+    }
+    if is_last {
+        repaying.after = None;
     }
     Ok(())
 }

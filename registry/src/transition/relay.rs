@@ -7,13 +7,14 @@ use std::io;
 
 use access::{Permission, SEAL_NONCE_BYTES};
 use client::registry::{Exchanged, RegistryError, Relay};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LINK, LOCATION};
+use hyper::header::{CONTENT_LENGTH, HeaderName, LINK, LOCATION};
 use hyper::{Method, StatusCode};
 use oci::MANIFEST_BYTES_MAX;
 use tokio::sync::mpsc;
 use transport::{Chunks, Request, Response, Secret, Url};
 
-use super::Moving;
+use super::held::HoldError;
+use super::{Moving, exchange, listing};
 use crate::access::On;
 use crate::answer::{self, Answer};
 use crate::body::Body;
@@ -30,7 +31,7 @@ pub(super) const SESSION: &str = "relayed";
 /// The parameter that holds it.
 const SEALED: &str = "lightship-relay";
 
-/// Longest list of tags or referrers whose names are made ours.
+/// Longest list of tags or referrers.
 const LISTING_BYTES_MAX: u64 = 64 << 20;
 
 /// Pieces of a body that wait for the slower side.
@@ -229,6 +230,10 @@ impl Passage<'_> {
             return Err(challenge(None));
         };
         if let Some(shown) = known.relayed.iter().find(|shown| shown.host == host) {
+            if shown.unasked {
+                // This side may have it; if not, they come again when the token is over.
+                return Err(Refusal::OldSide);
+            }
             let header = shown.header.clone();
             // Who writes is asked for something nearly everywhere, and a body goes once.
             return Ok(match shown.on_demand && call.reads() {
@@ -236,28 +241,21 @@ impl Passage<'_> {
                 false => (header, None),
             });
         }
-        let shown = call.headers.get(AUTHORIZATION);
-        let shown = shown.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_basic = shown
-            .get(..6)
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic "));
-        if !is_basic {
+        let Some(shown) = exchange::basic(call) else {
             // A token from before: with the next one comes what is to be shown.
             return Err(challenge(Some("insufficient_scope")));
-        }
+        };
         let scope = format!(
             "repository:{}:{}",
             self.moving.old_name,
             action(operation, call.method)
         );
-        match self.relay.exchange(Some(&Secret::new(shown)), &scope).await {
-            Ok(Exchanged::Open) => Ok((None, Some(Secret::new(shown)))),
+        let exchanged = self.relay.exchange(Some(&shown), &scope);
+        match self.registry.ask_for_caller(host, exchanged).await {
+            Ok(Exchanged::Open) => Ok((None, Some(shown))),
             Ok(Exchanged::Header { header, .. }) => Ok((Some(header), None)),
             Ok(Exchanged::Refused) => Err(challenge(Some("invalid_token"))),
-            Err(error) => {
-                self.registry.trouble("old registry", &error);
-                Err(Refusal::OldSide)
-            }
+            Err(_) => Err(Refusal::OldSide),
         }
     }
 
@@ -317,35 +315,50 @@ impl Passage<'_> {
         if let Some(link) = response.header("link") {
             answer::set(&mut answer, LINK, &self.renamed_path(link));
         }
-        let length = response.content_length();
-        if *self.call.method == Method::HEAD {
-            if let Some(length) = length {
-                answer.headers_mut().insert(CONTENT_LENGTH, length.into());
-            }
-            return Ok(answer);
-        }
-        if matches!(operation, Operation::Tags { .. }) && status == StatusCode::OK {
-            let listing = response.read(LISTING_BYTES_MAX).await;
-            let listing = listing.map_err(|source| self.broken(source))?;
-            return Ok(with_bytes(answer, self.renamed_listing(listing)));
-        }
-        match length {
-            Some(length) => {
-                *answer.body_mut() = passed_on(response, length);
-                answer.headers_mut().insert(CONTENT_LENGTH, length.into());
-                Ok(answer)
-            }
-            None => {
-                let whole = response.read(LISTING_BYTES_MAX).await;
-                let whole = whole.map_err(|source| self.broken(source))?;
-                Ok(with_bytes(answer, whole))
-            }
-        }
+        self.with_content(operation, answer, response).await
     }
 
-    fn broken(&self, source: transport::FetchError) -> Unanswered {
-        let host = self.relay.host().to_owned();
-        Unanswered::Unreachable(Unreachable::Answer { host, source })
+    /// The answer with what came. What says its length is a stream, and so is a blob that does not; anything else is held.
+    async fn with_content(
+        &self,
+        operation: &Operation,
+        mut answer: Answer,
+        response: Response,
+    ) -> Result<Answer, Unanswered> {
+        let length = response.content_length();
+        if let Some(length) = length {
+            answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        if *self.call.method == Method::HEAD {
+            return Ok(answer);
+        }
+        let is_listing = matches!(operation, Operation::Tags { .. }) && answer.status() == StatusCode::OK;
+        let is_blob = matches!(operation, Operation::Blob { .. }) && answer.status().is_success();
+        if !is_listing && (length.is_some() || is_blob) {
+            let limit_bytes = self.registry.options().limits.blob_bytes_max;
+            *answer.body_mut() = passed_on(response, length, limit_bytes);
+            return Ok(answer);
+        }
+        let limit_bytes = match operation {
+            Operation::Tags { .. } | Operation::Referrers { .. } => LISTING_BYTES_MAX,
+            _ => MANIFEST_BYTES_MAX as u64,
+        };
+        let memory = self.registry.transition_memory();
+        let whole = match memory.held().read(response, limit_bytes).await {
+            Ok(whole) => whole,
+            Err(HoldError::Busy) => return Err(Refusal::Busy.into()),
+            Err(HoldError::Answer(source)) => {
+                let host = self.relay.host().to_owned();
+                return Err(Unanswered::Unreachable(Unreachable::Answer { host, source }));
+            }
+        };
+        let whole = match is_listing {
+            true => whole.replaced(|listing| listing::renamed(&self.moving.name, listing)),
+            false => whole,
+        };
+        answer.headers_mut().insert(CONTENT_LENGTH, whole.length().into());
+        *answer.body_mut() = Body::whole(whole.into());
+        Ok(answer)
     }
 
     /// Where the answer leads, on this side.
@@ -382,22 +395,6 @@ impl Passage<'_> {
             _ => text,
         }
     }
-
-    fn renamed_listing(&self, listing: Vec<u8>) -> Vec<u8> {
-        match serde_json::from_slice::<serde_json::Value>(&listing) {
-            Ok(serde_json::Value::Object(mut document)) if document.contains_key("name") => {
-                document.insert("name".to_owned(), self.moving.name.clone().into());
-                serde_json::Value::Object(document).to_string().into_bytes()
-            }
-            _ => listing,
-        }
-    }
-}
-
-fn with_bytes(mut answer: Answer, bytes: Vec<u8>) -> Answer {
-    answer.headers_mut().insert(CONTENT_LENGTH, bytes.len().into());
-    *answer.body_mut() = Body::whole(bytes.into());
-    answer
 }
 
 /// Passes the body of a request on, piece by piece.
@@ -418,13 +415,20 @@ async fn pump(body: &mut Arriving, sender: mpsc::Sender<io::Result<bytes::Bytes>
     }
 }
 
-/// Passes the body of an answer on, piece by piece.
-fn passed_on(mut response: Response, length: u64) -> Body {
+/// Passes the body of an answer on, piece by piece: `length` bytes where that is known, and never more than `limit_bytes`.
+fn passed_on(mut response: Response, length: Option<u64>, limit_bytes: u64) -> Body {
     let (sender, pieces) = mpsc::channel(PIECES);
     tokio::spawn(async move {
+        let mut left = limit_bytes;
         loop {
             let piece = match response.chunk().await {
-                Ok(Some(piece)) => Ok(piece),
+                Ok(Some(piece)) => match left.checked_sub(piece.len() as u64) {
+                    Some(rest) => {
+                        left = rest;
+                        Ok(piece)
+                    }
+                    None => Err(io::ErrorKind::InvalidData.into()),
+                },
                 Ok(None) => return,
                 Err(error) => Err(io::Error::other(error)),
             };

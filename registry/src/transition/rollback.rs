@@ -2,30 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use client::registry::ManifestHead;
 use oci::{Digest, Tag};
 use serde_json::{Value, json};
 use store::{
-    Actor, Image, InTransition, PackagePath, Pushes, RepositoryPath, StoreError, Transition,
-    TransitionRefusal, TransitionState, Walk,
+    Actor, Image, InTransition, Pushes, RepositoryPath, StoreError, Transition, TransitionRefusal,
+    TransitionState,
 };
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
-use super::{CopiedBack, CopyBackError, Moving, copy_back};
+use super::each_image::each_image;
+use super::memory::HEARD_AFTER;
+use super::{CopiedBack, CopyBackError, Moving, copy_back, settling};
 use crate::manifests;
 use crate::registry::Registry;
-
-/// Manifests that are looked at on the old side at a time.
-const AT_ONCE: usize = 8;
-
-/// Manifests that are read from the store at a time.
-const PAGE: usize = 256;
-
-/// When every server of the store has heard of a change.
-const HEARD_AFTER: Duration = Duration::from_millis(1200);
 
 /// How often a tag may be moved while it is copied.
 const MOVES_MAX: usize = 20;
@@ -52,35 +41,43 @@ pub(crate) enum RollbackError {
 
 /// What a rollback did.
 #[derive(Debug, Default)]
-pub(crate) struct RolledBack {
-    pub(crate) looked_at: usize,
-    pub(crate) copied: CopiedBack,
-    pub(crate) images_copied: usize,
+struct RolledBack {
+    looked_at: usize,
+    copied: CopiedBack,
+    images_copied: usize,
     /// What could not be copied, and why.
-    pub(crate) failed: Vec<(String, String)>,
-    pub(crate) failed_count: usize,
+    failed: Vec<(String, String)>,
+    failed_count: usize,
     /// What was deleted here and is to be had again from the old side.
-    pub(crate) deleted_here: Vec<String>,
+    deleted_here: Vec<String>,
 }
 
 /// Rollbacks that run or ran since the process began.
 #[derive(Debug, Default)]
-pub(crate) struct Rollbacks(Mutex<HashMap<RepositoryPath, Option<Result<Value, String>>>>);
+pub(crate) struct Rollbacks(Arc<Known>);
+
+/// How the last one of each repository ended; nothing while it runs.
+type Known = Mutex<HashMap<RepositoryPath, Option<Result<Value, String>>>>;
 
 impl Rollbacks {
-    /// False when one of the repository is running.
-    pub(crate) fn begin(&self, path: &RepositoryPath) -> bool {
+    /// Nothing when one of the repository is running.
+    fn begin(&self, path: &RepositoryPath) -> Option<Ending> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(None) = all.get(path) {
-            return false;
+            return None;
         }
         all.insert(path.clone(), None);
-        true
+        Some(Ending {
+            all: Arc::clone(&self.0),
+            path: path.clone(),
+            told: Err("it ended by a fault of the program".to_owned()),
+        })
     }
 
-    pub(crate) fn end(&self, path: &RepositoryPath, told: Result<Value, String>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(path.clone(), Some(told));
+    /// Whether one of the repository is running: until it ends, the transition is its own.
+    pub(crate) fn is_running(&self, path: &RepositoryPath) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(all.get(path), Some(None))
     }
 
     /// How the last one of a repository goes or went.
@@ -95,10 +92,65 @@ impl Rollbacks {
     }
 }
 
+/// How a rollback ended is told when this is dropped, also by a panic: otherwise none could ever begin again.
+#[derive(Debug)]
+struct Ending {
+    all: Arc<Known>,
+    path: RepositoryPath,
+    told: Result<Value, String>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let told = std::mem::replace(&mut self.told, Ok(Value::Null));
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(self.path.clone(), Some(told));
+    }
+}
+
+/// A rollback that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    registry: Registry,
+    ending: Ending,
+}
+
+impl Running {
+    /// Nothing when one of the repository is running already.
+    pub(crate) fn begin(registry: &Registry, path: &RepositoryPath) -> Option<Running> {
+        let ending = registry.rollbacks().begin(path)?;
+        let registry = registry.clone();
+        Some(Running { registry, ending })
+    }
+
+    /// Rolls back, and tells what was done or why it was not.
+    pub(crate) async fn run(
+        mut self,
+        to: TransitionState,
+        leave_behind: bool,
+        actor: &Actor,
+    ) -> Result<(), RollbackError> {
+        let done = self
+            .registry
+            .roll_back(&self.ending.path, to, leave_behind, actor);
+        let done = done.await;
+        self.ending.told = match &done {
+            Ok(report) => Ok(report.document()),
+            Err(error) => Err(error.to_string()),
+        };
+        done.map(drop)
+    }
+
+    /// Ends without having begun.
+    pub(super) fn refuse(mut self, reason: String) {
+        self.ending.told = Err(reason);
+    }
+}
+
 impl Registry {
     /// Gives the tags back to the old side: what was pushed here meanwhile is copied there first, and pushes go to both sides
     /// until it has all of it, so that none is lost.
-    pub(crate) async fn roll_back(
+    async fn roll_back(
         &self,
         path: &RepositoryPath,
         to: TransitionState,
@@ -167,43 +219,16 @@ impl Registry {
         transition: &Transition,
         report: &mut RolledBack,
     ) -> Result<(), RollbackError> {
-        let transition = Arc::new(transition.clone());
-        let permits = Arc::new(Semaphore::new(AT_ONCE));
-        let mut from = None;
-        loop {
-            let walk = Walk {
-                from: from.as_ref(),
-                limit: PAGE,
-            };
-            let page = self.metadata().images(path, walk).await?;
-            let mut tasks = JoinSet::new();
-            for image in page.items {
-                let package = PackagePath {
-                    repository: path.clone(),
-                    name: image.package.clone(),
-                };
-                let name = image.package.to_string();
-                let Some(moving) = Moving::of(&transition, package, &name) else {
-                    continue;
-                };
-                let (registry, permits) = (self.clone(), Arc::clone(&permits));
-                tasks.spawn(async move {
-                    let _permit = permits.acquire_owned().await;
-                    let result = copy_image_back(&registry, &moving, &image).await;
-                    (format!("{}@{}", moving.old_name, image.version.digest), result)
-                });
-            }
-            while let Some(done) = tasks.join_next().await {
-                match done {
-                    Ok((what, result)) => report.note(what, result),
-                    Err(error) => report.note(path.to_string(), Err(error.to_string())),
-                }
-            }
-            match page.next {
-                Some(next) => from = Some(next),
-                None => return Ok(()),
-            }
-        }
+        let work = |registry: Registry, moving: Moving, image: Image| async move {
+            let result = copy_image_back(&registry, &moving, &image).await;
+            (format!("{}@{}", moving.old_name, image.version.digest), result)
+        };
+        each_image(self, (path, transition), work, |done| match done {
+            Ok((what, result)) => report.note(what, result),
+            Err(error) => report.note(path.to_string(), Err(error.to_string())),
+        })
+        .await?;
+        Ok(())
     }
 
     async fn deleted_here(&self, path: &RepositoryPath) -> Result<Vec<String>, StoreError> {
@@ -217,6 +242,23 @@ impl Registry {
 }
 
 impl RolledBack {
+    fn document(&self) -> Value {
+        let failed: Vec<Value> = self
+            .failed
+            .iter()
+            .map(|(what, why)| json!({"image": what, "error": why}))
+            .collect();
+        json!({
+            "lookedAt": self.looked_at,
+            "imagesCopied": self.images_copied,
+            "manifestsCopied": self.copied.manifests,
+            "blobBytesCopied": self.copied.blob_bytes.to_string(),
+            "failedCount": self.failed_count,
+            "failed": failed,
+            "deletedHere": self.deleted_here,
+        })
+    }
+
     fn note(&mut self, what: String, result: Result<Option<CopiedBack>, String>) {
         self.looked_at += 1;
         match result {
@@ -242,11 +284,19 @@ async fn copy_image_back(
     image: &Image,
 ) -> Result<Option<CopiedBack>, String> {
     let digest = &image.version.digest;
-    let is_there = described(registry, moving, digest.to_string()).await?.is_some();
+    let (old, package) = (&moving.transition.old, &moving.package);
+    let described = registry.describe_upstream_manifest(old, package, digest).await;
+    let is_there = described.map_err(|trouble| trouble.to_string())?.is_some();
     let mut tags = Vec::new();
     for tag in &image.version.tags {
-        let there = described(registry, moving, tag.to_string()).await?;
-        if there.and_then(|described| described.digest) != Some(*digest) {
+        let there = registry.resolve_upstream(old, package, tag).await;
+        let there = there.map_err(|trouble| trouble.to_string())?;
+        let is_ours = match there {
+            Some(there) if there == *digest => continue,
+            Some(there) => settling::is_ours(registry, moving, tag, there).await,
+            None => Ok(true),
+        };
+        if is_ours.map_err(|error| error.to_string())? {
             tags.push(tag.clone());
         }
     }
@@ -271,7 +321,11 @@ async fn copy_image_back(
 
 /// Copies what a tag names, and again when it was moved meanwhile: a push writes to both sides, and the older of the two must not
 /// come last.
-async fn copy_tag_back(registry: &Registry, moving: &Moving, tag: &Tag) -> Result<CopiedBack, String> {
+pub(super) async fn copy_tag_back(
+    registry: &Registry,
+    moving: &Moving,
+    tag: &Tag,
+) -> Result<CopiedBack, String> {
     let mut all = CopiedBack::default();
     let mut copied_last = None;
     for _ in 0..MOVES_MAX {
@@ -290,20 +344,6 @@ async fn copy_tag_back(registry: &Registry, moving: &Moving, tag: &Tag) -> Resul
     Err(format!("{tag} was moved {MOVES_MAX} times while it was copied"))
 }
 
-/// What the old side says of a tag or digest.
-async fn described(
-    registry: &Registry,
-    moving: &Moving,
-    reference: String,
-) -> Result<Option<ManifestHead>, String> {
-    let (old, name) = (&moving.transition.old, &moving.old_name);
-    let described = registry.ask_upstream(old, name, |repository| {
-        let reference = reference.clone();
-        async move { repository.head(&reference).await }
-    });
-    described.await.map_err(|trouble| trouble.to_string())
-}
-
 /// An error with its causes, in a line.
 pub(super) fn whole(error: &CopyBackError) -> String {
     let mut text = error.to_string();
@@ -313,4 +353,30 @@ pub(super) fn whole(error: &CopyBackError) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_panics_does_not_run_for_ever() {
+        let (rollbacks, path) = (
+            Rollbacks::default(),
+            "projects/p/locations/l/repositories/r".parse().unwrap(),
+        );
+        let ending = rollbacks.begin(&path).unwrap();
+        assert!(rollbacks.begin(&path).is_none(), "one at a time");
+        assert_eq!(rollbacks.document(&path)["state"], "RUNNING");
+        let work = tokio::spawn(async move {
+            let _ending = ending;
+            panic!("a fault of the program");
+        });
+        assert!(work.await.is_err());
+        assert_eq!(rollbacks.document(&path)["state"], "FAILED");
+        let mut again = rollbacks.begin(&path).unwrap();
+        again.told = Ok(Value::Null);
+        drop(again);
+        assert_eq!(rollbacks.document(&path)["state"], "DONE");
+    }
 }

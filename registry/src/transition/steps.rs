@@ -1,15 +1,23 @@
 //! From one state to the next.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use serde_json::Value;
 use store::{
-    Actor, PackagePath, Pushes, RepositoryPath, StoreError, Transition, TransitionRefusal, TransitionState,
-    Upstream,
+    Actor, Mode, PackagePath, Pushes, RepositoryPath, StoreError, Transition, TransitionRefusal,
+    TransitionState, Upstream,
 };
 
-use super::{Moving, old_side};
+use super::memory::HEARD_AFTER;
+use super::{Moving, Running, old_side, settling};
 use crate::registry::Registry;
 use crate::upstream::Trouble;
+
+/// How long a step waits for pushes that the old side is still taking.
+const PASSED_ON_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often it looks.
+const PASSED_ON_CHECKED: Duration = Duration::from_millis(20);
 
 /// What a transition is to be.
 #[derive(Debug, Clone)]
@@ -22,6 +30,8 @@ pub(crate) struct Shift {
     pub(crate) pushes: Option<Pushes>,
     /// The limit of failures, if that is to change; none in it is none.
     pub(crate) error_limit_percent: Option<Option<u8>>,
+    /// Whether tags that cannot be compared with the old side may stay as they were copied when it is not asked any more.
+    pub(crate) leaves_unsettled: bool,
 }
 
 /// Why a transition stays as it is.
@@ -29,16 +39,27 @@ pub(crate) struct Shift {
 pub(crate) enum ShiftRefusal {
     #[error("the transition begins with where the old registry is")]
     OldMissing,
+    #[error("{path} is a {mode} repository: only a standard one takes the place of an old registry")]
+    Mode {
+        path: RepositoryPath,
+        mode: &'static str,
+    },
     #[error("the old registry of this transition is {old}; finish it or roll it back before another begins")]
     OldDiffers { old: Upstream },
     #[error(
         "this side owns the tags: pushes of here would be lost. A rollback copies them to the old side first"
     )]
     NeedsRollback,
+    #[error("a rollback of {path} is running; `status` says when it has ended")]
+    RollingBack { path: RepositoryPath },
     #[error(
         "this server cannot read {name} at the old registry, with what it shows there by its configuration (`[upstream]`): {trouble}"
     )]
     OldUnreadable { name: String, trouble: Trouble },
+    #[error(
+        "this side owns the tags now (enabled-and-copying), and goes no further: {count} tags or images that were copied before could not be compared with the old registry or completed from it, such as {first}; with --unverified (`leaveUnsettled`) they stay as they are here"
+    )]
+    Unsettled { count: usize, first: String },
     #[error(transparent)]
     Store(#[from] TransitionRefusal),
 }
@@ -58,39 +79,85 @@ impl Registry {
         shift: &Shift,
         actor: &Actor,
     ) -> Result<Result<Transition, ShiftRefusal>, StoreError> {
+        let mode = match &*self.mode_of(path).await? {
+            Mode::Standard => None,
+            Mode::Remote(_) => Some("remote"),
+            Mode::Virtual(_) => Some("virtual"),
+        };
+        if let Some(mode) = mode {
+            let path = path.clone();
+            return Ok(Err(ShiftRefusal::Mode { path, mode }));
+        }
         let found = self.transition(path).await?;
-        let next = match next(found, shift, self.now()) {
+        // Looked at after the transition was read: what a rollback sets for its own time must not be taken over, and one that
+        // begins from here on changes the generation.
+        if self.rollbacks().is_running(path) {
+            return Ok(Err(ShiftRefusal::RollingBack { path: path.clone() }));
+        }
+        let owned_tags = found.as_ref().is_some_and(|found| found.state.owns_tags());
+        let mut next = match next(found, shift, self.now()) {
             Ok(next) => next,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if let Some(refusal) = self.cannot_fetch(path, &next).await? {
+        let settles = next.state == TransitionState::Enabled && !shift.leaves_unsettled;
+        let fetches = (settles && !owned_tags)
+            || matches!(
+                next.state,
+                TransitionState::PartialAndCopying { .. } | TransitionState::EnabledAndCopying
+            );
+        if fetches && let Some(refusal) = self.cannot_fetch(path, &next.old).await? {
             return Ok(Err(refusal));
+        }
+        if settles {
+            // The tags change hands first: what the old side still took while they are compared would be missed.
+            if !owned_tags {
+                let copying = Transition {
+                    state: TransitionState::EnabledAndCopying,
+                    ..next.clone()
+                };
+                if let Err(refusal) = self.set_transition(path, &copying, actor).await? {
+                    return Ok(Err(refusal.into()));
+                }
+                next.generation = next.generation.saturating_add(1);
+                tokio::time::sleep(HEARD_AFTER).await;
+            }
+            self.pushes_are_passed_on(path).await;
+            let unsettled = settling::settle_all(self, path, &next).await?;
+            if let Some(first) = unsettled.first {
+                let count = unsettled.count;
+                return Ok(Err(ShiftRefusal::Unsettled { count, first }));
+            }
         }
         let set = self.set_transition(path, &next, actor).await?;
         Ok(set.map(|()| next).map_err(ShiftRefusal::from))
+    }
+
+    /// Until the old side has answered the pushes that this server passes on to it; not for ever, since who pushes decides how long
+    /// they take.
+    async fn pushes_are_passed_on(&self, path: &RepositoryPath) {
+        let end = tokio::time::Instant::now() + PASSED_ON_WITHIN;
+        while self.transition_memory().passes_on(path) && tokio::time::Instant::now() < end {
+            tokio::time::sleep(PASSED_ON_CHECKED).await;
+        }
     }
 
     /// Whether this server could not fetch from the old side what it would have to: of one package that is here, whether it is there.
     async fn cannot_fetch(
         &self,
         path: &RepositoryPath,
-        next: &Transition,
+        old: &Upstream,
     ) -> Result<Option<ShiftRefusal>, StoreError> {
-        let fetches = matches!(
-            next.state,
-            TransitionState::PartialAndCopying { .. } | TransitionState::EnabledAndCopying
-        );
         let packages = self.metadata().packages(path, None, 1).await?;
-        let Some(package) = packages.into_iter().next().filter(|_| fetches) else {
+        let Some(package) = packages.into_iter().next() else {
             return Ok(None);
         };
         let package = PackagePath {
             repository: path.clone(),
             name: package.name,
         };
-        let asked = self.has_upstream_package(&next.old, &package).await;
+        let asked = self.has_upstream_package(old, &package).await;
         let refused = asked.err().map(|trouble| ShiftRefusal::OldUnreadable {
-            name: format!("{} of {}", package.name, next.old),
+            name: format!("{} of {}", package.name, old),
             trouble,
         });
         Ok(refused)
@@ -179,34 +246,34 @@ pub(super) async fn step_back_if_failing(registry: &Registry, moving: &Moving) {
     }
     // One request steps back; the others see that nothing is to be judged any more.
     registry.transition_counts().judge_anew(path);
-    let told = SteppedBack {
+    let Some(running) = Running::begin(registry, path) else {
+        return;
+    };
+    let told = StepsBack {
         path: path.clone(),
         from: transition.state,
         limit_percent,
     };
     registry.trouble("transition", &told);
-    let (registry, path) = (registry.clone(), path.clone());
-    if !registry.rollbacks().begin(&path) {
-        return;
-    }
+    let (registry, moving) = (registry.clone(), moving.clone());
     tokio::spawn(async move {
+        let asked = registry.has_upstream_package(&moving.transition.old, &moving.package);
+        // Who does not answer cannot take over, and the attempt alone would send every push there as well.
+        if let Err(trouble @ (Trouble::Unreachable { .. } | Trouble::Busy { .. })) = asked.await {
+            running.refuse(format!("there is nobody to go back to: {trouble}"));
+            return;
+        }
         let actor = old_side::actor();
-        let back = registry.roll_back(&path, TransitionState::Disabled, false, &actor);
-        let told = match back.await {
-            Ok(_) => Ok(Value::Null),
-            Err(error) => {
-                registry.trouble("transition", &error);
-                Err(error.to_string())
-            }
-        };
-        registry.rollbacks().end(&path, told);
+        if let Err(error) = running.run(TransitionState::Disabled, false, &actor).await {
+            registry.trouble("transition", &error);
+        }
     });
 }
 
 /// For the operator's log.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} steps back from {from}: more than {limit_percent} % of this side's answers failed")]
-struct SteppedBack {
+struct StepsBack {
     path: RepositoryPath,
     from: TransitionState,
     limit_percent: u8,
@@ -222,6 +289,7 @@ mod tests {
             old: old.map(|text| text.parse().unwrap()),
             pushes: None,
             error_limit_percent: None,
+            leaves_unsettled: false,
         }
     }
 

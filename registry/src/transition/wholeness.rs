@@ -3,7 +3,7 @@
 //! A manifest that was fetched for a pull is kept before its blobs are, and perhaps they never come. Whoever copies would take it
 //! for copied, and the old side would be switched off over it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use http_body_util::BodyExt as _;
 use hyper::StatusCode;
@@ -40,18 +40,43 @@ pub(super) async fn only_whole(turn: &Turn<'_>, answer: Answer) -> Result<Answer
 
 /// Whether all that an image names is here.
 async fn is_whole(registry: &Registry, package: &PackagePath, root: &Digest) -> Result<bool, Refusal> {
+    Ok(missing(registry, package, root, 1).await?.is_empty())
+}
+
+/// Something of an image that is not here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Missing {
+    /// A manifest, or one that cannot be read.
+    Manifest(Digest),
+    Blob(Digest),
+    /// It names more manifests than are looked at, so nobody knows.
+    Unseen,
+}
+
+/// What of an image is not here, as far as what is here tells; no more than `limit` of it.
+pub(super) async fn missing(
+    registry: &Registry,
+    package: &PackagePath,
+    root: &Digest,
+    limit: usize,
+) -> Result<Vec<Missing>, Refusal> {
+    let metadata = registry.metadata();
+    let mut missing = Vec::new();
     let mut waiting = vec![*root];
-    let mut seen = 0;
+    // An index may name one manifest often, and so may each that it names: looked at each time, they would be countless.
+    let mut seen = HashSet::from([*root]);
     while let Some(digest) = waiting.pop() {
-        seen += 1;
-        if seen > MANIFESTS_MAX {
-            return Ok(false);
+        if missing.len() >= limit {
+            break;
         }
-        let Some(stored) = registry.metadata().manifest(package, &digest).await? else {
-            return Ok(false);
-        };
-        let Ok(manifest) = manifests::parsed(&stored) else {
-            return Ok(false);
+        if seen.len() > MANIFESTS_MAX {
+            missing.push(Missing::Unseen);
+            break;
+        }
+        let stored = metadata.manifest(package, &digest).await?;
+        let Some(manifest) = stored.and_then(|stored| manifests::parsed(&stored).ok()) else {
+            missing.push(Missing::Manifest(digest));
+            continue;
         };
         match manifest.parsed() {
             Parsed::Index(index) => {
@@ -59,22 +84,23 @@ async fn is_whole(registry: &Registry, package: &PackagePath, root: &Digest) -> 
                     .manifests
                     .iter()
                     .filter(|entry| entry.media_type.is_manifest());
-                waiting.extend(children.map(|entry| entry.digest));
+                waiting.extend(
+                    children
+                        .map(|entry| entry.digest)
+                        .filter(|child| seen.insert(*child)),
+                );
             }
             Parsed::Image(image) => {
-                let layers = image
-                    .layers
-                    .iter()
-                    .filter(|layer| !layer.media_type.is_nondistributable());
-                for blob in std::iter::once(&image.config).chain(layers) {
-                    if registry.metadata().blob(package, &blob.digest).await?.is_none() {
-                        return Ok(false);
+                for blob in image.distributable_blobs() {
+                    if metadata.blob(package, &blob.digest).await?.is_none() {
+                        missing.push(Missing::Blob(blob.digest));
                     }
                 }
             }
         }
     }
-    Ok(true)
+    missing.truncate(limit);
+    Ok(missing)
 }
 
 /// A list without the tags, and manifests where it has them, of what is not whole.
@@ -127,10 +153,6 @@ async fn listed(turn: &Turn<'_>, answer: Answer) -> Result<Answer, Refusal> {
         }
     }
     let mut answer = answer::json(StatusCode::OK, &document);
-    for (name, value) in &parts.headers {
-        if !answer.headers().contains_key(name) {
-            answer.headers_mut().insert(name, value.clone());
-        }
-    }
+    answer::keep_headers(&mut answer, &parts.headers);
     Ok(answer)
 }

@@ -19,6 +19,15 @@ impl Arrived {
         Some(Arc::clone(manifest))
     }
 
+    /// Those of a package.
+    pub(super) fn of(&self, package: &PackagePath) -> Vec<Arc<StoredManifest>> {
+        let arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_package = arrived.iter().filter(|((of, _), _)| of == package);
+        of_package
+            .map(|(_, (manifest, _))| Arc::clone(manifest))
+            .collect()
+    }
+
     /// Has it until it is removed as often.
     pub(super) fn add(&self, package: &PackagePath, manifest: &Arc<StoredManifest>) {
         let mut arrived = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -24,6 +24,9 @@ const REFUSED: Duration = Duration::from_secs(1);
 /// How long one that does not answer at all is not asked again. Else each client would wait in vain.
 const SILENT: Duration = Duration::from_secs(5);
 
+/// How long a question of a caller's credential may take: the caller's own registry answers meanwhile to nobody.
+const CREDENTIAL: Duration = Duration::from_secs(5);
+
 /// How often a question is put when the connection breaks: one that was kept open may have been closed meanwhile.
 const ATTEMPTS: u32 = 2;
 
@@ -162,6 +165,44 @@ impl Registry {
         };
         if is_news {
             self.trouble("upstream", &error);
+        }
+        Err(trouble)
+    }
+
+    /// Puts a question to a registry about what a caller shows. Its realm may be another machine than the registry, so the
+    /// pauses of one are not those of the other.
+    ///
+    /// # Errors
+    /// When there is no answer in time, and at once while it is known that there would be none.
+    pub(crate) async fn ask_for_caller<T>(
+        &self,
+        host: &str,
+        question: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, Trouble> {
+        let (hosts, key) = (&self.upstreams().hosts, format!("callers of {host}"));
+        hosts.may_ask(&key)?;
+        let (trouble, time) = match timeout(CREDENTIAL, question).await {
+            Ok(Ok(answer)) => {
+                hosts.is_well(&key);
+                return Ok(answer);
+            }
+            Ok(Err(error)) => {
+                self.trouble("old registry", &error);
+                let trouble = Trouble::of_registry(host, &error);
+                let time = pause_after(&trouble, &error);
+                (trouble, time)
+            }
+            Err(_) => {
+                let trouble = Trouble::unreachable(host);
+                self.trouble("old registry", &trouble);
+                (trouble, Some(SILENT))
+            }
+        };
+        match time {
+            Some(time) => {
+                hosts.pause(&key, time, &trouble);
+            }
+            None => hosts.is_well(&key),
         }
         Err(trouble)
     }

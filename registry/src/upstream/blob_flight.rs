@@ -1,7 +1,8 @@
 //! One blob on its way: fetched once, kept while it grows, read by everybody who wants it.
 //!
 //! Bytes go from the upstream into an upload, and clients read that. So a slow client holds up nobody, a fast one waits for
-//! the upstream, one who comes late begins at the beginning, and one who goes away ends nothing. The last piece is held back
+//! the upstream, one who comes late begins at the beginning, and one who goes away ends nothing
+//! whose end is in sight. The last piece is held back
 //! until the digest is right: nobody gets all of a wrong blob.
 
 use std::collections::BTreeSet;
@@ -21,6 +22,8 @@ const HELD_BACK_BYTES: u64 = 64 << 10;
 /// A blob on its way.
 pub(crate) struct Flight {
     pub(super) digest: Digest,
+    /// The name at the upstream that it is asked for under.
+    opened_as: RepositoryName,
     /// Names at the upstream under which it is known to be there.
     names: Mutex<BTreeSet<RepositoryName>>,
     /// Packages that are to link it; none any more once they are being linked.
@@ -53,6 +56,8 @@ pub(crate) enum End {
     Unkept,
     /// The upstream does not have it.
     Absent,
+    /// Nobody waited for it any more.
+    Abandoned,
     Failed(Trouble),
 }
 
@@ -80,11 +85,17 @@ impl Flight {
     pub(super) fn new(digest: Digest, name: RepositoryName, package: PackagePath) -> Flight {
         Flight {
             digest,
+            opened_as: name.clone(),
             names: Mutex::new([name].into()),
             wanted_by: Mutex::new(Some([package].into())),
             file: OnceLock::new(),
             progress: watch::Sender::default(),
         }
+    }
+
+    /// Whether it is asked for under this name: what the upstream says of it says nothing of others.
+    pub(super) fn is_opened_as(&self, name: &RepositoryName) -> bool {
+        self.opened_as == *name
     }
 
     /// Whether it is known to be at the upstream under this name.
@@ -126,6 +137,11 @@ impl Flight {
 
     pub(super) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
+    }
+
+    /// Whether nobody follows it.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.progress.receiver_count() == 0
     }
 
     /// Where it is read while it grows; nothing where the store gives no file of it.
@@ -173,6 +189,13 @@ impl Growth {
             Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         };
         (self, grown)
+    }
+
+    /// What became of it in the end.
+    pub(crate) async fn landed(mut self) -> End {
+        let over = self.progress.wait_for(Progress::is_over).await;
+        let end = over.ok().and_then(|progress| progress.end.clone());
+        end.unwrap_or(End::Failed(Trouble::Store))
     }
 }
 

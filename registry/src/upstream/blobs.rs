@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use oci::{Digest, RepositoryName};
 use store::{PackagePath, Upstream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::blob_flight::{End, Flight, Growth, Progress};
 use super::{Trouble, fetching};
@@ -64,17 +64,39 @@ impl Drop for Landing {
     fn drop(&mut self) {
         let flights = &self.registry.upstreams().blobs.by_digest;
         let mut flights = flights.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.remove(&self.key);
+        // There may be another by now, of one that was forgotten.
+        if let Some(flight) = flights.get(&self.key)
+            && Arc::ptr_eq(flight, &self.flight)
+        {
+            flights.remove(&self.key);
+        }
         drop(flights);
         let end = self.end.clone();
         self.flight.told(|progress| progress.end = Some(end));
     }
 }
 
-/// A flight of a package, and whether it has just been begun.
-enum Joined {
-    Begun(Arc<Flight>),
-    Joined(Arc<Flight>),
+impl Flights {
+    /// Forgets a flight that nobody follows; false when somebody does. Who wants the blob later has it fetched anew.
+    pub(super) fn forgets_unwanted(&self, host: &str, flight: &Flight) -> bool {
+        let mut flights = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever joins follows it before this can be looked at.
+        let is_unwanted = flight.is_unwanted();
+        if is_unwanted {
+            flights.remove(&(host.to_owned(), flight.digest));
+        }
+        is_unwanted
+    }
+}
+
+/// How often somebody else's flight that ends without the blob is followed by another.
+const JOINS_MAX: u32 = 3;
+
+/// A flight, and whether it has just been begun.
+struct Joined {
+    flight: Arc<Flight>,
+    progress: watch::Receiver<Progress>,
+    is_new: bool,
 }
 
 impl Registry {
@@ -90,36 +112,46 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Option<Incoming>, Trouble> {
         let name = Registry::upstream_name(fetch.upstream, &package.name)?;
+        let mut joins_left = JOINS_MAX;
         loop {
-            let flight = match self.join(fetch, (package, &name), digest)? {
-                Joined::Begun(flight) => flight,
-                Joined::Joined(flight) => {
-                    // Who may read it there under one name need not find it under another.
-                    if !flight.is_known_as(&name) {
-                        if self
-                            .describe_upstream_blob(fetch.upstream, package, digest)
-                            .await?
-                            .is_none()
-                        {
-                            return Ok(None);
-                        }
-                        flight.note_name(name.clone());
-                    }
-                    if !flight.link_to(package) {
-                        // Its end is near, and what is then in the store is linked at once.
-                        let mut progress = flight.progress();
-                        drop(progress.wait_for(Progress::is_over).await);
-                        continue;
-                    }
-                    flight
+            let Joined {
+                flight,
+                mut progress,
+                is_new,
+            } = self.join(fetch, (package, &name), digest)?;
+            // Who may read it there under one name need not find it under another.
+            if !is_new && !flight.is_known_as(&name) {
+                let described = self.describe_upstream_blob(fetch.upstream, package, digest);
+                if described.await?.is_none() {
+                    return Ok(None);
                 }
-            };
-            return self.follow(&flight).await;
+                flight.note_name(name.clone());
+            }
+            if !is_new && !flight.link_to(package) {
+                // Its end is near, and what is then in the store is linked at once.
+                drop(progress.wait_for(Progress::is_over).await);
+                continue;
+            }
+            let followed = self.follow(&flight, progress).await;
+            // It was asked for under another name, where it is not, or which is not ours to read.
+            let is_wanting = matches!(followed, Ok(None) | Err(Trouble::Denied { .. }));
+            if !is_new && is_wanting && !flight.is_opened_as(&name) {
+                joins_left -= 1;
+                // What is said of another name is no answer for this one.
+                if joins_left == 0 {
+                    return Err(Trouble::TooMany);
+                }
+                continue;
+            }
+            return followed;
         }
     }
 
-    async fn follow(&self, flight: &Arc<Flight>) -> Result<Option<Incoming>, Trouble> {
-        let mut progress = flight.progress();
+    async fn follow(
+        &self,
+        flight: &Arc<Flight>,
+        mut progress: watch::Receiver<Progress>,
+    ) -> Result<Option<Incoming>, Trouble> {
         let is_told = |progress: &Progress| progress.has_begun || progress.end.is_some();
         let now = match progress.wait_for(is_told).await {
             Ok(now) => now.clone(),
@@ -129,7 +161,7 @@ impl Registry {
             Some(End::Linked) => return Ok(Some(Incoming::Here)),
             Some(End::Absent) => return Ok(None),
             Some(End::Failed(trouble)) => return Err(trouble),
-            Some(End::Right | End::Unkept) | None => {}
+            Some(End::Right | End::Unkept | End::Abandoned) | None => {}
         }
         if let Some(growth) = flight.growth() {
             let size = now.size;
@@ -142,7 +174,8 @@ impl Registry {
             Some(End::Linked) => Ok(Some(Incoming::Here)),
             Some(End::Absent) => Ok(None),
             Some(End::Failed(trouble)) => Err(trouble),
-            Some(End::Right | End::Unkept) | None => Err(Trouble::Store),
+            Some(End::Unkept) => Err(Trouble::Unkept),
+            Some(End::Right | End::Abandoned) | None => Err(Trouble::Store),
         }
     }
 
@@ -156,12 +189,17 @@ impl Registry {
         let flights = &self.upstreams().blobs.by_digest;
         let mut flights = flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key) {
-            return Ok(Joined::Joined(Arc::clone(flight)));
+            return Ok(Joined {
+                progress: flight.progress(),
+                flight: Arc::clone(flight),
+                is_new: false,
+            });
         }
         if flights.len() >= FLIGHTS_MAX {
             return Err(Trouble::TooMany);
         }
         let flight = Arc::new(Flight::new(*digest, name.clone(), package.clone()));
+        let progress = flight.progress();
         flights.insert(key.clone(), Arc::clone(&flight));
         let landing = Landing {
             registry: self.clone(),
@@ -184,7 +222,11 @@ impl Registry {
             let _permit = blobs.at_once.acquire().await;
             landing.end = errand.run().await;
         });
-        Ok(Joined::Begun(flight))
+        Ok(Joined {
+            flight,
+            progress,
+            is_new: true,
+        })
     }
 
     /// Whether a blob is at the upstream: its size, where that is told.

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::Trouble;
 use super::asking::absent;
 use super::blob_flight::{End, Flight};
+use super::extent::Extent;
 use crate::registry::Registry;
 
 /// How often a blob is gone on with after a cut, without a mebibyte of it coming in between.
@@ -57,6 +58,7 @@ struct Growing {
     /// Those of them that were brought to the clients.
     brought: u64,
     size: Option<u64>,
+    extent: Extent,
 }
 
 /// Why it does not go on.
@@ -64,6 +66,8 @@ enum Stop {
     /// The connection broke: it is gone on with where it broke.
     Cut(Trouble),
     Absent,
+    /// Nobody waits for it, and no end of it is in sight.
+    Abandoned,
     Failed(Trouble),
 }
 
@@ -73,6 +77,7 @@ impl Errand {
         match self.fetch().await {
             Ok(end) => end,
             Err(Stop::Absent) => End::Absent,
+            Err(Stop::Abandoned) => End::Abandoned,
             Err(Stop::Cut(trouble) | Stop::Failed(trouble)) => End::Failed(trouble),
         }
     }
@@ -83,9 +88,13 @@ impl Errand {
             Stop::Failed(Trouble::of_store(&error))
         };
         if self.is_here().await.map_err(failed)? || self.is_beside().await? {
+            self.link_others().await.map_err(failed)?;
             return Ok(End::Linked);
         }
         let first = self.open(0).await?;
+        let (place, digest) = ((&*self.upstream.host, &self.package), &self.flight.digest);
+        let extent = self.registry.extent_of(place, digest, first.size()).await;
+        let extent = extent.map_err(Stop::Failed)?;
         let session = UploadKey::session(self.registry.entropy());
         let upload = UploadKey::of(&session, &self.package.to_string()).map_err(failed)?;
         let append = self.begin(&upload).await.map_err(failed)?;
@@ -96,6 +105,7 @@ impl Errand {
             came: 0,
             brought: 0,
             size: first.size(),
+            extent,
         };
         let came = self.take_all(first, &mut growing).await;
         let Growing {
@@ -190,10 +200,6 @@ impl Errand {
     }
 
     async fn take_all(&self, first: BlobStream, growing: &mut Growing) -> Result<(), Stop> {
-        let limit_bytes = self.registry.options().limits.blob_bytes_max;
-        if growing.size.is_some_and(|size| size > limit_bytes) {
-            return Err(Stop::Failed(Trouble::TooLarge { limit_bytes }));
-        }
         self.flight.told(|progress| {
             progress.has_begun = true;
             progress.size = growing.size;
@@ -238,9 +244,7 @@ impl Errand {
         }
         // What comes again before the part that is asked for.
         let mut again = growing.came - arriving.start().min(growing.came);
-        let most = growing
-            .size
-            .unwrap_or(self.registry.options().limits.blob_bytes_max);
+        let bytes_max = growing.extent.bytes_max;
         loop {
             let piece = self.next(&mut arriving, growing).await?;
             let Some(mut piece) = piece else { break };
@@ -250,8 +254,8 @@ impl Errand {
             if piece.is_empty() {
                 continue;
             }
-            if growing.came.saturating_add(piece.len() as u64) > most {
-                return Err(wrong("more bytes than it said"));
+            if growing.came.saturating_add(piece.len() as u64) > bytes_max {
+                return Err(wrong("more bytes than it said or there is room for"));
             }
             self.write(piece, growing).await?;
         }
@@ -302,6 +306,11 @@ impl Errand {
         growing.brought = flushed.map_err(|error| self.store_failed(&error))?;
         let written = growing.brought;
         self.flight.told(|progress| progress.written = written);
+        // One that ends is of use to whoever comes next. One without an end would fill the disk for nobody.
+        let blobs = &self.registry.upstreams().blobs;
+        if !growing.extent.is_told && blobs.forgets_unwanted(&self.upstream.host, &self.flight) {
+            return Err(Stop::Abandoned);
+        }
         Ok(())
     }
 
@@ -345,12 +354,18 @@ impl Errand {
         if !matches!(committed?, Committed::Kept | Committed::Superseded) {
             return Ok(false);
         }
+        self.link_others().await?;
+        Ok(true)
+    }
+
+    /// Has the other packages link it that asked for it. Where there is no room they have none of it.
+    async fn link_others(&self) -> Result<(), StoreError> {
+        let (metadata, digest, now) = (self.registry.metadata(), &self.flight.digest, self.registry.now());
         for package in self.flight.wanted_by() {
             if package != self.package {
-                let metadata = registry.metadata();
-                metadata.mount_blob(&package, &self.package, &digest, now).await?;
+                metadata.mount_blob(&package, &self.package, digest, now).await?;
             }
         }
-        Ok(true)
+        Ok(())
     }
 }

@@ -42,25 +42,15 @@ impl Registry {
         (kept, tag): (Kept, Option<Tag>),
     ) {
         let (target, actor, now) = (package.clone(), Registry::upstream_actor(upstream), self.now());
-        let new = NewManifest {
-            tags: tag.into_iter().collect(),
-            ..kept.new
-        };
-        let owns_tags = self.transitions().await.is_ok_and(|all| {
-            all.get(&package.repository)
-                .is_some_and(|transition| transition.state.owns_tags())
-        });
-        let stored = self.change(package, async move |metadata| match owns_tags {
-            false => metadata.put_manifest(&target, &new, &actor, now).await,
-            true => {
-                let tag = new.tags.first().cloned();
-                let kept = metadata.keep_from_old(&target, &new, tag.as_ref(), &actor, now);
-                Ok(match kept.await? {
-                    KeptFromOld::Refused(refusal) => Err(refusal),
-                    // What was deleted or pushed here counts.
-                    KeptFromOld::Kept | KeptFromOld::Deleted | KeptFromOld::TagNames(_) => Ok(()),
-                })
-            }
+        let new = kept.new;
+        // Who owns the tags is decided in the transaction: another server may have changed that just now.
+        let stored = self.change(package, async move |metadata| {
+            let kept = metadata.keep_from_old(&target, &new, tag.as_ref(), &actor, now);
+            Ok(match kept.await? {
+                KeptFromOld::Refused(refusal) => Err(refusal),
+                // What was deleted or pushed here counts.
+                KeptFromOld::Kept | KeptFromOld::Deleted | KeptFromOld::TagNames(_) => Ok(()),
+            })
         });
         match stored.await {
             // The repository was deleted meanwhile, or has no room.

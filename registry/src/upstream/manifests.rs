@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use client::registry::ManifestBytes;
+use client::registry::{ManifestBytes, ManifestHead};
 use oci::{Algorithm, Digest, Manifest, Tag};
 use store::{PackagePath, StoredManifest, Upstream};
 
@@ -49,6 +49,24 @@ impl Registry {
         resolved.await.unwrap_or(Err(Trouble::TooMany))
     }
 
+    /// Whether a manifest is at the upstream, asked by HEAD: nothing when it is not.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub(crate) async fn describe_upstream_manifest(
+        &self,
+        upstream: &Upstream,
+        package: &PackagePath,
+        digest: &Digest,
+    ) -> Result<Option<ManifestHead>, Trouble> {
+        let name = Registry::upstream_name(upstream, &package.name)?;
+        self.ask_upstream(upstream, &name, |repository| {
+            let digest = digest.to_string();
+            async move { repository.head(&digest).await }
+        })
+        .await
+    }
+
     /// A manifest of the upstream; nothing when it is not there. It is answered as soon as it came and is what was asked for,
     /// and kept in the package, under `tag` where one is given, while whoever waited has it already. Blobs and manifests that
     /// it names need not be here.
@@ -69,10 +87,7 @@ impl Registry {
         let (registry, upstream) = (self.clone(), upstream.clone());
         let name = Registry::upstream_name(&upstream, &package.name)?;
         let (package, reference, tag) = (package.clone(), reference.clone(), tag.cloned());
-        let asked = match &reference {
-            Reference::Tag(tag) => tag.to_string(),
-            Reference::Digest(digest) => digest.to_string(),
-        };
+        let asked = reference.to_string();
         let key = (package.clone(), asked.clone(), tag.as_ref().map(Tag::to_string));
         let fetched = self.upstreams().manifests.run(key, |publish| async move {
             let raw = registry.ask_upstream(&upstream, &name, |repository| {

@@ -11,6 +11,7 @@ mod asking;
 mod bandwidth;
 mod blob_flight;
 mod blobs;
+mod extent;
 mod fetching;
 mod keeping;
 mod lists;
@@ -24,7 +25,7 @@ use client::registry::{Registries, Relay};
 use oci::{Digest, Tag};
 use store::{PackagePath, StoredManifest};
 
-pub(crate) use blob_flight::{Grown, Growth};
+pub(crate) use blob_flight::{End, Grown, Growth};
 pub(crate) use blobs::{Fetch, Incoming};
 pub(crate) use trouble::Trouble;
 

@@ -26,9 +26,26 @@ pub(crate) enum Trouble {
     /// It cannot be asked at all, by how this server is set up.
     #[error("the registry {host} behind this repository cannot be asked: {problem}")]
     NotSetUp { host: String, problem: String },
+    /// It is what a member of a virtual repository is moved from, which does not own what it has yet.
+    #[error(
+        "{member}, which this repository stands for, is moved from an old registry, and does not have all of it yet: pull from \
+         that repository itself until it owns what it has"
+    )]
+    MemberMoves { member: String },
     /// It has more than we take.
     #[error("a blob has at most {limit_bytes} bytes here")]
     TooLarge { limit_bytes: u64 },
+    /// Nobody says how much it is, and nothing is left of a quota.
+    #[error(
+        "the quota of the repository or its project leaves no room for a blob whose length the registry behind it does not say"
+    )]
+    NoQuota,
+    /// It came, and is not here all the same.
+    #[error(
+        "a blob came from the registry behind this repository and was not kept: the quota of the repository or its project leaves \
+         no room for it, or the repository was deleted meanwhile"
+    )]
+    Unkept,
     /// As many as may are fetched already.
     #[error("too much is fetched at this moment; try again in a moment")]
     TooMany,
@@ -50,6 +67,24 @@ impl Trouble {
     pub(crate) fn unreachable(host: &str) -> Trouble {
         let host = host.to_owned();
         Trouble::Unreachable { host }
+    }
+
+    /// Whether the other registry is why, and not this one.
+    pub(crate) fn is_of_upstream(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Busy { .. }
+            | Self::Denied { .. }
+            | Self::Wrong { .. }
+            | Self::MemberMoves { .. } => true,
+            Self::NotSetUp { .. }
+            | Self::NoQuota
+            | Self::Unkept
+            | Self::TooLarge { .. }
+            | Self::TooMany
+            | Self::Full
+            | Self::Store => false,
+        }
     }
 
     pub(crate) fn wrong(host: &str, problem: impl Into<String>) -> Trouble {

@@ -13,7 +13,9 @@ use store::{
     Append, BlobContent, BlobStore, ByteRange, ObjectAge, ScrubOptions, StorageKey, StoreError, UploadKey,
     scrub,
 };
+use testkit::Fault;
 
+use crate::remote::{Files, MIRROR, host_of, put_in_front_of, read};
 use crate::server::{Server, image_of};
 
 /// A disk of its own, of 8 MiB.
@@ -172,6 +174,31 @@ async fn with_no_byte_free_pulls_go_on_and_pushes_do_again_once_there_is_room() 
     drop(server);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_from_elsewhere_that_does_not_fit_is_refused_before_it_is_begun() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let data = disk.mounted.join("data");
+    let files = Files::new();
+    let large = files.blob("app", &vec![7; 12 << 20]);
+    let small = files.blob("app", b"{}");
+    let manifest = image_of(small, large, 12 << 20);
+    let upstream = files.serve();
+    let server = Server::amid_trouble(&data, |blobs| blobs).await;
+    put_in_front_of(&server, &[("mirror", &host_of(&upstream))]).await;
+    let there = format!("/v2/app/blobs/{large}");
+    let here = |digest: &Digest| format!("{MIRROR}/app/blobs/{digest}");
+    let full = (507, "DENIED".to_owned());
+    assert_eq!(read(&server, &here(&large)).await.refusal(), full);
+    // Where the manifest alone says its length, too.
+    files.put("v2/app/manifests/v1", manifest.as_bytes());
+    let pulled = read(&server, &format!("{MIRROR}/app/manifests/v1")).await;
+    assert_eq!(pulled.text(), manifest);
+    upstream.fault_once(&there, Fault::WithoutLength);
+    assert_eq!(read(&server, &here(&large)).await.refusal(), full);
+    assert_eq!(uploads(&data), 0);
+    assert_eq!(read(&server, &here(&small)).await.text(), "{}");
+}
+
 /// Files, of which the next write is torn or the next sync fails.
 #[derive(Debug)]
 struct Failing {
@@ -264,6 +291,10 @@ impl BlobStore for Failing {
         limit: usize,
     ) -> Result<Vec<ObjectAge<UploadKey>>, StoreError> {
         self.below.idle_uploads(idle, limit).await
+    }
+
+    async fn room(&self) -> Result<Option<u64>, StoreError> {
+        self.below.room().await
     }
 }
 

@@ -69,6 +69,10 @@ impl BlobStore for LateAppend {
     ) -> Result<Vec<ObjectAge<UploadKey>>, StoreError> {
         self.0.idle_uploads(idle, limit).await
     }
+
+    async fn room(&self) -> Result<Option<u64>, StoreError> {
+        self.0.room().await
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,15 +12,20 @@ pub(crate) const HOST: (&str, &str) = ("host", "us-docker.pkg.dev");
 /// A server with repositories `mirror` and others in front of `upstreams`.
 pub(crate) async fn in_front_of(upstreams: &[(&str, &str)]) -> Server {
     let server = Server::start_amid_trouble().await;
+    put_in_front_of(&server, upstreams).await;
+    server
+}
+
+/// Has a server such repositories.
+pub(crate) async fn put_in_front_of(server: &Server, upstreams: &[(&str, &str)]) {
     // The hosts of these repositories are none of this machine's names.
     let mut options = (*server.registry.options()).clone();
     options.writes = registry::Writes::Anybody;
     server.registry.configure(options);
     for (id, upstream) in upstreams {
         let config = format!(r#""remoteRepositoryConfig":{{"commonRepository":{{"uri":"{upstream}"}}}}"#);
-        make(&server, id, &format!(r#""mode":"REMOTE_REPOSITORY",{config}"#)).await;
+        make(server, id, &format!(r#""mode":"REMOTE_REPOSITORY",{config}"#)).await;
     }
-    server
 }
 
 /// Makes a repository of the project `p` in `us`.

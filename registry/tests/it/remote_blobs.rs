@@ -66,14 +66,27 @@ impl World {
         }
     }
 
+    /// Until nothing is on its way any more.
+    async fn is_free(&self) {
+        crate::sides::until("it is over", async || uploads(&self.server) == 0).await;
+    }
+
     async fn here_alone(&self) -> Option<store::Blob> {
-        use store::Content as _;
-        let package = store::PackagePath {
+        self.linked(&self.digest).await
+    }
+
+    fn package(&self) -> store::PackagePath {
+        store::PackagePath {
             repository: "projects/p/locations/us/repositories/mirror".parse().unwrap(),
             name: "app".parse().unwrap(),
-        };
+        }
+    }
+
+    async fn linked(&self, digest: &Digest) -> Option<store::Blob> {
+        use store::Content as _;
+        let package = self.package();
         let metadata = self.server.directory.metadata();
-        metadata.blob(&package, &self.digest).await.unwrap()
+        metadata.blob(&package, digest).await.unwrap()
     }
 }
 
@@ -90,12 +103,15 @@ async fn take(body: &mut Response<Incoming>, most: usize) -> (Vec<u8>, bool) {
     (bytes, true)
 }
 
-/// Whether a client gets less than `whole` bytes and notices it, or is refused where all was over before it was answered.
-async fn is_broken(client: &mut Response<Incoming>, whole: usize) -> bool {
+/// Whether a client gets less than `whole` bytes and notices it, or is refused or cut off where all was over before it was answered.
+async fn is_broken(world: &World, path: &str, whole: usize) -> bool {
+    let Ok(mut client) = world.server.try_begin("GET", path, &[HOST], b"").await else {
+        return true;
+    };
     if client.status() == 502 {
         return true;
     }
-    let (bytes, ended_well) = take(client, usize::MAX).await;
+    let (bytes, ended_well) = take(&mut client, usize::MAX).await;
     client.status() == 200 && !ended_well && bytes.len() < whole
 }
 
@@ -179,21 +195,15 @@ async fn nobody_gets_all_of_a_wrong_blob_and_it_is_not_kept() {
     let world = World::new().await;
     for (offset, small) in [(LENGTH - 1, false), (7, false), (3, true)] {
         let (digest, whole) = match small {
-            false => (world.digest, content()),
-            true => (world.files.blob("app", b"small"), b"small".to_vec()),
+            false => (world.digest, LENGTH),
+            true => (world.files.blob("app", b"small"), 5),
         };
         let there = format!("/v2/app/blobs/{digest}");
         let here = format!("{MIRROR}/app/blobs/{digest}");
         world.upstream.fault_once(&there, Fault::FlipByte(offset));
-        let mut client = world.server.begin("GET", &here, &[HOST], b"").await;
-        let (bytes, ended_well) = take(&mut client, usize::MAX).await;
-        assert!(
-            !ended_well && bytes.len() < whole.len(),
-            "{offset}: {} bytes",
-            bytes.len()
-        );
-        assert!(world.here_alone().await.is_none());
-        assert_eq!(uploads(&world.server), 0);
+        assert!(is_broken(&world, &here, whole).await, "{offset}");
+        world.is_free().await;
+        assert!(world.linked(&digest).await.is_none());
     }
     // The next one asks again.
     assert!(read(&world.server, &world.here()).await.body == content());
@@ -212,8 +222,8 @@ async fn a_blob_of_unknown_length_comes_as_it_is_and_one_without_end_is_given_up
     let mut options = (*world.server.registry.options()).clone();
     options.limits.blob_bytes_max = LENGTH as u64;
     world.server.registry.configure(options);
-    let mut client = world.begin().await;
-    assert!(is_broken(&mut client, LENGTH + 1).await);
+    assert!(is_broken(&world, &world.here(), LENGTH + 1).await);
+    world.is_free().await;
     let larger = world.files.blob("app", &vec![1; LENGTH + 1]);
     let reply = read(&world.server, &format!("{MIRROR}/app/blobs/{larger}")).await;
     assert_eq!(reply.refusal(), (413, "SIZE_INVALID".to_owned()));
@@ -235,6 +245,80 @@ async fn what_a_repository_has_no_room_for_is_served_all_the_same() {
         assert_eq!(world.gets().len(), count);
     }
     assert!(world.here_alone().await.is_none());
+}
+
+async fn settings(world: &World, config: &str) {
+    let body = format!(r#"{{"lightshipConfig":{{{config}}}}}"#);
+    let changed = change(&world.server, "mirror", "lightshipConfig", &body).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_whose_length_nobody_says_comes_up_to_what_the_quota_leaves() {
+    let world = World::new().await;
+    settings(&world, &format!(r#""quotaBytes":"{HELD}""#)).await;
+    world.upstream.fault_once(&world.there(), Fault::Endless);
+    assert!(is_broken(&world, &world.here(), HELD + 1).await);
+    world.is_free().await;
+    // What fits comes and is kept.
+    let small = world.files.blob("app", b"small");
+    let there = format!("/v2/app/blobs/{small}");
+    world.upstream.fault_once(&there, Fault::WithoutLength);
+    let here = format!("{MIRROR}/app/blobs/{small}");
+    assert_eq!(read(&world.server, &here).await.text(), "small");
+    crate::sides::until("it is kept", async || world.linked(&small).await.is_some()).await;
+    // Where nothing is left at all, it is said at once.
+    settings(&world, r#""quotaBytes":"1""#).await;
+    world.upstream.fault_once(&world.there(), Fault::WithoutLength);
+    let reply = read(&world.server, &world.here()).await;
+    assert_eq!(reply.refusal(), (403, "DENIED".to_owned()));
+    assert_eq!(uploads(&world.server), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_is_as_long_as_a_manifest_says_that_names_it() {
+    let world = World::new().await;
+    let config = world.files.blob("app", b"{}");
+    let manifest = crate::server::image_of(config, world.digest, LENGTH);
+    world.files.put("v2/app/manifests/v1", manifest.as_bytes());
+    let pulled = read(&world.server, &format!("{MIRROR}/app/manifests/v1")).await;
+    assert_eq!(pulled.status, 200);
+    use store::Content as _;
+    let package = world.package();
+    // It is answered before it is kept, which a quota may forbid.
+    crate::sides::until("it is kept", async || {
+        let (metadata, tag) = (world.server.directory.metadata(), "v1".parse().unwrap());
+        metadata.tagged(&package, &tag).await.unwrap().is_some()
+    })
+    .await;
+    // Nothing is left of the quota, which the manifest's word for the length makes no matter.
+    settings(&world, r#""quotaBytes":"1""#).await;
+    world.upstream.fault_once(&world.there(), Fault::Endless);
+    assert!(is_broken(&world, &world.here(), LENGTH + 1).await);
+    world.is_free().await;
+    world.upstream.fault_once(&world.there(), Fault::WithoutLength);
+    assert!(read(&world.server, &world.here()).await.body == content());
+    // Another length is wrong before any byte comes.
+    world.files.put(&world.there(), &content()[1..]);
+    assert_eq!(read(&world.server, &world.here()).await.status, 502);
+    assert_eq!(uploads(&world.server), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_without_an_end_in_sight_stops_when_nobody_waits_for_it() {
+    let world = World::new().await;
+    // Slow enough for the disk of whoever runs this.
+    settings(&world, r#""upstreamBytesPerSecondMax":"2097152""#).await;
+    world.upstream.fault_once(&world.there(), Fault::Endless);
+    let mut only = world.begin().await;
+    take(&mut only, 1).await;
+    assert_eq!(uploads(&world.server), 1);
+    drop(only);
+    world.is_free().await;
+    // Whoever comes then has it fetched anew.
+    settings(&world, r#""upstreamBytesPerSecondMax":"0""#).await;
+    assert!(read(&world.server, &world.here()).await.body == content());
+    assert_eq!(world.gets().len(), 2, "{:?}", world.gets());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,11 +343,7 @@ async fn a_blob_is_nobodys_who_cannot_show_it_at_the_upstream() {
     // One that says it has it still has to show it.
     stranger.put(&format!("v2/app/blobs/{}", world.digest), b"something else");
     world.server.clock.forward(61);
-    let mut lied = world
-        .server
-        .begin("GET", &blob("other", "app"), &[HOST], b"")
-        .await;
-    assert!(is_broken(&mut lied, 14).await);
+    assert!(is_broken(&world, &blob("other", "app"), 14).await);
     // The same one has it under one name alone.
     assert_eq!(read(&world.server, &blob("same", "else")).await.status, 404);
     assert!(read(&world.server, &blob("same", "app")).await.body == content());

@@ -342,6 +342,17 @@ impl Server {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Response<Incoming> {
+        self.try_begin(method, path, headers, body).await.unwrap()
+    }
+
+    /// The same where the connection may be broken off before the answer begins.
+    pub(crate) async fn try_begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> hyper::Result<Response<Incoming>> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -355,7 +366,7 @@ impl Server {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
-        sender.send_request(request).await.unwrap()
+        sender.send_request(request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

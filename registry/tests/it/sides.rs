@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use access::Role;
 use jiff::Timestamp;
+use oci::{Digest, Manifest};
 use serde_json::{Value, json};
 use store::{Content as _, PackagePath, Repositories as _, Repository};
+use testkit::registry::FakeRegistry;
 use tokio::net::TcpStream;
 
 use crate::accounts::{DEFAULT, nobody};
-use crate::server::Server;
+use crate::server::{Server, image_of};
 
 /// Both sides, and what this one shows to itself when it is administered.
 pub(crate) struct Sides {
@@ -82,19 +84,18 @@ impl Sides {
     }
 
     pub(crate) async fn is_here(&self, tag: &str) -> bool {
-        let package = PackagePath {
-            repository: DEFAULT.parse().unwrap(),
-            name: "a".parse().unwrap(),
-        };
-        let tag = tag.parse().unwrap();
-        self.new
-            .directory
-            .metadata()
-            .tagged(&package, &tag)
-            .await
-            .unwrap()
-            .is_some()
+        is_here(&self.new, tag).await
     }
+}
+
+/// Whether a server has a tag of `a`.
+pub(crate) async fn is_here(server: &Server, tag: &str) -> bool {
+    let package = PackagePath {
+        repository: DEFAULT.parse().unwrap(),
+        name: "a".parse().unwrap(),
+    };
+    let (metadata, tag) = (server.directory.metadata(), tag.parse().unwrap());
+    metadata.tagged(&package, &tag).await.unwrap().is_some()
 }
 
 /// As the registry itself, which may everything.
@@ -105,6 +106,15 @@ pub(crate) async fn administer(server: &Server, method: &str, verb: &str, body: 
     let reply = server
         .ask(method, &path, &[("authorization", &own)], body.as_bytes())
         .await;
+    let document = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+    (reply.status.as_u16(), document)
+}
+
+/// The same of something within the repository.
+pub(crate) async fn administer_path(server: &Server, method: &str, path: &str) -> (u16, Value) {
+    let own = format!("Bearer {}", server.registry.own_token());
+    let path = format!("/v1/{DEFAULT}/{path}");
+    let reply = server.ask(method, &path, &[("authorization", &own)], b"").await;
     let document = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
     (reply.status.as_u16(), document)
 }
@@ -128,6 +138,30 @@ pub(crate) async fn switch_off(server: Server) {
         TcpStream::connect(address).await.is_err()
     })
     .await;
+}
+
+/// A repository here in front of an old side that misbehaves.
+pub(crate) async fn before(old: &FakeRegistry, state: Value) -> Server {
+    let new = Server::start_amid_trouble().await;
+    ensure_repository(&new).await;
+    shift(&new, old, state).await;
+    new
+}
+
+pub(crate) async fn shift(new: &Server, old: &FakeRegistry, mut state: Value) {
+    state["old"] = format!("{}/team", old.host()).into();
+    let (status, answer) = administer(new, "POST", "shift", &state).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+/// An image at an old side that misbehaves on request; its digest.
+pub(crate) fn hold(old: &FakeRegistry, name: &str, by: &str, layer: &[u8]) -> String {
+    let mut content = old.content();
+    let config = content.add_blob(name, b"{}").parse().unwrap();
+    let digest: Digest = content.add_blob(name, layer).parse().unwrap();
+    let text = image_of(config, digest, layer.len());
+    let manifest = Manifest::parse(text.into_bytes(), None).unwrap();
+    content.add_manifest(name, Some(by), &manifest)
 }
 
 /// Waits for something that has to come, and fails when it does not.

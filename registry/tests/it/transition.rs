@@ -479,23 +479,6 @@ async fn a_copy_is_not_told_of_an_image_that_was_only_begun_to_be_pulled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tag_that_moved_before_the_tags_changed_hands_is_read_as_it_was_there_then() {
-    let sides = Sides::open().await;
-    sides.canary(100).await;
-    for name in ["v1", "w"] {
-        sides.old.push_image("team/a", name, b"first").await;
-        assert_eq!(tag(&sides.new, "a", name).await.0, 200);
-        until("it is kept", async || sides.is_here(name).await).await;
-    }
-    let moved = sides.old.push_image("team/a", "v1", b"moved").await.to_string();
-    sides.new.clock.forward(1);
-    sides.shift("enabled-and-copying", json!({})).await;
-    let pushed = sides.new.push_image("a", "w", b"pushed here").await.to_string();
-    assert_eq!(tag(&sides.new, "a", "v1").await, (200, moved));
-    assert_eq!(tag(&sides.new, "a", "w").await, (200, pushed));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn no_step_is_made_that_needs_what_this_server_cannot_read() {
     let sides = Sides::open().await;
     sides.shift("disabled", json!({})).await;

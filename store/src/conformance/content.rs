@@ -392,6 +392,33 @@ pub(crate) async fn parents_are_indexes_and_referrers(world: MetadataWorld) {
     assert_eq!(parents(9).await.unwrap(), [referrer.digest]);
 }
 
+pub(crate) async fn manifests_are_found_by_a_blob_that_they_name(world: MetadataWorld) {
+    let world = world.plain().await;
+    let (a, b) = (package("a"), package("b"));
+    let layer = blob(b"layer", 1);
+    world.commit(&a, &layer).await;
+    let named = manifest("named", &[(layer.digest, Reference::Blob)], &[]);
+    let sparse = manifest("sparse", &[(layer.digest, Reference::SparseBlob)], &[]);
+    // A child of that digest is no blob.
+    let child = manifest("child", &[(layer.digest, Reference::SparseChild)], &[]);
+    for image in [&named, &sparse, &child] {
+        world.put(&a, image).await.unwrap();
+    }
+    world.put(&b, &sparse).await.unwrap();
+    let found = async |package: &crate::PackagePath, limit| {
+        let found = world.store.manifests_with_blob(package, &layer.digest, limit);
+        let mut digests: Vec<Digest> = found.await.unwrap().iter().map(|found| found.digest).collect();
+        digests.sort();
+        digests
+    };
+    let mut both = [named.digest, sparse.digest];
+    both.sort();
+    assert_eq!(found(&a, 9).await, both);
+    assert_eq!(found(&a, 1).await.len(), 1);
+    assert_eq!(found(&b, 9).await, [sparse.digest]);
+    assert_eq!(found(&package("unknown"), 9).await, []);
+}
+
 pub(crate) async fn what_is_held_is_removed_only_by_who_says_so(world: MetadataWorld) {
     let world = world.plain().await;
     let (a, image) = (package("a"), manifest("image", &[], &["t", "s"]));

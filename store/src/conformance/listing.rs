@@ -88,6 +88,27 @@ pub(crate) async fn versions_are_listed_with_their_tags(world: MetadataWorld) {
     assert_eq!(found.unwrap(), None);
 }
 
+pub(crate) async fn sizes_that_nobody_can_have_do_not_hinder_a_listing(world: MetadataWorld) {
+    let world = world.plain().await;
+    let a = package("a");
+    let largest = i64::MAX.unsigned_abs();
+    for (content, size_bytes) in [("1", largest - 1), ("2", largest), ("3", u64::MAX)] {
+        let mut image = manifest(content, &[], &[]);
+        image.size_bytes = size_bytes;
+        world.put(&a, &image).await.unwrap();
+        let version = world.store.version(&a, &image.digest).await.unwrap();
+        assert!(version.unwrap().size_bytes >= largest, "{content}");
+    }
+    let query = VersionQuery {
+        limit: 9,
+        ..VersionQuery::default()
+    };
+    assert_eq!(world.store.versions(&a, &query).await.unwrap().items.len(), 3);
+    let walk = Walk { from: None, limit: 9 };
+    let images = world.store.images(&repository("r").path, walk).await.unwrap();
+    assert_eq!(images.items.len(), 3);
+}
+
 pub(crate) async fn versions_come_in_any_order_page_by_page(world: MetadataWorld) {
     let world = world.plain().await;
     let a = package("a");

@@ -96,6 +96,10 @@ impl BlobStore for Otherwise {
     ) -> Result<Vec<ObjectAge<UploadKey>>, StoreError> {
         self.below.idle_uploads(idle, limit).await
     }
+
+    async fn room(&self) -> Result<Option<u64>, StoreError> {
+        self.below.room().await
+    }
 }
 
 fn on_files() -> BlobWorld {

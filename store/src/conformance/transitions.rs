@@ -2,7 +2,7 @@
 
 use super::{MetadataWorld, ann, at, blob, manifest, package, repository, tag};
 use crate::{
-    EventKind, InTransition, KeptFromOld, PackagePath, Pushes, PutRefusal, Reference, Transition,
+    EventKind, InTransition, KeptFromOld, OnlyThere, PackagePath, Pushes, PutRefusal, Reference, Transition,
     TransitionRefusal, TransitionState,
 };
 
@@ -221,4 +221,92 @@ pub(crate) async fn a_tag_is_settled_only_while_it_names_what_was_seen(world: Me
     let now = world.store.tagged(&a, &v1).await.unwrap().unwrap();
     assert_eq!(now.digest, three.digest);
     assert!(!settle(three.digest, blob(b"none", 1).digest).await.unwrap());
+}
+
+pub(crate) async fn a_tag_that_is_set_again_on_what_it_names_is_said_anew_by_a_push_alone(
+    world: MetadataWorld,
+) {
+    let world = world.plain().await;
+    let (a, v1) = (package("a"), tag("v1"));
+    let one = manifest("one", &[], &["v1"]);
+    let updated = async || {
+        let entry = world.store.tag_entry(&a, &v1).await.unwrap();
+        entry.unwrap().updated
+    };
+    let push = async |second| {
+        let put = world.store.put_manifest(&a, &one, ann(), at(second));
+        put.await.unwrap().unwrap();
+    };
+    push(20).await;
+    push(21).await;
+    assert_eq!(updated().await, at(20), "nobody asks without a transition");
+    set(&world, TransitionState::EnabledAndCopying).await;
+    assert_eq!(keep(&world, &a, "one", Some("v1")).await, KeptFromOld::Kept);
+    assert_eq!(updated().await, at(20), "the old side's word is no push");
+    // The clock of whoever pushes may be behind that of who made the step.
+    push(22).await;
+    assert_eq!(updated().await, at(29));
+    push(41).await;
+    assert_eq!(updated().await, at(41));
+    let other = manifest("other", &[], &["v1"]);
+    let put = world.store.put_manifest(&a, &other, ann(), at(23));
+    put.await.unwrap().unwrap();
+    assert_eq!(updated().await, at(29));
+}
+
+pub(crate) async fn who_owns_the_tags_is_decided_where_what_came_is_stored(world: MetadataWorld) {
+    let world = world.plain().await;
+    let (a, v1) = (package("a"), tag("v1"));
+    let named = async || world.store.tagged(&a, &v1).await.unwrap().unwrap().digest;
+    let ours = manifest("ours", &[], &["v1"]);
+    world.put(&a, &ours).await.unwrap();
+    // The other side's word counts without a transition, and before this side owns the tags.
+    assert_eq!(keep(&world, &a, "first", Some("v1")).await, KeptFromOld::Kept);
+    let canary = TransitionState::PartialAndCopying { reads_percent: 10 };
+    set(&world, canary).await;
+    assert_eq!(keep(&world, &a, "theirs", Some("v1")).await, KeptFromOld::Kept);
+    let theirs = manifest("theirs", &[], &[]).digest;
+    assert_eq!(named().await, theirs);
+    set(&world, TransitionState::EnabledAndCopying).await;
+    let kept = keep(&world, &a, "moved", Some("v1")).await;
+    assert_eq!((kept, named().await), (KeptFromOld::TagNames(theirs), theirs));
+}
+
+pub(crate) async fn what_only_the_old_side_has_is_deleted_by_a_tombstone(world: MetadataWorld) {
+    let world = world.plain().await;
+    let (a, theirs) = (package("a"), manifest("theirs", &[], &[]));
+    let of_tag = |name: &str| OnlyThere::Tag {
+        tag: tag(name),
+        digest: theirs.digest,
+    };
+    let entomb = async |what: OnlyThere| {
+        let entombed = world.store.entomb(&a, &what, ann(), at(35));
+        entombed.await.unwrap().unwrap()
+    };
+    assert!(!entomb(of_tag("v1")).await, "there is no transition");
+    set(&world, TransitionState::PartialAndCopying { reads_percent: 50 }).await;
+    assert!(!entomb(of_tag("v1")).await, "the old side owns the tags");
+    set(&world, TransitionState::EnabledAndCopying).await;
+    for _ in 0..2 {
+        assert!(entomb(of_tag("v1")).await);
+    }
+    assert_eq!(keep(&world, &a, "theirs", Some("v1")).await, KeptFromOld::Deleted);
+    assert_eq!(keep(&world, &a, "theirs", Some("v2")).await, KeptFromOld::Kept);
+    assert!(entomb(OnlyThere::Manifest(theirs.digest)).await);
+    assert_eq!(keep(&world, &a, "theirs", Some("v3")).await, KeptFromOld::Deleted);
+    assert_eq!(keep(&world, &a, "other", None).await, KeptFromOld::Kept);
+    assert!(entomb(OnlyThere::Package).await);
+    assert!(world.store.is_entombed(&a, "anything").await.unwrap());
+    assert!(!world.store.is_entombed(&package("b"), "anything").await.unwrap());
+    assert_eq!(keep(&world, &a, "further", None).await, KeptFromOld::Deleted);
+    // A push is of here.
+    world.put(&a, &manifest("ours", &[], &["v9"])).await.unwrap();
+    let events = world.store.events(0, 99).await.unwrap();
+    let deleted = events.iter().filter(|event| {
+        matches!(
+            event.kind,
+            EventKind::TagDeleted { .. } | EventKind::ManifestDeleted { .. }
+        )
+    });
+    assert_eq!(deleted.count(), 2, "each is told once");
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use nix::sys::statvfs::statvfs;
+
 use crate::{BlobContent, ByteRange};
 
 /// A disk. All paths are relative to its root and made of our own names.
@@ -33,6 +35,8 @@ pub(crate) trait Disk: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<bool>;
     /// Names in a directory, in bytewise order; names that are not text are none of ours.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// How many bytes there is room for; none where that is not known.
+    fn room(&self) -> io::Result<Option<u64>>;
 }
 
 /// A file that grows.
@@ -160,6 +164,16 @@ impl Disk for RealDisk {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn room(&self) -> io::Result<Option<u64>> {
+        let told = statvfs(&self.root)?;
+        // Some file systems of user space and networks say that they have nothing at all, and take what they get.
+        if told.blocks() == 0 {
+            return Ok(None);
+        }
+        let (blocks, block_bytes) = (told.blocks_available(), told.fragment_size());
+        Ok(Some(blocks.saturating_mul(block_bytes)))
     }
 }
 

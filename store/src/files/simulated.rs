@@ -299,4 +299,8 @@ impl Disk for SimulatedDisk {
             .filter_map(|entry| Some(entry.file_name()?.to_str()?.to_owned()))
             .collect())
     }
+
+    fn room(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
 }

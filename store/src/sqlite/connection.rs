@@ -34,6 +34,10 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
     connection
         .pragma_update(None, "foreign_keys", true)
         .map_err(&error)?;
+    // What a savepoint would undo is kept in memory: else each page that a call changes is written to a temporary file too.
+    connection
+        .pragma_update(None, "temp_store", "MEMORY")
+        .map_err(&error)?;
     Ok(connection)
 }
 

@@ -209,6 +209,17 @@ impl Content for SqliteMetadata {
             .await
     }
 
+    async fn manifests_with_blob(
+        &self,
+        package: &PackagePath,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<StoredManifest>, StoreError> {
+        let (package, digest) = (package.clone(), *digest);
+        self.read(move |connection| manifests::with_blob(connection, &package, &digest, limit))
+            .await
+    }
+
     async fn packages_below(
         &self,
         repository: &RepositoryPath,

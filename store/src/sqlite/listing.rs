@@ -306,7 +306,7 @@ pub(super) fn rows_of_repository(
 
 /// Columns of a [`VersionRow`].
 pub(super) const VERSION: &str = "manifest.id, manifest.package, manifest.digest, manifest.media_type,
-    manifest.artifact_type, manifest.subject, manifest.size_bytes + length(manifest.bytes), manifest.created,
+    manifest.artifact_type, manifest.subject, manifest.size_bytes, length(manifest.bytes), manifest.created,
     manifest.updated";
 
 pub(super) struct VersionRow {
@@ -316,7 +316,9 @@ pub(super) struct VersionRow {
     media_type: String,
     artifact_type: Option<String>,
     subject: Option<String>,
-    size_bytes: i64,
+    /// Of what it names, as whoever made it says.
+    named_bytes: i64,
+    own_bytes: i64,
     pub(super) created: i64,
     updated: i64,
 }
@@ -329,7 +331,8 @@ impl VersionRow {
             media_type: media_type(&self.media_type)?,
             artifact_type: self.artifact_type,
             subject: subject.map(|digest| parsed("a digest", digest)).transpose()?,
-            size_bytes: from_size(self.size_bytes)?,
+            // Here and not in SQL, where a sum beyond the largest number becomes a fraction.
+            size_bytes: from_size(self.named_bytes.saturating_add(self.own_bytes))?,
             created: from_time(self.created)?,
             updated: from_time(self.updated)?,
             tags: tags::of_manifest(connection, self.id)?,
@@ -350,9 +353,10 @@ pub(super) fn version_rows(
             media_type: row.get(3)?,
             artifact_type: row.get(4)?,
             subject: row.get(5)?,
-            size_bytes: row.get(6)?,
-            created: row.get(7)?,
-            updated: row.get(8)?,
+            named_bytes: row.get(6)?,
+            own_bytes: row.get(7)?,
+            created: row.get(8)?,
+            updated: row.get(9)?,
         })
     };
     connection

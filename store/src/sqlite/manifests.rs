@@ -360,6 +360,30 @@ pub(super) fn parents(
     rows.iter().map(|digest| parsed("a digest", digest)).collect()
 }
 
+pub(super) fn with_blob(
+    connection: &Connection,
+    package: &PackagePath,
+    digest: &Digest,
+    limit: usize,
+) -> Result<Vec<StoredManifest>, StoreError> {
+    let Some(id) = package_id(connection, package)? else {
+        return Ok(Vec::new());
+    };
+    let rows = connection
+        .prepare_cached(&format!(
+            "SELECT {STORED} FROM reference JOIN manifest ON manifest.id = reference.manifest
+             WHERE reference.digest = ?2 AND reference.package = ?1 AND reference.kind IN ('blob', 'sparse-blob')
+             LIMIT ?3"
+        ))
+        .and_then(|mut statement| {
+            statement
+                .query_map(params![id, digest.to_string(), column_limit(limit)], stored_columns)?
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(failed("look up what names a blob"))?;
+    rows.into_iter().map(from_stored_columns).collect()
+}
+
 type StoredColumns = (String, String, Option<String>, Vec<u8>);
 
 fn stored_columns(row: &Row<'_>) -> rusqlite::Result<StoredColumns> {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failed;
 use super::manifests::{Place, row_of};
+use super::transitions::{self, OWNED_SINCE};
 use super::values::{from_immutable_tags, limit as column_limit, package_id, parsed, time};
 use crate::{EventKind, ImmutableTags, PackagePath, PutRefusal, StoreError, TagMove};
 
@@ -32,6 +33,15 @@ pub(super) fn immutable(connection: &Connection, package: i64) -> Result<Immutab
     from_immutable_tags(&patterns)
 }
 
+/// Which tags are immutable in a repository.
+pub(super) fn immutable_in(connection: &Connection, repository: i64) -> Result<ImmutableTags, StoreError> {
+    let patterns: String = connection
+        .prepare_cached("SELECT immutable_tags FROM repository WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([repository], |row| row.get(0)))
+        .map_err(failed("look up immutable tags"))?;
+    from_immutable_tags(&patterns)
+}
+
 /// A tag of a package that is immutable, if it has one.
 pub(super) fn fixed_of_package(connection: &Connection, package: i64) -> Result<Option<Tag>, StoreError> {
     let immutable = immutable(connection, package)?;
@@ -53,7 +63,8 @@ pub(super) fn fixed_of_package(connection: &Connection, package: i64) -> Result<
     Ok(None)
 }
 
-/// Sets a tag on the manifest in row `to.0`; an event is written only when that changes something.
+/// Sets a tag on the manifest in row `to.0`; an event is written only when that changes something. Who sets it on what it names
+/// already says all the same that it does, which counts while it may still be compared with an old registry.
 pub(super) fn set(
     connection: &Connection,
     place: &Place<'_>,
@@ -62,14 +73,15 @@ pub(super) fn set(
 ) -> Result<(), StoreError> {
     let from = named(connection, place.id, tag)?;
     if from.as_ref() == Some(to.1) {
-        return Ok(());
+        return transitions::said_again(connection, place, tag);
     }
     leave(connection, place, tag)?;
     connection
-        .prepare_cached(
-            "INSERT INTO tag (package, name, manifest, updated) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (package, name) DO UPDATE SET manifest = excluded.manifest, updated = excluded.updated",
-        )
+        .prepare_cached(&format!(
+            "INSERT INTO tag (package, name, manifest, updated)
+             VALUES (?1, ?2, ?3, max(?4, {OWNED_SINCE}))
+             ON CONFLICT (package, name) DO UPDATE SET manifest = excluded.manifest, updated = excluded.updated"
+        ))
         .and_then(|mut statement| statement.execute(params![place.id, tag.as_str(), to.0, time(place.now)]))
         .map_err(failed("set a tag"))?;
     let (tag, to) = (tag.clone(), *to.1);

@@ -10,9 +10,27 @@ use super::manifests::{self, Place};
 use super::values::{from_time, limit as column_limit, package_id, parsed, repository_id, time};
 use super::{SqliteMetadata, failed, tags};
 use crate::{
-    Actor, EventKind, InTransition, KeptFromOld, NewManifest, PackagePath, Pushes, RepositoryPath,
-    StoreError, TagMove, Transition, TransitionRefusal, TransitionState, Transitions,
+    Actor, EventKind, InTransition, KeptFromOld, NewManifest, OnlyThere, PackagePath, Pushes, PutRefusal,
+    RepositoryPath, StoreError, TagMove, Transition, TransitionRefusal, TransitionState, Transitions,
 };
+
+/// Of a transition: that this side owns the tags.
+macro_rules! owns_tags {
+    () => {
+        "transition.state IN ('enabled-and-copying', 'enabled')"
+    };
+}
+const OWNS_TAGS: &str = owns_tags!();
+
+/// Since when this side owns the tags of package ?1; the beginning of time when it does not. What is set here from then on is never
+/// dated before that, whatever the clock of the server says that sets it.
+pub(super) const OWNED_SINCE: &str = concat!(
+    "coalesce((SELECT transition.owned_since
+               FROM package JOIN transition ON transition.repository = package.repository
+               WHERE package.id = ?1 AND ",
+    owns_tags!(),
+    "), 0)"
+);
 
 #[async_trait]
 impl Transitions for SqliteMetadata {
@@ -64,6 +82,18 @@ impl Transitions for SqliteMetadata {
             Ok(true)
         })
         .await
+    }
+
+    async fn entomb(
+        &self,
+        package: &PackagePath,
+        what: &OnlyThere,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, PutRefusal>, StoreError> {
+        let (package, what, actor) = (package.clone(), what.clone(), actor.clone());
+        self.write(move |connection| entomb(connection, &package, &what, (&actor, now)))
+            .await
     }
 
     async fn is_entombed(&self, package: &PackagePath, reference: &str) -> Result<bool, StoreError> {
@@ -131,12 +161,12 @@ impl Transitions for SqliteMetadata {
         let (package, reference) = (package.clone(), reference.to_owned());
         self.write(move |connection| {
             connection
-                .prepare_cached(
+                .prepare_cached(&format!(
                     "INSERT INTO debt (repository, package, reference, since)
                      SELECT repository, ?2, ?3, ?4 FROM transition
-                     WHERE repository = (SELECT id FROM repository WHERE path = ?1)
-                     ON CONFLICT DO NOTHING",
-                )
+                     WHERE repository = (SELECT id FROM repository WHERE path = ?1) AND {OWNS_TAGS}
+                     ON CONFLICT DO NOTHING"
+                ))
                 .and_then(|mut statement| {
                     let name = package.name.as_str();
                     statement.execute(params![
@@ -280,10 +310,15 @@ fn set(
         )
         .map_err(failed("set a transition"))?;
     if !transition.state.owns_tags() {
-        // The old side owns the tags again: what it has counts, whatever was deleted here.
-        connection
-            .execute("DELETE FROM tombstone WHERE repository = ?1", [repository])
-            .map_err(failed("set a transition"))?;
+        // The old side owns the tags again: what it has counts, whatever was deleted or pushed here.
+        for table in ["tombstone", "debt"] {
+            connection
+                .execute(
+                    &format!("DELETE FROM {table} WHERE repository = ?1"),
+                    [repository],
+                )
+                .map_err(failed("set a transition"))?;
+        }
     }
     let told = Told::of_repository(path, actor, transition.since);
     let state = transition.state.to_string();
@@ -297,22 +332,29 @@ fn keep(
     (manifest, tag): (&NewManifest, Option<&Tag>),
     by: (&Actor, Timestamp),
 ) -> Result<KeptFromOld, StoreError> {
-    if let Some(repository) = repository_id(connection, &package.repository)? {
+    let repository = repository_id(connection, &package.repository)?;
+    let mut sets = tag;
+    if let Some(repository) = repository
+        && owns_tags(connection, repository)?
+    {
         let at = (repository, package.name.as_str());
         let is_deleted = entombed(connection, at, &manifest.digest.to_string())?
             || tag.map_or(Ok(false), |tag| entombed(connection, at, tag.as_str()))?;
         if is_deleted {
             return Ok(KeptFromOld::Deleted);
         }
-    }
-    if let (Some(tag), Some(id)) = (tag, package_id(connection, package)?)
-        && let Some(now) = tags::named(connection, id, tag)?
-        && now != manifest.digest
-    {
-        return Ok(KeptFromOld::TagNames(now));
+        let named = match (tag, package_id(connection, package)?) {
+            (Some(tag), Some(id)) => tags::named(connection, id, tag)?,
+            _ => None,
+        };
+        if let Some(now) = named.filter(|now| *now != manifest.digest) {
+            return Ok(KeptFromOld::TagNames(now));
+        }
+        // Nobody here has said anew what a tag names that is set already: it may still have to be compared.
+        sets = tag.filter(|_| named.is_none());
     }
     let manifest = NewManifest {
-        tags: tag.cloned().into_iter().collect(),
+        tags: sets.cloned().into_iter().collect(),
         ..manifest.clone()
     };
     Ok(match manifests::put(connection, package, &manifest, by)? {
@@ -321,14 +363,66 @@ fn keep(
     })
 }
 
+/// Whether this side owns the tags of a repository in transition.
+fn owns_tags(connection: &Connection, repository: i64) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT 1 FROM transition WHERE repository = ?1 AND {OWNS_TAGS}"
+        ))
+        .and_then(|mut statement| statement.exists([repository]))
+        .map_err(failed("look up a transition"))
+}
+
+fn entomb(
+    connection: &Connection,
+    package: &PackagePath,
+    what: &OnlyThere,
+    (actor, now): (&Actor, Timestamp),
+) -> Result<Result<bool, PutRefusal>, StoreError> {
+    let Some(repository) = repository_id(connection, &package.repository)? else {
+        return Ok(Ok(false));
+    };
+    if !owns_tags(connection, repository)? {
+        return Ok(Ok(false));
+    }
+    let event = match what {
+        OnlyThere::Tag { tag, .. } if tags::immutable_in(connection, repository)?.contains(tag.as_str()) => {
+            return Ok(Err(PutRefusal::TagImmutable { tag: tag.clone() }));
+        }
+        OnlyThere::Tag { tag, digest } => Some(EventKind::TagDeleted {
+            tag: tag.clone(),
+            from: *digest,
+        }),
+        OnlyThere::Manifest(digest) => Some(EventKind::ManifestDeleted { digest: *digest }),
+        // What is here of a package tells of it when that goes.
+        OnlyThere::Package | OnlyThere::Blob(_) => None,
+    };
+    let left = connection
+        .prepare_cached(
+            "INSERT INTO tombstone (repository, package, reference) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![repository, package.name.as_str(), what.reference()])
+        })
+        .map_err(failed("leave a tombstone"))?;
+    if let Some(event) = event.filter(|_| left > 0) {
+        events::tell(connection, &Told::of_package(package, actor, now), &event)?;
+    }
+    Ok(Ok(true))
+}
+
 fn entombed(
     connection: &Connection,
     (repository, package): (i64, &str),
     reference: &str,
 ) -> Result<bool, StoreError> {
     connection
-        .prepare_cached("SELECT 1 FROM tombstone WHERE repository = ?1 AND package = ?2 AND reference = ?3")
-        .and_then(|mut statement| statement.exists(params![repository, package, reference]))
+        .prepare_cached(
+            "SELECT 1 FROM tombstone WHERE repository = ?1 AND package = ?2 AND reference IN (?3, ?4)",
+        )
+        .and_then(|mut statement| {
+            statement.exists(params![repository, package, reference, OnlyThere::WHOLE_PACKAGE])
+        })
         .map_err(failed("look up a tombstone"))
 }
 
@@ -365,6 +459,21 @@ fn list(
     rows.into_iter().map(of).collect()
 }
 
+/// Notes when somebody here set a tag on what it names already, while this side owns the tags of its repository: from then on the
+/// tag is of here, whatever the old side says.
+pub(super) fn said_again(connection: &Connection, place: &Place<'_>, tag: &Tag) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(&format!(
+            "UPDATE tag SET updated = max(updated, ?3, {OWNED_SINCE})
+             WHERE package = ?1 AND name = ?2 AND EXISTS
+                 (SELECT 1 FROM package JOIN transition ON transition.repository = package.repository
+                  WHERE package.id = ?1 AND {OWNS_TAGS})"
+        ))
+        .and_then(|mut statement| statement.execute(params![place.id, tag.as_str(), time(place.now)]))
+        .map(drop)
+        .map_err(failed("set a tag"))
+}
+
 /// Leaves or takes away the tombstone of what an event tells of, while this side owns the tags of its repository.
 pub(super) fn note(connection: &Connection, place: &Place<'_>, kind: &EventKind) -> Result<(), StoreError> {
     match kind {
@@ -378,13 +487,13 @@ pub(super) fn note(connection: &Connection, place: &Place<'_>, kind: &EventKind)
 
 pub(super) fn bury(connection: &Connection, package: i64, reference: &str) -> Result<(), StoreError> {
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "INSERT INTO tombstone (repository, package, reference)
              SELECT package.repository, package.name, ?2
              FROM package JOIN transition ON transition.repository = package.repository
-             WHERE package.id = ?1 AND transition.state IN ('enabled-and-copying', 'enabled')
-             ON CONFLICT DO NOTHING",
-        )
+             WHERE package.id = ?1 AND {OWNS_TAGS}
+             ON CONFLICT DO NOTHING"
+        ))
         .and_then(|mut statement| statement.execute(params![package, reference]))
         .map(drop)
         .map_err(failed("leave a tombstone"))
@@ -393,14 +502,14 @@ pub(super) fn bury(connection: &Connection, package: i64, reference: &str) -> Re
 /// The same for every tag of a manifest that is about to go.
 pub(super) fn bury_tags(connection: &Connection, manifest: i64) -> Result<(), StoreError> {
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "INSERT INTO tombstone (repository, package, reference)
              SELECT package.repository, package.name, tag.name
              FROM tag JOIN package ON package.id = tag.package
              JOIN transition ON transition.repository = package.repository
-             WHERE tag.manifest = ?1 AND transition.state IN ('enabled-and-copying', 'enabled')
-             ON CONFLICT DO NOTHING",
-        )
+             WHERE tag.manifest = ?1 AND {OWNS_TAGS}
+             ON CONFLICT DO NOTHING"
+        ))
         .and_then(|mut statement| statement.execute([manifest]))
         .map(drop)
         .map_err(failed("leave a tombstone"))

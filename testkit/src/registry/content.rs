@@ -246,6 +246,10 @@ impl Content {
                 self.links.insert(format!("{name}/{digest}"));
                 return Answer::new(201);
             }
+            if let Some(digest) = parameter(query, "digest").filter(|_| self.ways.at_once) {
+                self.received += request.body.len() as u64;
+                return self.complete(name, digest, request.body.clone());
+            }
             self.begun += 1;
             let id = format!("upload-{}", self.begun);
             self.uploads.insert(id.clone(), Arc::default());
@@ -263,19 +267,23 @@ impl Content {
             "PUT" => {
                 let digest = parameter(query, "digest").unwrap_or_default();
                 self.uploads.remove(id);
-                if Digest::sha256_of(&bytes).to_string() != digest {
-                    return Answer::new(400);
-                }
-                self.completed.push(digest.clone());
-                self.links.insert(format!("{name}/{digest}"));
-                self.blobs.insert(digest, bytes);
-                Answer::new(201)
+                self.complete(name, digest, bytes)
             }
             _ => {
                 self.uploads.remove(id);
                 Answer::new(204)
             }
         }
+    }
+
+    fn complete(&mut self, name: &str, digest: String, bytes: Vec<u8>) -> Answer {
+        if Digest::sha256_of(&bytes).to_string() != digest {
+            return Answer::new(400);
+        }
+        self.completed.push(digest.clone());
+        self.links.insert(format!("{name}/{digest}"));
+        self.blobs.insert(digest, bytes);
+        Answer::new(201)
     }
 
     fn blob(&self, request: &Request, name: &str, digest: &str) -> Answer {
@@ -324,9 +332,8 @@ impl Content {
             return Answer::new(400);
         };
         let has_all = match manifest.image() {
-            Some(image) => std::iter::once(&image.config)
-                .chain(&image.layers)
-                .filter(|layer| !layer.media_type.is_nondistributable())
+            Some(image) => image
+                .distributable_blobs()
                 .all(|layer| self.links.contains(&format!("{name}/{}", layer.digest))),
             None => manifest
                 .index()

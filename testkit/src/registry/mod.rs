@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 mod content;
 
@@ -32,6 +33,8 @@ pub struct Ways {
     pub ranges: bool,
     /// It says how far uploads are.
     pub offsets: bool,
+    /// It takes a blob with the request that begins its upload.
+    pub at_once: bool,
     /// Tags of one page.
     pub page: usize,
 }
@@ -46,6 +49,7 @@ impl Default for Ways {
             mounts: true,
             ranges: true,
             offsets: true,
+            at_once: true,
             page: 1000,
         }
     }
@@ -56,8 +60,12 @@ impl Default for Ways {
 pub enum Trouble {
     /// This status instead, with these headers.
     Status(u16, Vec<(String, String)>),
+    /// This status instead, with an error of this code.
+    Refused(u16, &'static str),
     /// The connection is closed after so many bytes of the body, which was announced whole.
     Cut(usize),
+    /// The body comes a byte at a time, with this pause before each.
+    Drip(Duration),
     /// The first byte of the body is another one.
     Flip,
     /// The connection is closed when so many bytes of the request's body were taken.
@@ -184,10 +192,7 @@ impl FakeRegistry {
             if ended() {
                 return false;
             }
-            let waited = self
-                .shared
-                .stalled
-                .wait_timeout(stall, std::time::Duration::from_millis(20));
+            let waited = self.shared.stalled.wait_timeout(stall, Duration::from_millis(20));
             stall = waited.map_or_else(|error| error.into_inner().0, |(stall, _)| stall);
         }
         true
@@ -264,6 +269,11 @@ impl Shared {
                     headers: headers.clone(),
                     body: Vec::new(),
                 },
+                Some(Trouble::Refused(status, code)) => Answer {
+                    status: *status,
+                    headers: Vec::new(),
+                    body: format!("{{\"errors\":[{{\"code\":\"{code}\"}}]}}").into_bytes(),
+                },
                 _ => self.content().answer(&request),
             };
             if matches!(trouble, Some(Trouble::Flip)) {
@@ -283,8 +293,13 @@ impl Shared {
                 stream.write_all(answer.body.get(..bytes).unwrap_or(&answer.body))?;
                 return stream.shutdown(Shutdown::Both);
             }
-            for piece in answer.body.chunks(PIECE_BYTES) {
+            let (piece_bytes, pause) = match trouble {
+                Some(Trouble::Drip(pause)) => (1, pause),
+                _ => (PIECE_BYTES, Duration::ZERO),
+            };
+            for piece in answer.body.chunks(piece_bytes) {
                 self.step(life)?;
+                thread::sleep(pause);
                 stream.write_all(piece)?;
             }
         }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use transport::{
-    Body, Bytes, Chunks, FetchError, HEADERS_BYTES_MAX, Method, Request, Secret, Transport, Url,
+    Body, Bytes, Chunks, FetchError, Floor, HEADERS_BYTES_MAX, Method, Request, Response, Secret, Transport,
+    Url,
 };
 
 use crate::options;
@@ -215,6 +216,88 @@ async fn waits_for_a_slow_producer_but_not_for_a_silent_server() {
         .unwrap_err();
     assert!(matches!(error, FetchError::Stalled { .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+/// An answer whose body comes in pieces of these bytes, each after a pause, as often as it says.
+async fn dripping((piece, pause, times): (&'static str, Duration, usize), floor: Floor) -> Response {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        let length = piece.len() * times;
+        let mut sent = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        for _ in 0..times {
+            if sent.is_err() {
+                return;
+            }
+            std::thread::sleep(pause);
+            sent = stream.write_all(piece.as_bytes());
+        }
+        // Until the other side has read it.
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let mut options = options();
+    options.limits.floor = floor;
+    Transport::new(options)
+        .exchange(request(Method::Get, &url))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_drips_is_given_up_though_it_is_never_silent_for_long() {
+    let floor = Floor {
+        window: Duration::from_millis(400),
+        bytes: 64,
+        ..Floor::default()
+    };
+    let drip = ("x", Duration::from_millis(20), 500);
+    let error = dripping(drip, floor).await.read(1000).await.unwrap_err();
+    assert!(
+        matches!(&error, FetchError::TooSlow { bytes, time, .. } if *bytes < 64 && *time >= floor.window),
+        "{error}"
+    );
+    let mut response = dripping(drip, floor).await;
+    let error = loop {
+        match response.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it was taken to its end"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, FetchError::TooSlow { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_slow_but_not_too_slow_is_taken_and_a_reader_takes_its_time() {
+    let floor = Floor {
+        window: Duration::from_millis(200),
+        bytes: 2,
+        ..Floor::default()
+    };
+    let drip = ("xy", Duration::from_millis(20), 40);
+    assert_eq!(dripping(drip, floor).await.read(80).await.unwrap().len(), 80);
+    // Who reads slowly does not make the other side slow.
+    let quick = Floor { bytes: 1000, ..floor };
+    let mut response = dripping(("xy", Duration::ZERO, 40), quick).await;
+    let mut taken = 0;
+    while let Some(piece) = response.chunk().await.unwrap() {
+        taken += piece.len();
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert_eq!(taken, 80);
+}
+
+#[tokio::test]
+async fn a_body_that_is_read_as_a_whole_has_to_come_in_time() {
+    let floor = Floor {
+        whole: Duration::from_millis(300),
+        ..Floor::default()
+    };
+    let drip = ("x", Duration::from_millis(20), 500);
+    let error = dripping(drip, floor).await.read(1000).await.unwrap_err();
+    assert!(matches!(error, FetchError::TooSlow { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: &Arguments, settings: &Settings) -> Result<Outcome,
         old: &arguments.old.name,
         new: host,
         prefix: prefix.as_ref().map(oci::RepositoryName::as_str),
+        is_plain: authority.is_none() && arguments.registry.is_plain(host),
         authority: authority.as_deref(),
     });
     if let Some(directory) = &arguments.write {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use inspect::visible;
 use migrate::manifests::ManifestStore;
 use migrate::place::PlaceName;
 use migrate::plan::{Depth, Estimate, Plan, Quota, TagState};
@@ -182,8 +183,12 @@ impl Summary<'_> {
             }
         }
         for failure in &plan.failures {
-            let (repository, reference) = (&failure.repository, &failure.reference);
-            _ = writeln!(text, "cannot move: {repository}:{reference}: {}", failure.error);
+            _ = writeln!(
+                text,
+                "cannot move: {}: {}",
+                visible(&failure.subject()),
+                visible(&failure.error)
+            );
         }
         _ = writeln!(
             text,

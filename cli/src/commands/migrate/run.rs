@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use inspect::visible;
 use migrate::failure::Failure as Failed;
 use migrate::journal::{Journal, JournalError};
 use migrate::place::PlaceName;
@@ -42,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
     /// Copy this number of blobs at once
-    #[arg(short, long, value_name = "N", default_value = "8")]
+    #[arg(short, long, value_name = "N", default_value = "16")]
     jobs: NonZeroUsize,
     /// Leave tags that name something else at the destination as they are
     #[arg(long)]
@@ -159,11 +160,12 @@ fn to_text(report: &Report) -> String {
         _ = writeln!(text, "moved: {}:{}: {now}", moved.repository, moved.tag);
     }
     for failure in &report.failures {
-        let (repository, reference, attempts) = (&failure.repository, &failure.reference, failure.attempts);
         _ = writeln!(
             text,
-            "not copied: {repository}:{reference} (tried {attempts} times): {}",
-            failure.error
+            "not copied: {} (tried {} times): {}",
+            visible(&failure.subject()),
+            failure.attempts,
+            visible(&failure.error)
         );
     }
     _ = writeln!(
@@ -173,6 +175,13 @@ fn to_text(report: &Report) -> String {
         report.tags_same,
         report.failures.len()
     );
+    if report.kept_there > 0 {
+        _ = writeln!(
+            text,
+            "{} images have tags that were pushed or deleted at the destination meanwhile, which count there",
+            report.kept_there
+        );
+    }
     _ = writeln!(
         text,
         "{} manifests put; {} blobs sent ({}), {} mounted, {} found there",

@@ -263,6 +263,22 @@ pub(crate) fn read_bounded(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>>
     Ok(bytes)
 }
 
+/// Writes a file for review below `directory`, with the directories on the way: it is either the old one or the whole new one. A
+/// symbolic link on the way would put it elsewhere, or over something else.
+pub(crate) fn replace_below(directory: &Path, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut at = directory.to_owned();
+    for part in path.components() {
+        at.push(part);
+        if at.is_symlink() {
+            return Err(Failure::usage(format!("{} is a symbolic link", at.display()))
+                .hint("files for review are written into directories and files that are none"));
+        }
+    }
+    let made = at.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.map_err(|error| Failure::outside(format!("cannot write {}", at.display()), error))?;
+    replace(&at, bytes)
+}
+
 /// Writes a file so that it is either the old one or the whole new one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());

@@ -227,6 +227,9 @@ fn step(arguments: &ShiftArguments, state: &str) -> Value {
             percent.map(|percent| percent.to_string()).into(),
         );
     }
+    if arguments.proof.is_left_out() {
+        set("leaveUnsettled", true.into());
+    }
     body
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use client::Location;
 use client::registry::CredentialStore;
+use inspect::visible;
 use migrate::manifests::ManifestStore;
 use migrate::place::PlaceName;
 use migrate::plan::{Depth as SurveyDepth, Plan};
@@ -267,14 +268,14 @@ fn by_route(route: &PlaceName, to: &PlaceName, name: &RepositoryName) -> Result<
 fn to_text(report: &Report) -> String {
     let mut text = String::new();
     for finding in &report.differences {
-        text.push_str(&format!("{finding}\n"));
+        text.push_str(&format!("{}\n", visible(&finding.to_string())));
     }
     if report.differences_total > report.differences.len() {
         let more = report.differences_total - report.differences.len();
         text.push_str(&format!("and {more} more differences\n"));
     }
     for damage in &report.damaged {
-        text.push_str(&format!("damaged: {damage}\n"));
+        text.push_str(&format!("damaged: {}\n", visible(&damage.to_string())));
     }
     text.push_str(&format!(
         "{} repositories, {} tags, {} manifests, {} blobs{}; {} pulls as {}; {} tags only at the destination\n",

@@ -1,11 +1,10 @@
 //! The files for clients.
 
-use std::fs;
 use std::path::Path;
 
 use transport::Authorities;
 
-use crate::commands::migrate::sides::read_bounded;
+use crate::commands::migrate::sides::{read_bounded, replace_below};
 use crate::failure::{Failure, Kind};
 
 /// Longest file of an authority, in bytes.
@@ -16,6 +15,8 @@ pub(super) struct Names<'n> {
     pub(super) old: &'n str,
     pub(super) new: &'n str,
     pub(super) prefix: Option<&'n str>,
+    /// The new side is spoken to without TLS.
+    pub(super) is_plain: bool,
     /// The certificate of the authority, in PEM.
     pub(super) authority: Option<&'n str>,
 }
@@ -65,13 +66,9 @@ pub(super) fn make(names: &Names<'_>) -> Vec<Written> {
 
 /// Writes them below a directory.
 pub(super) fn write(directory: &Path, files: &[Written]) -> Result<(), Failure> {
-    for file in files {
-        let path = directory.join(&file.path);
-        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| fs::write(&path, &file.content))
-            .map_err(|error| Failure::outside(format!("cannot write {}", path.display()), error))?;
-    }
-    Ok(())
+    files
+        .iter()
+        .try_for_each(|file| replace_below(directory, Path::new(&file.path), file.content.as_bytes()))
 }
 
 /// The new side is the server, and the only host: containerd 1.6 ignores a file without `[host]`, and what has no server
@@ -80,9 +77,10 @@ pub(super) fn write(directory: &Path, files: &[Written]) -> Result<(), Failure> 
 /// Source: containerd's docs/hosts.md.
 fn hosts_toml(names: &Names<'_>) -> String {
     let Names { old, new, prefix, .. } = names;
+    let scheme = if names.is_plain { "http" } else { "https" };
     let server = match prefix {
-        None => format!("https://{new}"),
-        Some(prefix) => format!("https://{new}/v2/{prefix}"),
+        None => format!("{scheme}://{new}"),
+        Some(prefix) => format!("{scheme}://{new}/v2/{prefix}"),
     };
     let mut settings = String::from("capabilities = [\"pull\", \"resolve\", \"push\"]\n");
     if prefix.is_some() {
@@ -103,18 +101,25 @@ fn hosts_toml(names: &Names<'_>) -> String {
 fn registries_conf(names: &Names<'_>) -> String {
     let old = names.old;
     let location = new_name(names);
+    // What it says of a mirror stands there, commented out as the rest.
+    let (insecure, of_mirror) = match names.is_plain {
+        true => ("insecure = true\n", "# insecure = true\n"),
+        false => ("", ""),
+    };
     format!(
         "# podman, CRI-O, buildah and skopeo: {old}/NAME is {location}/NAME. The old side is not asked.\n\
          [[registry]]\n\
          prefix = \"{old}\"\n\
          location = \"{location}\"\n\
+         {insecure}\
          \n\
          # To ask the old side for what the new one does not have, write this instead:\n\
          # [[registry]]\n\
          # prefix = \"{old}\"\n\
          # location = \"{old}\"\n\
          # [[registry.mirror]]\n\
-         # location = \"{location}\"\n"
+         # location = \"{location}\"\n\
+         {of_mirror}"
     )
 }
 
@@ -152,6 +157,13 @@ fn readme(names: &Names<'_>, is_renamed: bool) -> String {
         text.push_str(
             "The name itself leads to the new side, for all clients alike; nothing is renamed.\n\n",
         );
+    }
+    if names.is_plain {
+        text.push_str(&format!(
+            "Without TLS\n\
+             \x20 {new} is spoken to in plain HTTP: the files say so to containerd, podman, CRI-O, buildah and skopeo; Docker wants\n\
+             \x20 \"insecure-registries\": [\"{old}\"] in its daemon.json. Whoever is on the way can read and change what is pulled.\n\n"
+        ));
     }
     text.push_str(&format!(
         "Certificates\n\
@@ -194,6 +206,7 @@ mod tests {
             old: "gcr.io",
             new: "new.example:5000",
             prefix: Some("moved"),
+            is_plain: false,
             authority: Some("PEM"),
         };
         let hosts = content(&names, "etc/containerd/certs.d/gcr.io/hosts.toml").unwrap();
@@ -228,11 +241,42 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_without_tls_is_told_as_such() {
+        let names = Names {
+            old: "gcr.io",
+            new: "new.example:5000",
+            prefix: None,
+            is_plain: true,
+            authority: None,
+        };
+        let hosts = content(&names, "etc/containerd/certs.d/gcr.io/hosts.toml").unwrap();
+        let parsed: toml::Table = hosts.parse().unwrap();
+        assert_eq!(parsed["server"].as_str(), Some("http://new.example:5000"));
+        let registries = content(&names, "etc/containers/registries.conf.d/50-gcr.io.conf").unwrap();
+        let parsed: toml::Table = registries.parse().unwrap();
+        assert_eq!(parsed["registry"][0]["insecure"].as_bool(), Some(true));
+    }
+
+    #[test]
+    fn files_are_not_written_through_links() {
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(elsewhere.path(), directory.path().join("etc")).unwrap();
+        let file = |path: &str| Written {
+            path: path.to_owned(),
+            content: "x".to_owned(),
+        };
+        assert!(write(directory.path(), &[file("etc/containerd/hosts.toml")]).is_err());
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+        write(directory.path(), &[file("usr/hosts.toml")]).unwrap();
+    }
+
+    #[test]
     fn a_name_that_stays_needs_no_renaming() {
         let names = Names {
             old: "gcr.io",
             new: "gcr.io",
             prefix: None,
+            is_plain: false,
             authority: None,
         };
         let paths: Vec<String> = make(&names).into_iter().map(|file| file.path).collect();

@@ -10,6 +10,7 @@ use migrate::iam::{
 };
 use serde_json::Value;
 
+use super::super::sides::replace_below;
 use crate::failure::{Failure, Kind};
 use crate::output;
 
@@ -78,7 +79,8 @@ pub(super) fn write(directory: &Path, found: &[Access]) -> Result<(), Failure> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for access in found {
         let (path, text) = review_file(access);
-        let path = directory.join(path);
+        let below = PathBuf::from(path);
+        let path = directory.join(&below);
         if paths.contains(&path) {
             return Err(Failure::usage(format!(
                 "{} would be the file of two repositories of one name, which are in two locations",
@@ -86,9 +88,7 @@ pub(super) fn write(directory: &Path, found: &[Access]) -> Result<(), Failure> {
             ))
             .hint("write them into two directories, with one --policy each"));
         }
-        let parent = path.parent().unwrap_or(directory);
-        let written = fs::create_dir_all(parent).and_then(|()| fs::write(&path, text));
-        written.map_err(|error| Failure::outside(format!("cannot write {}", path.display()), error))?;
+        replace_below(directory, &below, text.as_bytes())?;
         paths.push(path);
     }
     for path in &paths {

@@ -66,20 +66,17 @@ impl<'s> Shown<'s> {
             if !text.is_empty() {
                 text.push('\n');
             }
-            text.push_str(&format!(
-                "{}, from {}\n",
-                access.repository,
-                access.sources.join(", ")
-            ));
+            let heading = format!("{}, from {}", access.repository, access.sources.join(", "));
+            text.push_str(&line(&heading));
             text.push_str(&self.grants(access, difference));
             for listed in &access.listed {
-                text.push_str(&format!("{}\n", sentence(listed)));
+                text.push_str(&line(&sentence(listed)));
             }
             for held in difference.into_iter().flat_map(|difference| &difference.more) {
-                text.push_str(&format!(
-                    "more here: {} has {} on {}, which the old side did not give\n",
+                text.push_str(&line(&format!(
+                    "more here: {} has {} on {}, which the old side did not give",
                     held.member, held.role, held.resource
-                ));
+                )));
             }
         }
         text
@@ -112,6 +109,11 @@ impl<'s> Shown<'s> {
             None => table(&["PRINCIPAL", "ROLE", "BECAUSE OF"], &rows),
         }
     }
+}
+
+/// One line, whatever the names in it are: they come from files that others may have written.
+fn line(text: &str) -> String {
+    format!("{}\n", inspect::visible(text))
 }
 
 fn sentence(listed: &Listed) -> String {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use migrate::place::PlaceName;
-use migrate::verify::{Depth, Finding, Report};
+use migrate::verify::{Depth, Finding, FindingKind, Report};
 use serde_json::Value;
+use store::OnlyThere;
 
 use super::super::verify::{As, proved};
 use crate::administration::{Administered, RegistryOption, text};
@@ -47,6 +48,11 @@ pub(super) enum Change {
 }
 
 impl ProofOptions {
+    /// Whether the step is made without looking.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.unverified
+    }
+
     /// The differences that speak against a change; none when it may be made.
     pub(super) async fn against(
         &self,
@@ -105,7 +111,8 @@ fn differences(report: &Report, change: Change, current: &Value) -> Vec<String> 
             change == Change::Everything
                 && !deleted.iter().any(|gone| {
                     gone.split_once(' ').is_some_and(|(package, reference)| {
-                        reference == tag && repository.ends_with(&format!("/{package}"))
+                        [tag.as_str(), OnlyThere::WHOLE_PACKAGE].contains(&reference)
+                            && repository.ends_with(&format!("/{package}"))
                     })
                 })
         }
@@ -114,11 +121,13 @@ fn differences(report: &Report, change: Change, current: &Value) -> Vec<String> 
         Finding::TagDiffers { .. } => !owns_tags,
         _ => true,
     };
-    if report.pulls > 0 && report.reads == 0 {
+    if report.reads == 0 && report.tags > 0 {
         let tried = report.principals.join(", ");
-        return vec![format!(
+        let mut told = vec![format!(
             "nobody of {tried} reads anything on either side, which proves nothing: name those who pull with --as"
         )];
+        told.extend(report.differences.iter().filter(counts).map(ToString::to_string));
+        return told;
     }
     let mut told: Vec<String> = report
         .differences
@@ -126,8 +135,16 @@ fn differences(report: &Report, change: Change, current: &Value) -> Vec<String> 
         .filter(counts)
         .map(ToString::to_string)
         .collect();
-    if !told.is_empty() && report.differences_total > report.differences.len() {
-        told.push("and more".to_owned());
+    // What is not listed may count too.
+    let counts = |kind: FindingKind| match kind {
+        FindingKind::TagMissing | FindingKind::PartMissing | FindingKind::ReferrerMissing => {
+            change == Change::Everything
+        }
+        FindingKind::TagDiffers => !owns_tags,
+        FindingKind::PartDamaged | FindingKind::Access | FindingKind::Unchecked => true,
+    };
+    if report.left_out().any(counts) {
+        told.push("and more differences than can be listed".to_owned());
     }
     told
 }
