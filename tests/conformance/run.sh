@@ -43,7 +43,12 @@ trap finish EXIT
 [ -n "$directory" ] || directory=$work/reports
 mkdir -p "$directory"
 
-GOBIN=$work go install "github.com/opencontainers/distribution-spec/conformance@$version" || exit 2
+# What is fetched may be late once; that says nothing of the server.
+for attempt in 1 2 3; do
+    GOBIN=$work go install "github.com/opencontainers/distribution-spec/conformance@$version" && break
+    [ "$attempt" -lt 3 ] || exit 2
+    sleep $((attempt * 5))
+done
 
 # On a Google host the name begins with project and repository, and the client is not told to be on this machine.
 writes=()
