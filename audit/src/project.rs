@@ -46,7 +46,7 @@ const KUBERNETES: [&str; 6] = [
 const KUBERNETES_PREFIXES: [&str; 2] = ["k8s-staging-", "k8s-testimages"];
 
 /// Projects with public images of Google's, which stay readable under these names.
-const GOOGLE: [&str; 50] = [
+const GOOGLE: [&str; 47] = [
     "anthos-baremetal-release",
     "apigee-release",
     "buildpacks",
@@ -89,10 +89,7 @@ const GOOGLE: [&str; 50] = [
     "k8s-minikube",
     "k8s-skaffold",
     "kaniko-project",
-    "kubeflow-images-public",
-    "ml-pipeline",
     "oss-fuzz-base",
-    "paketo-buildpacks",
     "serverless-runtimes",
     "stackdriver-agents",
     "stackdriver-prometheus",
@@ -101,7 +98,7 @@ const GOOGLE: [&str; 50] = [
 
 const GOOGLE_PREFIXES: [&str; 4] = ["google.com:", "google.com/", "cloud-builders", "gae-runtimes"];
 
-const THIRD_PARTY: [&str; 45] = [
+const THIRD_PARTY: [&str; 50] = [
     "abacus-labs-dev",
     "arrikto",
     "bazel-public",
@@ -115,6 +112,7 @@ const THIRD_PARTY: [&str; 45] = [
     "flux-cd",
     "forgerock-io",
     "gardener-project",
+    "grafeas",
     "grpc-testing",
     "heptio-images",
     "istio-prerelease-testing",
@@ -127,11 +125,14 @@ const THIRD_PARTY: [&str; 45] = [
     "kuar-demo",
     "kubebuilder",
     "kubecost1",
+    "kubeflow-images-public",
     "kubernetes-helm",
     "kyma-project",
     "linkerd-io",
+    "ml-pipeline",
     "o1labs-192920",
     "openebs",
+    "paketo-buildpacks",
     "pixie-oss",
     "pixie-prod",
     "pl-dev-infra",
@@ -147,4 +148,5 @@ const THIRD_PARTY: [&str; 45] = [
     "tekton-releases",
     "tetratelabs",
     "triggermesh",
+    "trillian-opensource-ci",
 ];

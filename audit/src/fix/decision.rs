@@ -31,6 +31,7 @@ pub(super) enum Stays {
     NoGoogleHost,
     NoName { rule: &'static str },
     Beside { new: String },
+    LoggedIn { reference: String },
 }
 
 impl fmt::Display for Stays {
@@ -71,6 +72,9 @@ impl fmt::Display for Stays {
                 to,
                 "another name does not mend it: `lightship audit explain {rule}` says what to do"
             ),
+            Stays::LoggedIn { reference } => {
+                write!(to, "{reference} stays in this file, and may need this login")
+            }
             Stays::Beside { new } => write!(to, "{new} stands beside it: the line may be about moving"),
             Stays::NotGoogle { host } => write!(to, "gcloud sets up hosts of Google only, not {host}"),
         }

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::decision::decide;
-use super::mapping::Mapping;
+use super::decision::{Stays, decide};
+use super::mapping::{Mapping, host_of};
 use crate::auditor::Auditor;
-use crate::finding::{Finding, Target};
+use crate::finding::{Class, Finding, Severity, Target};
 use crate::kind::Kind;
 use crate::mapped::Span;
+use crate::place::Sort;
 use crate::reading::{self, Document, Piece, Role, Step};
 use crate::source::SourceText;
 
@@ -28,11 +29,14 @@ pub struct FixedFile {
 
 /// Gives each finding what a mapping makes of it, or why it stays.
 pub fn propose(findings: &mut [Finding], mapping: &Mapping) {
-    for finding in findings {
+    for finding in &mut *findings {
         (finding.fix, finding.stays) = match decide(finding, mapping) {
             Ok(fix) => (Some(fix), None),
             Err(stays) => (None, Some(stays.to_string())),
         };
+    }
+    keep_logins(findings);
+    for finding in findings {
         let reference = finding.reference.as_deref().filter(|_| finding.fix.is_some());
         finding.target = reference
             .and_then(|reference| mapping.apply(reference))
@@ -41,6 +45,45 @@ pub fn propose(findings: &mut [Finding], mapping: &Mapping) {
                 resolves: None,
             });
     }
+}
+
+/// A login stays where images of its host stay in the same file that may need it.
+fn keep_logins(findings: &mut [Finding]) {
+    let mut needed: HashMap<(String, String), String> = HashMap::new();
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.fix.is_none() && may_need_login(finding))
+    {
+        let reference = finding.reference.as_deref().unwrap_or(&finding.matched);
+        needed
+            .entry((finding.path.clone(), host_of(reference).to_owned()))
+            .or_insert_with(|| reference.to_owned());
+    }
+    for finding in findings.iter_mut().filter(|finding| finding.fix.is_some()) {
+        if !matches!(finding.place.sort, Sort::Login | Sort::GoogleLogins) {
+            continue;
+        }
+        let hosts = finding
+            .matched
+            .split(',')
+            .map(|host| host_of(host.trim()).to_owned());
+        let mut reasons = hosts.filter_map(|host| needed.get(&(finding.path.clone(), host)));
+        if let Some(reference) = reasons.next() {
+            let reference = reference.clone();
+            (finding.fix, finding.stays) = (None, Some(Stays::LoggedIn { reference }.to_string()));
+        }
+    }
+}
+
+/// Whether a finding is an image, or the beginning of images, that not everybody may pull.
+fn may_need_login(finding: &Finding) -> bool {
+    let is_image = matches!(finding.place.sort, Sort::Reference | Sort::BareHost);
+    let is_anybodys = match finding.class {
+        Some(Class::Own | Class::Named | Class::ArtifactRegistry) => false,
+        Some(_) => true,
+        None => finding.rule.id != "host-legacy",
+    };
+    is_image && !is_anybodys && finding.severity > Severity::Info
 }
 
 /// Makes the edits of a file's findings; nothing when there are none, or when not all would go well: afterwards the file

@@ -1,6 +1,7 @@
 //! What names stand for.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::image::variable_length;
@@ -15,6 +16,12 @@ const RESOLVED_BYTES_MAX: usize = 4096;
 
 /// Values that are put into one text: empty ones make it no longer.
 const VALUES_MAX: usize = 1024;
+
+/// Combinations of values that are put into one text.
+const COMBINATIONS_MAX: usize = 128;
+
+/// Combinations that are put into the texts of one file.
+const COMBINATIONS_OF_FILE_MAX: usize = 100_000;
 
 /// Parts that names have in front of them where they are used, and not where they get their value.
 const SCOPES: [&str; 11] = [
@@ -42,6 +49,19 @@ pub(crate) struct Resolved<'n> {
     which: Which,
     /// Where the values begin that are being put in: none is put into itself.
     open: Vec<usize>,
+    /// What was chosen for names with several values, in the order in which they are met.
+    choices: Vec<Choice>,
+    /// How many of these were met.
+    met: usize,
+}
+
+/// One of several values of a name.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    /// The first value, which tells the name.
+    name: *const Mapped,
+    chosen: usize,
+    count: usize,
 }
 
 /// What a name stands for that gets several values.
@@ -53,9 +73,45 @@ enum Which {
     First,
     /// The one that holds a place, whatever else there is.
     Holding(Span),
+    /// The one that holds a place; of other names one after the other.
+    Each(Option<Span>),
 }
 
-impl Resolved<'_> {
+impl<'n> Resolved<'n> {
+    fn new(place: usize, which: Which, name: &'n str) -> Resolved<'n> {
+        Resolved {
+            text: String::new(),
+            name,
+            put_in: Vec::new(),
+            values_left: VALUES_MAX,
+            which,
+            open: vec![place],
+            choices: Vec::new(),
+            met: 0,
+        }
+    }
+
+    /// The one of several values that is put in this time; a name has one in all of a text.
+    fn choose<'d>(&mut self, values: &[&'d Mapped]) -> Option<&'d Mapped> {
+        let name: *const Mapped = *values.first()?;
+        let met = self.choices.get(..self.met).unwrap_or_default();
+        let chosen = match met.iter().find(|choice| std::ptr::eq(choice.name, name)) {
+            Some(choice) => choice.chosen,
+            None => {
+                if self.met == self.choices.len() {
+                    self.choices.push(Choice {
+                        name,
+                        chosen: 0,
+                        count: values.len(),
+                    });
+                }
+                self.met += 1;
+                self.choices.get(self.met - 1)?.chosen
+            }
+        };
+        values.get(chosen).copied()
+    }
+
     /// Whether a value of the name that is asked for is at a place, and nothing else.
     pub(crate) fn is_value(&self, at: usize) -> bool {
         let next = self.put_in.partition_point(|range| range.start <= at);
@@ -74,29 +130,45 @@ impl Resolved<'_> {
 
 /// The names of a document.
 pub(crate) struct Variables<'d> {
-    values: HashMap<String, Vec<&'d Mapped>>,
+    values: HashMap<String, Values<'d>>,
+    /// Whether a name has several.
+    have_several: bool,
+    combinations_left: Cell<usize>,
+}
+
+/// What one name stands for.
+#[derive(Debug, Default)]
+struct Values<'d> {
+    all: Vec<&'d Mapped>,
+    /// The first of each text, and no more than are put into one text.
+    distinct: Vec<&'d Mapped>,
 }
 
 impl<'d> Variables<'d> {
     pub(crate) fn of(document: &'d Document) -> Variables<'d> {
-        let mut values: HashMap<String, Vec<&Mapped>> = HashMap::new();
+        let mut values: HashMap<String, Values<'_>> = HashMap::new();
         for binding in &document.bindings {
-            values
-                .entry(binding.name.clone())
-                .or_default()
-                .push(&binding.value);
+            let of_name = values.entry(binding.name.clone()).or_default();
+            of_name.all.push(&binding.value);
         }
         // A name is looked for in its own spelling first.
         for binding in &document.bindings {
             let lower = binding.name.to_ascii_lowercase();
             if lower != binding.name {
-                values
-                    .entry(format!("\0{lower}"))
-                    .or_default()
-                    .push(&binding.value);
+                let of_name = values.entry(format!("\0{lower}")).or_default();
+                of_name.all.push(&binding.value);
             }
         }
-        Variables { values }
+        for values in values.values_mut() {
+            let mut seen = HashSet::new();
+            let distinct = values.all.iter().filter(|value| seen.insert(value.text()));
+            values.distinct = distinct.take(COMBINATIONS_MAX + 1).copied().collect();
+        }
+        Variables {
+            have_several: values.values().any(|values| values.distinct.len() > 1),
+            values,
+            combinations_left: Cell::new(COMBINATIONS_OF_FILE_MAX),
+        }
     }
 
     /// A text with values put in.
@@ -111,6 +183,40 @@ impl<'d> Variables<'d> {
             .map(|which| self.put_in(text.text(), text.whole_span().start, which, name))
     }
 
+    /// A text at a place with every combination of values that its names have, but for the value of `name` that holds a place.
+    /// Nothing where there are too many.
+    pub(crate) fn combinations<'n>(
+        &self,
+        (text, place): (&str, usize),
+        (name, value): (&'n str, Option<Span>),
+    ) -> Option<Vec<Resolved<'n>>> {
+        let mut all = Vec::new();
+        let mut choices: Vec<Choice> = Vec::new();
+        loop {
+            let left = self.combinations_left.get().checked_sub(1)?;
+            self.combinations_left.set(left);
+            if all.len() == COMBINATIONS_MAX {
+                return None;
+            }
+            let mut resolved = Resolved::new(place, Which::Each(value), name);
+            resolved.choices = choices;
+            self.put(text, place, DEPTH_MAX, &mut resolved);
+            choices = std::mem::take(&mut resolved.choices);
+            all.push(resolved);
+            if !self.have_several {
+                return Some(all);
+            }
+            while choices
+                .pop_if(|choice| choice.chosen + 1 >= choice.count)
+                .is_some()
+            {}
+            match choices.last_mut() {
+                Some(choice) => choice.chosen += 1,
+                None => return Some(all),
+            }
+        }
+    }
+
     /// A part of a text that stands at `place` in the file.
     pub(crate) fn resolve_at(&self, text: &str, place: usize) -> String {
         self.put_in(text, place, Which::Last, "").text
@@ -122,14 +228,7 @@ impl<'d> Variables<'d> {
     }
 
     fn put_in<'n>(&self, text: &str, place: usize, which: Which, name: &'n str) -> Resolved<'n> {
-        let mut resolved = Resolved {
-            text: String::new(),
-            name,
-            put_in: Vec::new(),
-            values_left: VALUES_MAX,
-            which,
-            open: vec![place],
-        };
+        let mut resolved = Resolved::new(place, which, name);
         self.put(text, place, DEPTH_MAX, &mut resolved);
         resolved
     }
@@ -148,12 +247,8 @@ impl<'d> Variables<'d> {
             };
             let (written, after) = from.split_at_checked(length).unwrap_or((from, ""));
             let name = name_of(written);
-            let value = name.and_then(|name| self.value(name, place, resolved.which));
             let at = place + (text.len() - from.len());
-            let value = value.filter(|value| {
-                let span = value.whole_span();
-                !(span.start..span.end).contains(&at) && !resolved.open.contains(&span.start)
-            });
+            let value = name.and_then(|name| self.value(name, (place, at), resolved));
             resolved.values_left -= 1;
             let start = resolved.text.len();
             match (value, default_of(written)) {
@@ -173,27 +268,44 @@ impl<'d> Variables<'d> {
         }
     }
 
-    /// The value that a name has at a place: the last one it got before, or the first one after.
-    fn value(&self, name: &str, place: usize, which: Which) -> Option<&'d Mapped> {
-        let bare = SCOPES.iter().find_map(|scope| name.strip_prefix(scope));
-        let exact = self
-            .values
-            .get(name)
-            .or_else(|| self.values.get(bare.unwrap_or(name)));
-        let lower = || format!("\0{}", bare.unwrap_or(name).to_ascii_lowercase());
-        let values = exact.or_else(|| self.values.get(&lower()))?;
-        let chosen = match which {
-            Which::Last => None,
-            Which::First => values.iter().find(|value| value.whole_span().start < place),
-            Which::Holding(span) => values.iter().find(|value| value.whole_span().overlaps(&span)),
+    /// The value that a name has for what stands `at` a place in a text that begins at another: the last one it got before, or
+    /// the first one after. None stands in itself.
+    fn value(
+        &self,
+        name: &str,
+        (place, at): (usize, usize),
+        resolved: &mut Resolved<'_>,
+    ) -> Option<&'d Mapped> {
+        let values = self.values(name)?;
+        let is_within = |value: &Mapped, open: &[usize]| {
+            let span = value.whole_span();
+            (span.start..span.end).contains(&at) || open.contains(&span.start)
         };
-        if let Some(value) = chosen {
-            return Some(*value);
+        let all = &values.all;
+        let chosen = match resolved.which {
+            Which::Last => None,
+            Which::First => all.iter().find(|value| value.whole_span().start < place),
+            Which::Holding(span) | Which::Each(Some(span)) => {
+                all.iter().find(|value| value.whole_span().overlaps(&span))
+            }
+            Which::Each(None) => None,
+        };
+        if chosen.is_none() && matches!(resolved.which, Which::Each(_)) && values.distinct.len() > 1 {
+            let others = values.distinct.iter().copied();
+            let others: Vec<&Mapped> = others.filter(|value| !is_within(value, &resolved.open)).collect();
+            return resolved.choose(&others);
         }
-        let next = values.partition_point(|value| value.whole_span().start < place);
-        let last = next.checked_sub(1).and_then(|last| values.get(last));
-        let first = || values.iter().find(|value| value.whole_span().start != place);
-        last.or_else(first).copied()
+        let next = all.partition_point(|value| value.whole_span().start < place);
+        let last = || next.checked_sub(1).and_then(|last| all.get(last));
+        let first = || all.iter().find(|value| value.whole_span().start != place);
+        let value = *chosen.or_else(last).or_else(first)?;
+        (!is_within(value, &resolved.open)).then_some(value)
+    }
+
+    fn values(&self, name: &str) -> Option<&Values<'d>> {
+        let bare = bare(name);
+        let exact = self.values.get(name).or_else(|| self.values.get(bare));
+        exact.or_else(|| self.values.get(&format!("\0{}", bare.to_ascii_lowercase())))
     }
 }
 

@@ -319,6 +319,98 @@ fn what_programs_do_with_a_name_otherwise_keeps_it() {
 }
 
 #[test]
+fn a_login_stays_with_the_images_that_stay() {
+    let script = "docker login gcr.io\ndocker push gcr.io/acme/x\n";
+    assert_eq!(
+        becomes("a.sh", script, ALIKE),
+        script.replace("gcr.io", "x.example")
+    );
+    for kept in [
+        "docker push gcr.io/other/x",
+        "docker push gcr.io/$PROJECT/x",
+        "R=gcr.io; docker push $R/other/x",
+    ] {
+        let after = becomes("a.sh", &format!("{script}{kept}\n"), ALIKE);
+        assert_eq!(
+            after,
+            format!("docker login gcr.io\ndocker push x.example/acme/x\n{kept}\n")
+        );
+    }
+    // Everybody may pull these, from other hosts nothing is pulled with it, and what is only mentioned is not pulled.
+    for kept in [
+        "docker pull gcr.io/distroless/x",
+        "docker pull eu.gcr.io/other/x",
+        "# gcr.io/other/x",
+    ] {
+        let after = becomes("a.sh", &format!("{script}{kept}\n"), ALIKE);
+        assert!(after.starts_with("docker login x.example\n"), "{after}");
+        assert!(after.ends_with(&format!("{kept}\n")), "{after}");
+    }
+    let google = "gcr.io/acme=eu-docker.pkg.dev/acme/images";
+    let both = "gcloud auth configure-docker gcr.io,eu.gcr.io\ndocker push gcr.io/acme/x\n";
+    let mapping = &format!("{google}\neu.gcr.io=eu-docker.pkg.dev/acme/old");
+    assert!(becomes("a.sh", both, mapping).starts_with("gcloud auth configure-docker eu-docker.pkg.dev\n"));
+    let other = format!("{both}docker push gcr.io/other/x\n");
+    assert!(becomes("a.sh", &other, mapping).starts_with("gcloud auth configure-docker gcr.io,eu.gcr.io\n"));
+}
+
+#[test]
+fn each_value_that_a_name_has_somewhere_counts() {
+    let gitlab = "variables:\n  REG: gcr.io\n.push:\n  script:\n    - docker push $REG/$PROJECT/app:1\n\
+                  stage:\n  extends: .push\n  variables:\n    PROJECT: acme\nprod:\n  extends: .push\n  variables:\n    PROJECT: LAST\n";
+    let circle = "version: 2.1\njobs:\n  build:\n    environment: {PROJECT: acme}\n    steps:\n      - run: docker push gcr.io/$PROJECT/app\n  \
+                  third:\n    environment: {PROJECT: LAST}\n    steps:\n      - run: docker push gcr.io/$PROJECT/app\n  \
+                  last:\n    environment: {PROJECT: acme}\n    steps:\n      - run: docker push gcr.io/$PROJECT/app\n";
+    let script = "P=acme; if x; then P=LAST; elif y; then P=acme; fi; R=gcr.io\ndocker push $R/$P/app\n";
+    for (path, text) in [
+        (".gitlab-ci.yml", gitlab),
+        (".circleci/config.yml", circle),
+        ("a.sh", script),
+    ] {
+        let told = becomes(path, &text.replace("LAST", "other"), ALIKE);
+        assert!(
+            told.starts_with("stays: ") && told.contains("gcr.io/other/app"),
+            "{told}"
+        );
+        let moved = text.replace("LAST", "acme");
+        assert_eq!(becomes(path, &moved, ALIKE), moved.replace("gcr.io", "x.example"));
+    }
+}
+
+#[test]
+fn more_values_than_are_looked_at_keep_a_place() {
+    let values =
+        |count: usize| -> String { (0..count).map(|number| format!("P=acme/a{number}\n")).collect() };
+    let script = |count| format!("{}R=gcr.io\ndocker push $R/$P/app\n", values(count));
+    assert!(becomes("a.sh", &script(128), ALIKE).contains("R=x.example"));
+    assert_eq!(
+        becomes("a.sh", &script(129), ALIKE),
+        "stays: not everything that is put together from it is known"
+    );
+    // Each of several names has its own.
+    let both = "P=acme\nP=other\nI=x\nI=y\nR=gcr.io\ndocker push $R/$P/$I\n";
+    let auditor = Auditor::new(Settings::default());
+    let found = auditor.file("a.sh", both.as_bytes()).findings;
+    let composed = found[0].composed.as_ref().unwrap();
+    let mut all: Vec<&str> = composed
+        .references
+        .iter()
+        .map(|whole| whole.reference.as_str())
+        .collect();
+    all.sort_unstable();
+    assert_eq!(
+        all,
+        [
+            "gcr.io/acme/x",
+            "gcr.io/acme/y",
+            "gcr.io/other/x",
+            "gcr.io/other/y"
+        ]
+    );
+    assert!(composed.is_whole);
+}
+
+#[test]
 fn a_value_that_is_given_when_something_is_so_is_not_the_only_one() {
     let script = "R=gcr.io\nP=acme\nif [ \"$1\" = x ]; then P=distroless; fi\ndocker push $R/$P/x\n";
     let auditor = Auditor::new(Settings::default());

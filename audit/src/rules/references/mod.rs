@@ -39,10 +39,7 @@ pub(super) fn detect(look: &mut Look<'_>) {
             let known = known(look, variables, &piece.text, &image);
             let (rule, class) = rule_of(known.as_ref().map_or(&image, |(known, _)| known), own);
             let mut meant = (rule, class, reference_of(text, &image, is_address));
-            let mut composed = known.map(|(known, read)| Composed {
-                references: vec![look.whole(&known, &read)],
-                is_whole: true,
-            });
+            let mut composed = known.map(|(_, composed)| composed);
             let is_open = piece.role == Role::Literal || uses.is_bound(span);
             let place = remote_base
                 .place(piece)
@@ -184,13 +181,13 @@ fn of_api(text: &str, image: &ImageText) -> Option<ImageText> {
     })
 }
 
-/// The same reference with the values of its variables, when its project is one, and how it reads.
+/// The same reference with the values of its variables, when its project is one, and all that it may read as.
 fn known(
     look: &Look<'_>,
     variables: &Variables<'_>,
     text: &Mapped,
     image: &ImageText,
-) -> Option<(ImageText, String)> {
+) -> Option<(ImageText, Composed)> {
     let project = image.project()?;
     if !matches!(image.family, Family::Gcr | Family::Named) || !crate::image::is_variable(&project) {
         return None;
@@ -199,17 +196,38 @@ fn known(
     let written = image.written(text.text());
     let last = variables.resolve_at(written, place);
     let first = variables.resolve_first(written, place);
+    let reading = |resolved: &str| {
+        let known = look.images.find(resolved).into_iter().next()?;
+        let read = known.written(resolved).to_owned();
+        (known.family == image.family).then_some((known, read))
+    };
     let readings = [last, first].into_iter().filter_map(|resolved| {
-        let known = look.images.find(&resolved).into_iter().next()?;
-        let read = known.written(&resolved).to_owned();
-        (known.family == image.family).then_some((resolved, known, read))
+        let (known, read) = reading(&resolved)?;
+        Some((resolved, known, read))
     });
     // Of two that tie, the last value counts.
     let own = &look.settings.own_projects;
     let (resolved, known, read) = readings.min_by_key(|(_, known, _)| rank(rule_of(known, own).0))?;
-    let known = (known, read);
     let in_directory = refined(look, &resolved).filter(|(found, _)| found.family == image.family);
-    Some(in_directory.unwrap_or(known))
+    let is_of_directory = in_directory.is_some();
+    let (known, read) = in_directory.unwrap_or((known, read));
+    let mut composed = Composed {
+        references: vec![look.whole(&known, &read)],
+        is_whole: true,
+    };
+    if is_of_directory {
+        return Some((known, composed));
+    }
+    // What follows the project may have many values, and changes little.
+    let others = variables.combinations((written, place), ("", None));
+    composed.is_whole = others.is_some();
+    for other in others.into_iter().flatten() {
+        let whole = reading(&other.text).map(|(known, read)| look.whole(&known, &read));
+        composed
+            .references
+            .extend(whole.filter(|whole| !composed.references.contains(whole)));
+    }
+    Some((known, composed))
 }
 
 /// A reference with the values of its directory: what matters most of what comes out whole, when its project is a variable.

@@ -19,6 +19,9 @@ const USES_MAX: usize = 256;
 /// How many texts are looked at for one file.
 const TEXTS_MAX: usize = 100_000;
 
+/// References that one place is known to be a part of.
+const REFERENCES_MAX: usize = 512;
+
 /// Where names are used.
 pub(super) struct Uses<'d> {
     pieces: HashMap<String, Vec<Use<'d>>>,
@@ -155,6 +158,18 @@ impl<'d> Uses<'d> {
                     let is_use = |at| reading.is_value(at);
                     gathered.add(look, &reading.text, (begins, is_certain), is_use);
                 }
+                // Other names may have other values in other jobs, targets, branches.
+                match variables.combinations(
+                    (piece.text.text(), piece.text.whole_span().start),
+                    (name, Some(span)),
+                ) {
+                    Some(readings) => {
+                        for reading in readings {
+                            gathered.add(look, &reading.text, (begins, false), |at| reading.is_value(at));
+                        }
+                    }
+                    None => is_whole = false,
+                }
                 // Names that stand for it as well: what is bound to all of the text, and what is bound in it.
                 let whole = piece.text.whole_span();
                 let within = self.places.within(whole).filter(|other| {
@@ -173,7 +188,9 @@ impl<'d> Uses<'d> {
         let Gathered {
             strongest,
             references,
+            is_cut,
         } = gathered;
+        let is_whole = is_whole && !is_cut;
         let is_known = !references.is_empty() || !is_whole;
         Found {
             strongest: strongest.map(|(_, image, reference)| (image, reference)),
@@ -197,6 +214,8 @@ fn own_value(places: &BoundPlaces<'_>, text: &Mapped, name: &str) -> Option<Span
 struct Gathered {
     strongest: Option<(usize, ImageText, String)>,
     references: Vec<Whole>,
+    /// Whether there were more.
+    is_cut: bool,
 }
 
 impl Gathered {
@@ -216,7 +235,11 @@ impl Gathered {
             }
             let whole = look.whole(&image, reference);
             if !self.references.contains(&whole) {
-                self.references.push(whole);
+                if self.references.len() == REFERENCES_MAX {
+                    self.is_cut = true;
+                } else {
+                    self.references.push(whole);
+                }
             }
             let rank = rank(rule_of(&image, &look.settings.own_projects).0);
             if is_certain && self.strongest.as_ref().is_none_or(|(other, ..)| rank < *other) {
