@@ -6,6 +6,7 @@ import pathlib
 import statistics
 import sys
 import tempfile
+import time
 
 import migrate_remote as remote_repository
 import migrate_servers as servers
@@ -35,9 +36,12 @@ class Bench:
         self.environment = tools.environment(work)
         self.failed = {}
 
-    def run(self, name, command):
-        log = self.work / f"{name}.out"
+    def run(self, name, command, destination=None):
+        log, sides = self.work / f"{name}.out", [self.source, destination] if destination else [self.source]
+        before = [servers.processor(side) for side in sides]
         ran = tools.run(command, log, self.environment)
+        took = [servers.processor(side) - earlier for side, earlier in zip(sides, before)]
+        ran.source, ran.destination = [*took, float("nan")][:2]
         if ran.status != 0 and name not in ("lightship", "crane"):
             self.failed[name] = f"exit status {ran.status}: {log.read_text()[-300:].strip()}"
             return None
@@ -46,8 +50,8 @@ class Bench:
 
     def copy(self, name, source, destination):
         """Copies all with a tool, and looks whether all tags arrived. Nothing when it failed."""
-        ran = self.run(name, self.tools.command(name, source, destination))
-        if ran and (wrong := self.differing(destination)):
+        ran = self.run(name, self.tools.command(name, source, destination.address), destination)
+        if ran and (wrong := self.differing(destination.address)):
             self.failed[name] = f"{len(wrong)} tags are not there or differ, such as {wrong[0]}"
             return None
         return ran
@@ -77,10 +81,13 @@ def copy(bench, source=None, title="full copy into an empty Lightship on disk"):
                 continue
             bench.tools.forget()
             with servers.fresh_lightship(bench.work, BINARY) as destination:
-                keep(seen, name, bench.copy(name, source, destination.address))
+                keep(seen, name, bench.copy(name, source, destination))
         keep(seen, "hashing", bench.run("hashing", tools.hashing(bench.work, bench.known, source)))
         keep(seen, "hashing, kept alive", bench.run("kept-alive", tools.hashing_kept_alive(bench.work, bench.known, source)))
+        servers.remove(bench.work)
         print(f"round {turn + 1} of {ROUNDS}", file=sys.stderr, flush=True)
+        if SCALE >= 1 and turn + 1 < ROUNDS:
+            time.sleep(servers.SETTLE_SECONDS)
     table(title, seen, COPY_WANTED, bench)
 
 
@@ -98,14 +105,14 @@ def again(bench):
     with servers.fresh_lightship(bench.work, BINARY) as destination:
         filler = "lightship" if "lightship" in bench.names else "crane"
         bench.tools.forget()
-        if bench.copy(filler, bench.source.address, destination.address) is None:
+        if bench.copy(filler, bench.source.address, destination) is None:
             sys.exit(f"{filler}: {bench.failed[filler]}")
         copies_here(bench, "gcrane")
         seen = {}
         for _ in range(ROUNDS):
             for name in bench.names:
                 if name not in bench.failed:
-                    keep(seen, name, bench.copy(name, bench.source.address, destination.address))
+                    keep(seen, name, bench.copy(name, bench.source.address, destination))
             keep(seen, "heads", bench.run("heads", tools.heads(bench.work, bench.known, bench.source.address)))
         table("the same again, nothing to do", seen, AGAIN_WANTED, bench)
         counted(bench, [name for name in seen if name in bench.names], destination)
@@ -115,7 +122,7 @@ def copies_here(bench, name):
     """Finding nothing to do counts only of a tool that finds something when there is: gcrane needs Google's listing."""
     if name in bench.names:
         with servers.fresh_lightship(bench.work, BINARY) as empty:
-            bench.copy(name, bench.source.address, empty.address)
+            bench.copy(name, bench.source.address, empty)
 
 
 def counted(bench, names, destination):
@@ -174,7 +181,7 @@ def memory(bench):
     for _ in range(ROUNDS):
         bench.tools.forget()
         with servers.fresh_lightship(bench.work, BINARY) as destination:
-            peaks.append(bench.copy("lightship", bench.source.address, destination.address).peak)
+            peaks.append(bench.copy("lightship", bench.source.address, destination).peak)
     print()
     say("peak memory of lightship migrate run, MiB", max(peaks), MEMORY_MEBIBYTES_MAX)
 
@@ -199,7 +206,7 @@ def keep(seen, name, ran):
 
 def table(title, seen, wanted, bench):
     print(f"\n{title}")
-    print(f"{'':22}{'min s':>9}{'median s':>9}{'max s':>9}{'MB/s':>8}{'CPU s':>8}{'peak MiB':>9}{'its/ours':>9}  wanted")
+    print(f"{'':22}{'min s':>9}{'median s':>9}{'max s':>9}{'MB/s':>8}{'CPU s':>8}{'source':>8}{'dest.':>8}{'peak MiB':>9}{'its/ours':>9}  wanted")
     medians = {name: statistics.median(ran.wall for ran in runs) for name, runs in seen.items()}
     ours = medians.get("lightship")
     for name, runs in seen.items():
@@ -207,10 +214,13 @@ def table(title, seen, wanted, bench):
         rate = bench.known["bytes"] / medians[name] / 1e6
         ratio = medians[name] / ours if ours else float("nan")
         verdict = f"≥ {wanted[name]:.2f}  {'met' if ratio >= wanted[name] else 'MISSED'}" if name in wanted and ours else ""
-        processor, peak = statistics.median(ran.processor for ran in runs), max(ran.peak for ran in runs)
+        processor, its_source, its_destination = (
+            statistics.median(getattr(ran, whose) for ran in runs) for whose in ("processor", "source", "destination")
+        )
+        peak = max(ran.peak for ran in runs)
         print(
             f"{name:22}{walls[0]:9.2f}{medians[name]:9.2f}{walls[-1]:9.2f}{rate:8.0f}"
-            f"{processor:8.1f}{peak:9.1f}{ratio:9.2f}  {verdict}",
+            f"{processor:8.1f}{its_source:8.1f}{its_destination:8.1f}{peak:9.1f}{ratio:9.2f}  {verdict}",
             flush=True,
         )
     for name, why in bench.failed.items():

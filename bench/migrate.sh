@@ -10,7 +10,8 @@
 # The source is Debian's docker-registry with 60 repositories, 1,500 tags and 5 GB (migrate_fixture.py), made once and kept
 # in DIRECTORY (/var/tmp). SCALE (1) makes it smaller for trials, ROUNDS (3) says how often. PEERS names the only tools to
 # run, of lightship skopeo crane gcrane regsync; those that are not installed are left out. The program is built, or
-# LIGHTSHIP=PATH. Needs python3, curl, openssl, docker-registry and nginx (Debian packages of those names).
+# LIGHTSHIP=PATH. On ext4 nothing large should have been removed in the six minutes before. Needs python3, curl, openssl,
+# docker-registry and nginx (Debian packages of those names).
 set -eu
 cd "$(dirname "$0")/.."
 [ -n "${LIGHTSHIP:-}" ] || ${CARGO:-cargo} build --quiet --release -p cli

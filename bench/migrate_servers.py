@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import sys
+import tempfile
 import time
 
 from servers import Server, free_port, lightship
@@ -14,15 +15,30 @@ from servers import Server, free_port, lightship
 
 @contextlib.contextmanager
 def fresh_lightship(work, binary, name="destination", *options):
-    """An empty one, whose data is removed afterwards."""
-    data = work / name
-    shutil.rmtree(data, ignore_errors=True)
-    server = lightship(work, binary, data, *options)
+    """An empty one, whose data is removed with the directory."""
+    server = lightship(work, binary, pathlib.Path(tempfile.mkdtemp(prefix=name, dir=work)), *options)
     try:
         yield server
     finally:
         server.stop()
-        shutil.rmtree(data, ignore_errors=True)
+
+
+def remove(work, name="destination"):
+    """What destinations have kept; done when every tool of a round has had its turn, and slept over before the next one."""
+    for data in work.glob(f"{name}*"):
+        if data.is_dir():
+            shutil.rmtree(data)
+
+
+# For so long ext4 looks at each inode that was removed, again for every new file: with those of one destination the next one takes 8 s
+# of processor time more (`recently_deleted` in fs/ext4/ialloc.c).
+SETTLE_SECONDS = 360
+
+
+def processor(server):
+    """Processor seconds that a server has taken so far."""
+    fields = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Counting:

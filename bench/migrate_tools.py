@@ -14,6 +14,8 @@ class Ran:
 
     def __init__(self, wall, processor, peak_mebibytes, status):
         self.wall, self.processor, self.peak, self.status = wall, processor, peak_mebibytes, status
+        # Processor seconds of both servers meanwhile, where that was asked.
+        self.source, self.destination = float("nan"), float("nan")
 
 
 def run(command, log, environment):

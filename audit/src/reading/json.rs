@@ -119,7 +119,7 @@ impl<'t> Reader<'t> {
         let path = self.path();
         self.nest.collect(&text);
         let role = role_of(&path, role);
-        if self.is_notebook {
+        if self.is_notebook || prints_a_value(&path, text.text()) {
             self.document.pieces.push(Piece { text, role, path });
         } else if is_script(&path) && !role.is_mention() {
             shell::read_into(&mut self.document, &text, &path, role);
@@ -204,6 +204,30 @@ fn role_of(path: &[Step], role: Role) -> Role {
         Some(key) if speech::is_for_people(key) => Role::Prose,
         _ => role,
     }
+}
+
+/// Whether a script of a package does nothing but print one word: `npm run --silent NAME` gives it to others.
+fn prints_a_value(path: &[Step], script: &str) -> bool {
+    if !matches!(path, [Step::Key(scripts), Step::Key(_)] if scripts == "scripts") {
+        return false;
+    }
+    let Some(word) = script.trim().strip_prefix("echo ") else {
+        return false;
+    };
+    // What is put in may be a command with words of its own.
+    let (mut depth, mut is_quoted) = (0_usize, false);
+    let mut before = ' ';
+    word.trim().chars().all(|sign| {
+        match sign {
+            '(' if before == '$' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '`' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        before = sign;
+        let is_within = depth > 0 || is_quoted;
+        is_within || !(sign.is_whitespace() || matches!(sign, ';' | '&' | '|' | '<' | '>'))
+    })
 }
 
 /// Values that are scripts of a shell, by their place.

@@ -22,13 +22,13 @@ const ENDING: &str = ".appspot.com";
 /// The longest name, with variables in it.
 const NAME_BYTES_MAX: usize = 256;
 
+/// What access to one is worth.
+pub(super) const ACCESS: &str = "access to the bucket of Container Registry gives none to Artifact Registry: grant roles/artifactregistry.reader on the repository";
+
 /// Notes every bucket in a text: as something that access is given to, or as a mere name.
 pub(super) fn spot(look: &mut Look<'_>, text: &Mapped, gives_access: bool, role: Role) {
     let (rule, message) = match gives_access {
-        true => (
-            "bucket-access",
-            "access to the bucket of Container Registry gives none to Artifact Registry: grant roles/artifactregistry.reader on the repository",
-        ),
+        true => ("bucket-access", ACCESS),
         false => (
             "bucket-name",
             "the bucket of Container Registry: repositories of Artifact Registry have none",

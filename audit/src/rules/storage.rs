@@ -7,7 +7,7 @@ use aho_corasick::AhoCorasick;
 
 use super::{Look, Spotted, bucket};
 use crate::kind::Kind;
-use crate::mapped::Mapped;
+use crate::mapped::{Mapped, Span};
 use crate::reading::outline::plain;
 use crate::reading::{Command, Piece, Role};
 
@@ -15,6 +15,7 @@ use crate::reading::{Command, Piece, Role};
 pub(super) fn detect(look: &mut Look<'_>) {
     resources(look);
     buckets(look);
+    buckets_of_resources(look);
     services(look);
     scopes(look);
 }
@@ -96,6 +97,45 @@ fn written_resource(text: &str, role: Role) -> Option<Range<usize>> {
     })?;
     // What is only imported is used elsewhere.
     (!text.trim_start().starts_with("import ")).then_some(found)
+}
+
+/// `bucket = google_container_registry.NAME.id` of Terraform: the bucket as the provider's resource names it.
+fn buckets_of_resources(look: &mut Look<'_>) {
+    const RESOURCE: &str = "google_container_registry.";
+    let is_part = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-' | '.' | '[' | ']');
+    let document = look.document;
+    for piece in document.pieces.iter().filter(|piece| gives_access(piece)) {
+        let (text, role) = (piece.text.text(), piece.role);
+        let found = match role {
+            // An expression is no text: it stands behind its key.
+            Role::Key if text == "bucket" && look.kind == Kind::Hcl => {
+                let file = look.source.text();
+                let rest = file.get(piece.text.whole_span().end..).unwrap_or_default();
+                let value = rest
+                    .trim_start_matches([' ', '\t', '"'])
+                    .strip_prefix('=')
+                    .unwrap_or_default();
+                let value = value.trim_start_matches([' ', '\t']);
+                value.starts_with(RESOURCE).then(|| {
+                    let start = value.as_ptr().addr() - file.as_ptr().addr();
+                    let length = value.find(|sign| !is_part(sign)).unwrap_or(value.len());
+                    Span {
+                        start,
+                        end: start + length,
+                    }
+                })
+            }
+            Role::Key => None,
+            _ => text.find(RESOURCE).map(|at| {
+                let rest = text.get(at..).unwrap_or_default();
+                let length = rest.find(|sign| !is_part(sign)).unwrap_or(rest.len());
+                piece.text.span(at..at + length)
+            }),
+        };
+        if let Some(span) = found {
+            look.spot(Spotted::new("bucket-access", span, role, bucket::ACCESS));
+        }
+    }
 }
 
 fn buckets(look: &mut Look<'_>) {
@@ -276,6 +316,26 @@ mod tests {
                 "container-registry-resource google_container_registry_image",
             ),
             ("a.tf", "x = google_container_registry.r.id\n", ""),
+            (
+                "a.tf",
+                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = google_container_registry.r.id # x\n  role = \"y\"\n}\n",
+                "bucket-access google_container_registry.r.id",
+            ),
+            (
+                "a.tf",
+                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = \"${google_container_registry.r[0].id}\"\n}\n",
+                "bucket-access google_container_registry.r[0].id",
+            ),
+            (
+                "a.tf.json",
+                "{\"resource\": {\"google_storage_bucket_iam_member\": {\"x\": {\"bucket\": \"${google_container_registry.r.id}\"}}}}",
+                "bucket-access google_container_registry.r.id",
+            ),
+            (
+                "a.tf",
+                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = google_storage_bucket.google_container_registry.id\n}\n",
+                "",
+            ),
             (
                 "a.tf",
                 "resource \"google_storage_bucket_iam_member\" \"x\" {\n bucket = \"eu.artifacts.${var.p}.appspot.com\"\n}",

@@ -36,6 +36,18 @@ fn values_keys_comments_and_sentences_are_told_apart() {
             vec!["Value gcr.io/p"],
         ),
         (r#"{"_comment": "gcr.io/p"}"#, vec!["Comment gcr.io/p"]),
+        (
+            r#"{"scripts": {"image": "echo gcr.io/`a b`/$(c d)/x"}}"#,
+            vec!["Value echo gcr.io/`a b`/$(c d)/x"],
+        ),
+        (
+            r#"{"scripts": {"a": "echo pushing gcr.io/p"}}"#,
+            vec!["Prose gcr.io/p"],
+        ),
+        (
+            r#"{"scripts": {"a": "echo gcr.io/p; ls"}}"#,
+            vec!["Prose gcr.io/p"],
+        ),
     ] {
         assert_eq!(seen(text), wanted, "{text}");
     }
