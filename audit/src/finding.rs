@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::image::is_variable;
 use crate::mapped::Span;
 use crate::place::Place;
 use crate::rules::Rule;
@@ -111,6 +112,19 @@ pub struct Finding {
     pub resolves: Option<Resolves>,
     /// Names it whatever lines come before it: the same in the next version of the file.
     pub fingerprint: String,
+}
+
+impl Finding {
+    /// The reference as it reads when it is used: where it has variables, the only one that is put together.
+    #[must_use]
+    pub fn used_reference(&self) -> Option<&str> {
+        let reference = self.reference.as_deref()?;
+        let composed = self.composed.as_ref().filter(|composed| composed.is_whole);
+        match composed.map(|composed| composed.references.as_slice()) {
+            Some([one]) if is_variable(reference) => Some(&one.reference),
+            _ => Some(reference),
+        }
+    }
 }
 
 /// What is put together with a part of a reference.

@@ -37,7 +37,7 @@ pub fn propose(findings: &mut [Finding], mapping: &Mapping) {
     }
     keep_logins(findings);
     for finding in findings {
-        let reference = finding.reference.as_deref().filter(|_| finding.fix.is_some());
+        let reference = finding.used_reference().filter(|_| finding.fix.is_some());
         finding.target = reference
             .and_then(|reference| mapping.apply(reference))
             .map(|reference| Target {

@@ -58,8 +58,8 @@ pub(crate) struct Resolved<'n> {
 /// One of several values of a name.
 #[derive(Debug, Clone, Copy)]
 struct Choice {
-    /// The first value, which tells the name.
-    name: *const Mapped,
+    /// Where the first of them stands, which tells the name.
+    first: usize,
     chosen: usize,
     count: usize,
 }
@@ -93,14 +93,14 @@ impl<'n> Resolved<'n> {
 
     /// The one of several values that is put in this time; a name has one in all of a text.
     fn choose<'d>(&mut self, values: &[&'d Mapped]) -> Option<&'d Mapped> {
-        let name: *const Mapped = *values.first()?;
+        let first = values.first()?.whole_span().start;
         let met = self.choices.get(..self.met).unwrap_or_default();
-        let chosen = match met.iter().find(|choice| std::ptr::eq(choice.name, name)) {
+        let chosen = match met.iter().find(|choice| choice.first == first) {
             Some(choice) => choice.chosen,
             None => {
                 if self.met == self.choices.len() {
                     self.choices.push(Choice {
-                        name,
+                        first,
                         chosen: 0,
                         count: values.len(),
                     });

@@ -392,7 +392,11 @@ fn a_host_that_is_silent_is_given_up() {
     let place = Place::empty();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
-    place.write("Dockerfile", &format!("FROM {host}/a/b:1\nFROM {host}/a/c:1\n"));
+    let known = format!("ARG V=2\nARG U\nFROM {host}/a/d:${{V}}\nFROM {host}/a/e:${{U}}\n");
+    place.write(
+        "Dockerfile",
+        &format!("FROM {host}/a/b:1\nFROM {host}/a/c:1\n{known}"),
+    );
     let begun = std::time::Instant::now();
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = other.local_addr().unwrap().to_string();
@@ -407,7 +411,10 @@ fn a_host_that_is_silent_is_given_up() {
     // What comes of it is asked for, too; nobody listens there any more.
     let target = format!("{other}/a/b:1 resolves: unreachable anonymously");
     assert!(ran.stdout.contains(&target), "{}", ran.stdout);
-    assert!(ran.stderr.contains("asking for 4 references: "), "{}", ran.stderr);
+    // A variable with one value is read as that.
+    let target = format!("{other}/a/d:2 resolves: unreachable anonymously");
+    assert!(ran.stdout.contains(&target), "{}", ran.stdout);
+    assert!(ran.stderr.contains("asking for 6 references: "), "{}", ran.stderr);
 }
 
 #[test]

@@ -378,6 +378,35 @@ fn each_value_that_a_name_has_somewhere_counts() {
 }
 
 #[test]
+fn what_follows_a_project_is_read_where_all_of_it_is_known() {
+    let auditor = Auditor::new(Settings::default());
+    for (text, wanted) in [
+        ("ARG V=1\nFROM gcr.io/acme/x:${V}\n", Some("gcr.io/acme/x:1")),
+        ("ARG V\nFROM gcr.io/acme/x:${V:-2}\n", Some("gcr.io/acme/x:2")),
+        ("ARG V=1\nARG W\nFROM gcr.io/acme/x:$V-$W\n", None),
+        ("FROM gcr.io/acme/x:1\n", None),
+    ] {
+        let found = auditor.file("Dockerfile", text.as_bytes()).findings;
+        let composed = found[0]
+            .composed
+            .as_ref()
+            .map(|composed| composed.references.as_slice());
+        let read = composed.map(|references| references[0].reference.as_str());
+        assert_eq!(read, wanted, "{text}");
+        assert_eq!(
+            found[0].used_reference(),
+            wanted.or(found[0].reference.as_deref())
+        );
+    }
+    // Of two values none is the one.
+    let found = auditor
+        .file("a.sh", b"V=1\nif x; then V=2; fi\ndocker push gcr.io/acme/x:$V\n")
+        .findings;
+    assert_eq!(found[0].composed.as_ref().unwrap().references.len(), 2);
+    assert_eq!(found[0].used_reference(), Some("gcr.io/acme/x:$V"));
+}
+
+#[test]
 fn more_values_than_are_looked_at_keep_a_place() {
     let values =
         |count: usize| -> String { (0..count).map(|number| format!("P=acme/a{number}\n")).collect() };

@@ -8,7 +8,7 @@ mod uses;
 use super::composed::rank;
 use super::variables::Variables;
 use super::{Look, Spotted};
-use crate::finding::{Class, Composed};
+use crate::finding::{Class, Composed, Whole};
 use crate::host::Family;
 use crate::image::ImageText;
 use crate::mapped::Mapped;
@@ -39,7 +39,9 @@ pub(super) fn detect(look: &mut Look<'_>) {
             let known = known(look, variables, &piece.text, &image);
             let (rule, class) = rule_of(known.as_ref().map_or(&image, |(known, _)| known), own);
             let mut meant = (rule, class, reference_of(text, &image, is_address));
-            let mut composed = known.map(|(_, composed)| composed);
+            let mut composed = known
+                .map(|(_, composed)| composed)
+                .or_else(|| versions(look, variables, &piece.text, &image));
             let is_open = piece.role == Role::Literal || uses.is_bound(span);
             let place = remote_base
                 .place(piece)
@@ -228,6 +230,37 @@ fn known(
             .extend(whole.filter(|whole| !composed.references.contains(whole)));
     }
     Some((known, composed))
+}
+
+/// What a reference reads as whose project is written out and what follows is not, where all of it is known.
+fn versions(
+    look: &Look<'_>,
+    variables: &Variables<'_>,
+    text: &Mapped,
+    image: &ImageText,
+) -> Option<Composed> {
+    let written = image.written(text.text());
+    let project = image.project()?;
+    if !crate::image::is_variable(written) || crate::image::is_variable(&project) {
+        return None;
+    }
+    let place = text.span(image.range.clone()).start;
+    let mut references: Vec<Whole> = Vec::new();
+    for reading in variables.combinations((written, place), ("", None))? {
+        let read = look.images.find(&reading.text).into_iter().next()?;
+        let reference = read.written(&reading.text);
+        if crate::image::is_variable(&reading.text) || reference.len() < reading.text.len() {
+            return None;
+        }
+        let whole = look.whole(&read, reference);
+        if !references.contains(&whole) {
+            references.push(whole);
+        }
+    }
+    Some(Composed {
+        references,
+        is_whole: true,
+    })
 }
 
 /// A reference with the values of its directory: what matters most of what comes out whole, when its project is a variable.

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 8;
 /// How long a registry may take for an answer, its tokens included; a host that takes longer is asked for nothing more.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// Asks for each reference without variables, and for each that one becomes: once as nobody and once with the user's credentials.
+/// Asks for each reference without variables, or whose variables have one value each, and for each that one becomes: once as nobody and once with the user's credentials.
 pub(super) fn ask(
     findings: &mut [Finding],
     registry: &RegistryOptions,
@@ -36,7 +36,7 @@ pub(super) fn ask(
     };
     let references = findings.iter().flat_map(|finding| {
         let target = finding.target.as_ref().map(|target| target.reference.as_str());
-        [finding.reference.as_deref(), target]
+        [finding.used_reference(), target]
     });
     let references: BTreeMap<String, Reference> = references
         .filter_map(|text| {
@@ -60,7 +60,7 @@ pub(super) fn ask(
     })?;
     let answer = |text: &str| answers.get(&parsed(text)?.to_string()).cloned();
     for finding in findings {
-        finding.resolves = finding.reference.as_deref().and_then(answer);
+        finding.resolves = finding.used_reference().and_then(answer);
         if let Some(target) = &mut finding.target {
             target.resolves = answer(&target.reference);
         }
