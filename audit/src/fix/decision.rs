@@ -31,7 +31,7 @@ pub(super) enum Stays {
     NoGoogleHost,
     NoName { rule: &'static str },
     Beside { new: String },
-    LoggedIn { reference: String },
+    LoggedIn { reference: String, path: String },
 }
 
 impl fmt::Display for Stays {
@@ -72,8 +72,8 @@ impl fmt::Display for Stays {
                 to,
                 "another name does not mend it: `lightship audit explain {rule}` says what to do"
             ),
-            Stays::LoggedIn { reference } => {
-                write!(to, "{reference} stays in this file, and may need this login")
+            Stays::LoggedIn { reference, path } => {
+                write!(to, "{reference} stays in {path}, and may need this login")
             }
             Stays::Beside { new } => write!(to, "{new} stands beside it: the line may be about moving"),
             Stays::NotGoogle { host } => write!(to, "gcloud sets up hosts of Google only, not {host}"),
@@ -277,4 +277,8 @@ fn variable_start(text: &str) -> usize {
 }
 
 #[cfg(test)]
+mod login_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;

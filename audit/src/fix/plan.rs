@@ -6,6 +6,7 @@ use super::decision::{Stays, decide};
 use super::mapping::{Mapping, host_of};
 use crate::auditor::Auditor;
 use crate::finding::{Class, Finding, Severity, Target};
+use crate::host::Family;
 use crate::kind::Kind;
 use crate::mapped::Span;
 use crate::place::Sort;
@@ -47,30 +48,46 @@ pub fn propose(findings: &mut [Finding], mapping: &Mapping) {
     }
 }
 
-/// A login stays where images of its host stay in the same file that may need it.
+/// A login stays where images of its host stay in the same file that may need it; one in a file where none moves, wherever they stay.
 fn keep_logins(findings: &mut [Finding]) {
-    let mut needed: HashMap<(String, String), String> = HashMap::new();
-    for finding in findings
-        .iter()
-        .filter(|finding| finding.fix.is_none() && may_need_login(finding))
-    {
+    let image = |finding: &Finding| {
         let reference = finding.reference.as_deref().unwrap_or(&finding.matched);
-        needed
-            .entry((finding.path.clone(), host_of(reference).to_owned()))
-            .or_insert_with(|| reference.to_owned());
+        (finding.path.clone(), host_of(reference).to_owned())
+    };
+    let (mut kept, mut kept_anywhere) = (HashMap::new(), HashMap::new());
+    let mut moved: HashSet<(String, String)> = HashSet::new();
+    for finding in findings.iter().filter(|finding| may_need_login(finding)) {
+        let place = image(finding);
+        if finding.fix.is_some() {
+            moved.insert(place);
+        } else {
+            let reference = finding.reference.as_deref().unwrap_or(&finding.matched);
+            let told = || (reference.to_owned(), finding.path.clone());
+            kept_anywhere.entry(place.1.clone()).or_insert_with(told);
+            kept.entry(place).or_insert_with(told);
+        }
     }
     for finding in findings.iter_mut().filter(|finding| finding.fix.is_some()) {
-        if !matches!(finding.place.sort, Sort::Login | Sort::GoogleLogins) {
-            continue;
-        }
-        let hosts = finding
-            .matched
-            .split(',')
-            .map(|host| host_of(host.trim()).to_owned());
-        let mut reasons = hosts.filter_map(|host| needed.get(&(finding.path.clone(), host)));
-        if let Some(reference) = reasons.next() {
-            let reference = reference.clone();
-            (finding.fix, finding.stays) = (None, Some(Stays::LoggedIn { reference }.to_string()));
+        let needed = |host: &str| {
+            let place = (finding.path.clone(), host.to_owned());
+            kept.get(&place)
+                .or_else(|| kept_anywhere.get(host).filter(|_| !moved.contains(&place)))
+        };
+        let found = match finding.place.sort {
+            Sort::Login | Sort::GoogleLogins => {
+                let mut hosts = finding.matched.split(',').map(|host| host_of(host.trim()));
+                hosts.find_map(needed)
+            }
+            // Without hosts, those of Container Registry are set up.
+            Sort::NoGoogleLogins => kept_anywhere
+                .keys()
+                .filter(|host| Family::of(host, &[]) == Some(Family::Gcr))
+                .find_map(|host| needed(host)),
+            _ => None,
+        };
+        if let Some((reference, path)) = found {
+            let (reference, path) = (reference.clone(), path.clone());
+            (finding.fix, finding.stays) = (None, Some(Stays::LoggedIn { reference, path }.to_string()));
         }
     }
 }

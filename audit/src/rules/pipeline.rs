@@ -36,7 +36,11 @@ pub(super) fn detect(look: &mut Look<'_>) {
             });
         } else if is_host_key(key) && pipeline.logs_in(map, key) {
             let has_key = pipeline.has_key(map);
-            detect_login(look, piece, has_key.then_some(suggestion::LOGIN));
+            let place = match pipeline.pushes_below(map, piece.text.text()) {
+                true => Place::fixed("what is pushed is put together from it and what stands beside it"),
+                false => Place::of(Sort::Login),
+            };
+            detect_login(look, piece, place, has_key.then_some(suggestion::LOGIN));
         }
     }
 }
@@ -64,14 +68,14 @@ fn detect_orb(look: &mut Look<'_>, piece: &Piece) {
     }
 }
 
-fn detect_login(look: &mut Look<'_>, piece: &Piece, suggestion: Option<&'static str>) {
+fn detect_login(look: &mut Look<'_>, piece: &Piece, place: Place, suggestion: Option<&'static str>) {
     let text = piece.text.text();
     let is_old = |image: &ImageText| image.family.is_legacy();
     if let Some(image) = look.images.find(text).into_iter().find(is_old) {
         look.spot(Spotted {
             reference: Some(image.written(text).to_owned()),
             is_verbatim: look.is_verbatim(&piece.text, image.host_range.clone()),
-            place: Place::of(Sort::Login),
+            place,
             suggestion,
             ..Spotted::new(
                 "login-step",
@@ -199,6 +203,21 @@ impl<'d> Pipeline<'d> {
         let image = self.text(step, "image").unwrap_or_default();
         let name = image.rsplit('/').next().unwrap_or(image);
         name.contains("gcr") && !image.contains("gcr.io/")
+    }
+
+    /// Whether a step pushes to what it puts together from the host and a name beside it, which does not say the host again.
+    fn pushes_below(&self, map: &[Step], host: &str) -> bool {
+        let names = [
+            "repo",
+            "repository",
+            "image_name",
+            "image-name",
+            "imageName",
+            "project_id",
+            "project-id",
+        ];
+        let mut names = names.iter().filter_map(|name| self.text(map, name));
+        names.any(|name| !name.contains(host))
     }
 
     /// Whether a map has credentials beside the host.

@@ -2,7 +2,7 @@ use crate::fix::{Mapping, propose, rewrite};
 use crate::{Auditor, Settings};
 
 /// What a file becomes; where nothing is rewritten, why.
-fn becomes(path: &str, text: &str, mapping: &str) -> String {
+pub(super) fn becomes(path: &str, text: &str, mapping: &str) -> String {
     let auditor = Auditor::new(Settings::default());
     let mut map = Mapping::known();
     map.add(mapping).unwrap();
@@ -17,9 +17,9 @@ fn becomes(path: &str, text: &str, mapping: &str) -> String {
     }
 }
 
-const DEEPER: &str = "gcr.io/acme=eu-docker.pkg.dev/acme/images";
-const ALIKE: &str = "gcr.io/acme=x.example/acme";
-const WHOLE: &str = "gcr.io=x.example";
+pub(super) const DEEPER: &str = "gcr.io/acme=eu-docker.pkg.dev/acme/images";
+pub(super) const ALIKE: &str = "gcr.io/acme=x.example/acme";
+pub(super) const WHOLE: &str = "gcr.io=x.example";
 const APART: &str = "gcr.io/acme=x.example/sub\ngcr.io=y.example";
 
 /// A file for each way in which languages put references together: `R` is the host, `IMAGE` what follows it.
@@ -196,52 +196,6 @@ fn the_beginning_of_a_name_moves_where_every_mapping_agrees() {
 }
 
 #[test]
-fn logins_get_the_host_where_all_goes_to_one_and_googles_client_only_googles() {
-    let google = "gcr.io=eu-docker.pkg.dev/acme/old";
-    for (path, text, mapping, wanted) in [
-        ("a.sh", "docker login gcr.io\n", WHOLE, "docker login x.example\n"),
-        (
-            "a.sh",
-            "crane auth login gcr.io\n",
-            WHOLE,
-            "crane auth login x.example\n",
-        ),
-        (
-            "a.sh",
-            "kubectl create secret docker-registry s --docker-server=gcr.io\n",
-            WHOLE,
-            "kubectl create secret docker-registry s --docker-server=x.example\n",
-        ),
-        (
-            "a.sh",
-            "gcloud auth configure-docker gcr.io\n",
-            google,
-            "gcloud auth configure-docker eu-docker.pkg.dev\n",
-        ),
-        (
-            "a.sh",
-            "gcloud auth configure-docker gcr.io\n",
-            WHOLE,
-            "stays: gcloud sets up hosts of Google only, not x.example",
-        ),
-        (
-            "a.sh",
-            "docker login gcr.io\n",
-            "gcr.io/a=x.example/a\ngcr.io/b=y.example/b",
-            "stays: what is mapped from gcr.io goes to several hosts",
-        ),
-        (
-            "config.json",
-            "{\"auths\": {\"gcr.io\": {}}}",
-            WHOLE,
-            "{\"auths\": {\"x.example\": {}}}",
-        ),
-    ] {
-        assert_eq!(becomes(path, text, mapping), wanted, "{text}");
-    }
-}
-
-#[test]
 fn addresses_of_the_api_keep_their_path() {
     let text = "curl https://gcr.io/v2/acme/api/tags/list\n";
     assert_eq!(becomes("a.sh", text, WHOLE), text.replace("gcr.io", "x.example"));
@@ -316,127 +270,6 @@ fn what_programs_do_with_a_name_otherwise_keeps_it() {
             "{path}: {told}"
         );
     }
-}
-
-#[test]
-fn a_login_stays_with_the_images_that_stay() {
-    let script = "docker login gcr.io\ndocker push gcr.io/acme/x\n";
-    assert_eq!(
-        becomes("a.sh", script, ALIKE),
-        script.replace("gcr.io", "x.example")
-    );
-    for kept in [
-        "docker push gcr.io/other/x",
-        "docker push gcr.io/$PROJECT/x",
-        "R=gcr.io; docker push $R/other/x",
-    ] {
-        let after = becomes("a.sh", &format!("{script}{kept}\n"), ALIKE);
-        assert_eq!(
-            after,
-            format!("docker login gcr.io\ndocker push x.example/acme/x\n{kept}\n")
-        );
-    }
-    // Everybody may pull these, from other hosts nothing is pulled with it, and what is only mentioned is not pulled.
-    for kept in [
-        "docker pull gcr.io/distroless/x",
-        "docker pull eu.gcr.io/other/x",
-        "# gcr.io/other/x",
-    ] {
-        let after = becomes("a.sh", &format!("{script}{kept}\n"), ALIKE);
-        assert!(after.starts_with("docker login x.example\n"), "{after}");
-        assert!(after.ends_with(&format!("{kept}\n")), "{after}");
-    }
-    let google = "gcr.io/acme=eu-docker.pkg.dev/acme/images";
-    let both = "gcloud auth configure-docker gcr.io,eu.gcr.io\ndocker push gcr.io/acme/x\n";
-    let mapping = &format!("{google}\neu.gcr.io=eu-docker.pkg.dev/acme/old");
-    assert!(becomes("a.sh", both, mapping).starts_with("gcloud auth configure-docker eu-docker.pkg.dev\n"));
-    let other = format!("{both}docker push gcr.io/other/x\n");
-    assert!(becomes("a.sh", &other, mapping).starts_with("gcloud auth configure-docker gcr.io,eu.gcr.io\n"));
-}
-
-#[test]
-fn each_value_that_a_name_has_somewhere_counts() {
-    let gitlab = "variables:\n  REG: gcr.io\n.push:\n  script:\n    - docker push $REG/$PROJECT/app:1\n\
-                  stage:\n  extends: .push\n  variables:\n    PROJECT: acme\nprod:\n  extends: .push\n  variables:\n    PROJECT: LAST\n";
-    let circle = "version: 2.1\njobs:\n  build:\n    environment: {PROJECT: acme}\n    steps:\n      - run: docker push gcr.io/$PROJECT/app\n  \
-                  third:\n    environment: {PROJECT: LAST}\n    steps:\n      - run: docker push gcr.io/$PROJECT/app\n  \
-                  last:\n    environment: {PROJECT: acme}\n    steps:\n      - run: docker push gcr.io/$PROJECT/app\n";
-    let script = "P=acme; if x; then P=LAST; elif y; then P=acme; fi; R=gcr.io\ndocker push $R/$P/app\n";
-    for (path, text) in [
-        (".gitlab-ci.yml", gitlab),
-        (".circleci/config.yml", circle),
-        ("a.sh", script),
-    ] {
-        let told = becomes(path, &text.replace("LAST", "other"), ALIKE);
-        assert!(
-            told.starts_with("stays: ") && told.contains("gcr.io/other/app"),
-            "{told}"
-        );
-        let moved = text.replace("LAST", "acme");
-        assert_eq!(becomes(path, &moved, ALIKE), moved.replace("gcr.io", "x.example"));
-    }
-}
-
-#[test]
-fn what_follows_a_project_is_read_where_all_of_it_is_known() {
-    let auditor = Auditor::new(Settings::default());
-    for (text, wanted) in [
-        ("ARG V=1\nFROM gcr.io/acme/x:${V}\n", Some("gcr.io/acme/x:1")),
-        ("ARG V\nFROM gcr.io/acme/x:${V:-2}\n", Some("gcr.io/acme/x:2")),
-        ("ARG V=1\nARG W\nFROM gcr.io/acme/x:$V-$W\n", None),
-        ("FROM gcr.io/acme/x:1\n", None),
-    ] {
-        let found = auditor.file("Dockerfile", text.as_bytes()).findings;
-        let composed = found[0]
-            .composed
-            .as_ref()
-            .map(|composed| composed.references.as_slice());
-        let read = composed.map(|references| references[0].reference.as_str());
-        assert_eq!(read, wanted, "{text}");
-        assert_eq!(
-            found[0].used_reference(),
-            wanted.or(found[0].reference.as_deref())
-        );
-    }
-    // Of two values none is the one.
-    let found = auditor
-        .file("a.sh", b"V=1\nif x; then V=2; fi\ndocker push gcr.io/acme/x:$V\n")
-        .findings;
-    assert_eq!(found[0].composed.as_ref().unwrap().references.len(), 2);
-    assert_eq!(found[0].used_reference(), Some("gcr.io/acme/x:$V"));
-}
-
-#[test]
-fn more_values_than_are_looked_at_keep_a_place() {
-    let values =
-        |count: usize| -> String { (0..count).map(|number| format!("P=acme/a{number}\n")).collect() };
-    let script = |count| format!("{}R=gcr.io\ndocker push $R/$P/app\n", values(count));
-    assert!(becomes("a.sh", &script(128), ALIKE).contains("R=x.example"));
-    assert_eq!(
-        becomes("a.sh", &script(129), ALIKE),
-        "stays: not everything that is put together from it is known"
-    );
-    // Each of several names has its own.
-    let both = "P=acme\nP=other\nI=x\nI=y\nR=gcr.io\ndocker push $R/$P/$I\n";
-    let auditor = Auditor::new(Settings::default());
-    let found = auditor.file("a.sh", both.as_bytes()).findings;
-    let composed = found[0].composed.as_ref().unwrap();
-    let mut all: Vec<&str> = composed
-        .references
-        .iter()
-        .map(|whole| whole.reference.as_str())
-        .collect();
-    all.sort_unstable();
-    assert_eq!(
-        all,
-        [
-            "gcr.io/acme/x",
-            "gcr.io/acme/y",
-            "gcr.io/other/x",
-            "gcr.io/other/y"
-        ]
-    );
-    assert!(composed.is_whole);
 }
 
 #[test]

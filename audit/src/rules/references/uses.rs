@@ -149,6 +149,7 @@ impl<'d> Uses<'d> {
                 }
                 left -= 1;
                 self.left.set(self.left.get().saturating_sub(1));
+                gathered.takes_hosts = self.names_at(piece.text.whole_span()).next().is_none();
                 // The name may have another value here as well, or only that when something is so.
                 for (reading, is_certain) in variables
                     .readings(&piece.text, name, span)
@@ -189,6 +190,7 @@ impl<'d> Uses<'d> {
             strongest,
             references,
             is_cut,
+            ..
         } = gathered;
         let is_whole = is_whole && !is_cut;
         let is_known = !references.is_empty() || !is_whole;
@@ -216,9 +218,21 @@ struct Gathered {
     references: Vec<Whole>,
     /// Whether there were more.
     is_cut: bool,
+    /// Whether the text that is looked at is given to what may log in, and is no other name's value.
+    takes_hosts: bool,
 }
 
 impl Gathered {
+    fn push(&mut self, whole: Whole) {
+        if self.references.contains(&whole) {
+            return;
+        }
+        match self.references.len() == REFERENCES_MAX {
+            true => self.is_cut = true,
+            false => self.references.push(whole),
+        }
+    }
+
     /// Adds the references in a text that begin with another, where that is a use of the name; whether they say what the place is.
     fn add(
         &mut self,
@@ -229,18 +243,19 @@ impl Gathered {
     ) {
         for image in look.images.find(text) {
             let reference = image.written(text);
+            // A host by itself is given to somebody: what logs in takes no path.
+            let is_alone = text.trim_start_matches("https://") == image.host && is_use(image.range.start);
+            if is_alone && begins == image.host && self.takes_hosts {
+                self.push(Whole {
+                    reference: image.host.clone(),
+                    stays: false,
+                });
+            }
             let is_used = is_below(reference, begins) && is_use(image.range.start);
             if !is_used || image.project().is_none() {
                 continue;
             }
-            let whole = look.whole(&image, reference);
-            if !self.references.contains(&whole) {
-                if self.references.len() == REFERENCES_MAX {
-                    self.is_cut = true;
-                } else {
-                    self.references.push(whole);
-                }
-            }
+            self.push(look.whole(&image, reference));
             let rank = rank(rule_of(&image, &look.settings.own_projects).0);
             if is_certain && self.strongest.as_ref().is_none_or(|(other, ..)| rank < *other) {
                 let reference = reference.to_owned();
