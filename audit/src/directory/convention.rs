@@ -139,7 +139,7 @@ pub(super) fn below(folder: &str, name: &str) -> String {
     }
 }
 
-fn is_yaml(name: &str) -> bool {
+pub(super) fn is_yaml(name: &str) -> bool {
     name.ends_with(".yaml") || name.ends_with(".yml")
 }
 

@@ -35,6 +35,22 @@ const PATTERN_BYTES_MAX: usize = 256;
 /// Names that are compared with the patterns of one pipeline.
 const COMPARED_MAX: usize = 200_000;
 
+/// Folders that have a file of values for each environment.
+const ENVIRONMENTS: [&str; 9] = [
+    "ci",
+    "config",
+    "env",
+    "environment",
+    "environments",
+    "envs",
+    "tfvars",
+    "values",
+    "vars",
+];
+
+/// How deep such files are looked for.
+const ENVIRONMENTS_DEEP_MAX: usize = 2;
+
 /// Charts in a chart.
 const CHARTS_MAX: usize = 32;
 
@@ -62,6 +78,7 @@ pub(super) fn group(place: &Place, files: &dyn Files) -> Option<Group> {
         Convention::Module => 1,
         // What could not be looked for may be there.
         Convention::Pipeline if !loader.patterns.is_empty() => 1,
+        Convention::Make if !loader.group.uses.is_whole => 1,
         Convention::Chart | Convention::Compose | Convention::Make | Convention::Pipeline => 2,
     };
     (loader.group.members.len() >= least).then_some(loader.group)
@@ -201,6 +218,11 @@ impl Loader<'_> {
                 self.values(&below(root, &entry.name), layer, chart);
             }
         }
+        for path in self.of_environments(root, &entries, convention::is_yaml) {
+            if let Some(layer) = self.group.add_overlay() {
+                self.values(&path, layer, chart);
+            }
+        }
         if let Some(bytes) = self.chart_yaml(root) {
             self.chart_itself(&bytes, chart);
         }
@@ -221,6 +243,28 @@ impl Loader<'_> {
             }
         }
         has("charts")
+    }
+
+    /// Files in folders below a place that have one for each environment.
+    fn of_environments(&mut self, root: &str, entries: &[Entry], wanted: fn(&str) -> bool) -> Vec<String> {
+        let mut found = Vec::new();
+        let is_one = |entry: &&Entry| entry.is_folder && ENVIRONMENTS.contains(&entry.name.as_str());
+        let mut folders: Vec<(String, usize)> = entries
+            .iter()
+            .filter(is_one)
+            .map(|entry| (below(root, &entry.name), 1))
+            .collect();
+        while let Some((folder, depth)) = folders.pop() {
+            for entry in self.entries(&folder) {
+                let path = below(&folder, &entry.name);
+                if entry.is_folder {
+                    folders.extend((depth < ENVIRONMENTS_DEEP_MAX).then_some((path, depth + 1)));
+                } else if wanted(&entry.name) {
+                    found.push(path);
+                }
+            }
+        }
+        found
     }
 
     fn values(&mut self, path: &str, layer: Layer, chart: Option<&str>) {
@@ -285,12 +329,17 @@ impl Loader<'_> {
         let mut files: Vec<&str> = named(convention::is_variables).collect();
         // `terraform.tfvars` counts less than those that are read by themselves, which count by their names.
         files.sort_by_key(|name| (*name != "terraform.tfvars", *name));
-        for name in files {
-            let layer = match convention::is_always_read(name) {
+        let files = files
+            .into_iter()
+            .map(|name| (convention::is_always_read(name), below(root, name)));
+        let mut files: Vec<(bool, String)> = files.collect();
+        let others = self.of_environments(root, &entries, convention::is_variables);
+        files.extend(others.into_iter().map(|path| (false, path)));
+        for (is_always_read, path) in files {
+            let layer = match is_always_read {
                 true => Some(Layer::Over),
                 false => self.group.add_overlay(),
             };
-            let path = below(root, name);
             let Some((layer, text)) = layer.and_then(|layer| Some((layer, self.text(&path, layer, None)?)))
             else {
                 continue;
@@ -382,6 +431,16 @@ impl Loader<'_> {
                 continue;
             };
             for included in text.lines().flat_map(included).take(FILES_MAX) {
+                // What a variable or a function names may be anything.
+                self.group.uses.is_whole &= !included.contains('$');
+                if included.contains('/') {
+                    let is_new = names.len() < FILES_MAX && !names.iter().any(|name| name == included);
+                    let is_below =
+                        !included.starts_with('/') && !included.split('/').any(|part| part == "..");
+                    let is_file = is_new && is_below && self.is_told(root, included);
+                    names.extend(is_file.then(|| included.to_owned()));
+                    continue;
+                }
                 let matching = entries
                     .iter()
                     .filter(|entry| !entry.is_folder && is_meant(included, &entry.name));
@@ -561,7 +620,6 @@ fn included(line: &str) -> impl Iterator<Item = &str> {
     names
         .split_whitespace()
         .map(|name| name.strip_prefix("./").unwrap_or(name))
-        .filter(|name| !name.contains('/'))
 }
 
 /// Whether a name, or a pattern with one star, means a file.

@@ -87,3 +87,61 @@ fn more_values_than_are_looked_at_keep_a_place() {
     );
     assert!(composed.is_whole);
 }
+
+#[test]
+fn what_a_step_hands_on_to_later_ones_counts() {
+    let workflow = |line: &str| {
+        format!(
+            "on: push\nenv:\n  R: gcr.io\n  P: acme\njobs:\n  a:\n    steps:\n      - run: {line}\n      - run: docker push $R/$P/app\n"
+        )
+    };
+    for line in [
+        "echo \"P=other\" >> \"$GITHUB_ENV\"",
+        "echo P=other >> $GITHUB_ENV",
+        "printf 'P=other\\n' >> ${GITHUB_ENV}",
+        "echo 'export P=other' >> \"$BASH_ENV\"",
+        "echo \"P=other\" >> build.env",
+        "echo \"##vso[task.setvariable variable=P;isOutput=true]other\"",
+    ] {
+        let told = becomes(".github/workflows/a.yml", &workflow(line), ALIKE);
+        assert!(
+            told.starts_with("stays: ") && told.contains("gcr.io/other/app"),
+            "{line}: {told}"
+        );
+    }
+    for line in [
+        "echo P=other",
+        "echo \"P=$P\" >> $GITHUB_ENV",
+        "echo P=acme >> $GITHUB_ENV",
+    ] {
+        let moved = becomes(".github/workflows/a.yml", &workflow(line), ALIKE);
+        assert_eq!(moved, workflow(line).replace("gcr.io", "x.example"), "{line}");
+    }
+}
+
+#[test]
+fn values_that_may_be_chosen_count() {
+    for (path, text) in [
+        (
+            ".gitlab-ci.yml",
+            "variables:\n  R: gcr.io\n  P:\n    value: acme\n    options: [acme, LAST]\npush:\n  script:\n    - docker push $R/$P/app\n",
+        ),
+        (
+            ".github/workflows/a.yml",
+            "on:\n  workflow_dispatch:\n    inputs:\n      p:\n        type: choice\n        default: acme\n        options: [acme, LAST]\nenv:\n  \
+             R: gcr.io\njobs:\n  a:\n    steps:\n      - run: docker push $R/${{ inputs.p }}/app\n",
+        ),
+        (
+            "azure-pipelines.yml",
+            "parameters:\n- name: p\n  default: acme\n  values: [acme, LAST]\nvariables:\n  R: gcr.io\nsteps:\n- script: docker push $(R)/${{ parameters.p }}/app\n",
+        ),
+    ] {
+        let told = becomes(path, &text.replace("LAST", "other"), ALIKE);
+        assert!(
+            told.starts_with("stays: ") && told.contains("gcr.io/other/app"),
+            "{path}: {told}"
+        );
+        let moved = text.replace("LAST", "acme");
+        assert_eq!(becomes(path, &moved, ALIKE), moved.replace("gcr.io", "x.example"));
+    }
+}

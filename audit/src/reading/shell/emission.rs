@@ -244,6 +244,9 @@ impl<'d, 's> Emission<'d, 's> {
     /// Variables that get their values from arguments: `export A=b`, `set -gx A b`, `setenv A b`.
     fn declared(&mut self, simple: &Simple) {
         let command = simple.word(0);
+        if matches!(command, "echo" | "printf") {
+            self.handed_on(simple);
+        }
         if !DECLARATIONS.contains(&command) {
             return;
         }
@@ -259,6 +262,38 @@ impl<'d, 's> Emission<'d, 's> {
             let is_list = simple.words.iter().any(|word| word.text.text() == "--");
             if super::lexer::is_name(name.text.text()) && !is_list {
                 self.binding(name.text.text(), &value.text);
+            }
+        }
+    }
+
+    /// `echo NAME=value >> "$GITHUB_ENV"`, `echo 'export NAME=value' >> "$BASH_ENV"`, `echo NAME=value >> build.env` and
+    /// `echo "##vso[task.setvariable variable=NAME]value"`: what later steps get.
+    fn handed_on(&mut self, simple: &Simple) {
+        const VARIABLE: &str = "##vso[task.setvariable variable=";
+        let mut targets = simple.redirects.iter().filter(|(kind, _)| *kind == Redirect::Out);
+        let is_environment = targets.any(|(_, target)| {
+            let target = target.text.text();
+            ["GITHUB_ENV", "BASH_ENV"]
+                .iter()
+                .any(|name| target.contains(name))
+                || target.ends_with(".env")
+        });
+        for word in simple.words.iter().skip(1) {
+            let text = word.text.text();
+            let bare = text.trim_end_matches(['\n', '\r']);
+            let bare = bare.strip_suffix("\\n").unwrap_or(bare);
+            let assignment = bare.strip_prefix("export ").unwrap_or(bare);
+            let assigned = match bare.strip_prefix(VARIABLE).and_then(|rest| rest.split_once(']')) {
+                Some((name, value)) => name.split(';').next().map(|name| (name, value)),
+                None => assignment.split_once('=').filter(|_| is_environment),
+            };
+            let Some((name, value)) = assigned.filter(|(name, _)| super::lexer::is_name(name)) else {
+                continue;
+            };
+            // One that is handed on as it is gets no other value.
+            if !value.contains(&format!("${name}")) && !value.contains(&format!("${{{name}")) {
+                let from = bare.len() - value.len();
+                self.binding(name, &word.text.part(from..from + value.len()));
             }
         }
     }

@@ -91,6 +91,27 @@ fn add_variable(document: &mut Document, leaves: &Leaves<'_>, leaf: &Leaf) {
             };
             (name.as_str(), prefixes)
         }
+        // Values that may be chosen.
+        [before @ .., Step::Item(_), Step::Key(key), Step::Item(_)] if is_choice_key(key) => {
+            let map = leaf.path.get(..before.len() + 1).unwrap_or_default();
+            let Some(name) = leaves.key(map, "name") else {
+                return;
+            };
+            let (_, list) = last_key(before).unwrap_or((&[], ""));
+            (name.text.text(), prefixes(list).unwrap_or_default())
+        }
+        [
+            ..,
+            Step::Key(variables),
+            Step::Key(name),
+            Step::Key(key),
+            Step::Item(_),
+        ] if is_choice_key(key) => {
+            let Some(prefixes) = prefixes(variables) else {
+                return;
+            };
+            (name.as_str(), prefixes)
+        }
         [.., Step::Key(variables), Step::Key(name)] => {
             let Some(prefixes) = prefixes(variables) else {
                 return;
@@ -130,6 +151,12 @@ fn is_name(text: &str) -> bool {
 
 fn is_value_key(key: &str) -> bool {
     matches!(key, "value" | "default" | "defaultValue")
+}
+
+/// Whether a list has the values that may be chosen for a variable: GitLab's and GitHub's `options`, Azure's `values`, Bitbucket's
+/// `allowed-values`, CircleCI's `enum`.
+fn is_choice_key(key: &str) -> bool {
+    matches!(key, "options" | "values" | "allowed-values" | "enum")
 }
 
 fn prefixes(key: &str) -> Option<&'static [&'static str]> {
