@@ -100,6 +100,8 @@ pub struct Finding {
     pub is_kept: bool,
     /// The line it begins on, secrets masked; the part around it when the line is long.
     pub excerpt: Excerpt,
+    /// Names of images and hosts on the lines around it.
+    pub near: Vec<String>,
     /// Lines to write by hand in place of the step that it is part of; they have placeholders, and are never applied.
     pub suggestion: Option<&'static str>,
     /// What to write instead, where that is known: of all that stands at the place.

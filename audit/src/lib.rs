@@ -26,6 +26,7 @@ mod ignoring;
 pub mod image;
 pub mod kind;
 pub mod mapped;
+mod near;
 mod own;
 pub mod place;
 pub mod project;

@@ -11,6 +11,7 @@ use crate::finding::{Finding, Fix, Whole};
 use crate::host::Family;
 use crate::image::variable_length;
 use crate::kind::Kind;
+use crate::near::bare;
 use crate::place::Sort;
 
 /// Why a place stays as it is.
@@ -109,7 +110,8 @@ pub(super) fn decide(finding: &Finding, mapping: &Mapping) -> Result<Fix, Stays>
         return Err(Stays::HostOnly { new: replacement });
     }
     // Copies and substitutions name both places: with one twice they do nothing.
-    if finding.excerpt.text.contains(&replacement) {
+    let is_near = finding.near.iter().any(|name| name == bare(&replacement));
+    if is_near || finding.excerpt.text.contains(&replacement) {
         return Err(Stays::Beside { new: replacement });
     }
     Ok(Fix {

@@ -28,6 +28,7 @@ use crate::finding::{Class, Composed, Confidence, Excerpt, Finding, Severity, Wh
 use crate::image::{ImageFinder, ImageText};
 use crate::kind::Kind;
 use crate::mapped::{Mapped, Span};
+use crate::near;
 use crate::place::Place;
 use crate::reading::outline::Outline;
 use crate::reading::{Document, Role};
@@ -184,6 +185,10 @@ impl Look<'_> {
             place: spotted.place,
             is_kept: severity == Severity::Note,
             excerpt,
+            near: match spotted.is_verbatim {
+                true => near::names(self.source.text(), spotted.span),
+                false => Vec::new(),
+            },
             suggestion: spotted.suggestion,
             fix: None,
             stays: None,

@@ -4,5 +4,6 @@
 
 mod corpus;
 mod directories;
+mod environments;
 mod places;
 mod rewriting;

@@ -204,6 +204,56 @@ fn addresses_of_the_api_keep_their_path() {
 }
 
 #[test]
+fn what_moves_images_line_by_line_does_not_copy_them_to_themselves() {
+    for (path, text) in [
+        (
+            "images.yaml",
+            "images:\n  - source: gcr.io/acme/app\n    destination: x.example/acme/app\n",
+        ),
+        (
+            "a.sh",
+            "SRC=gcr.io/acme\nDST=x.example/acme\ncrane copy $SRC/a $DST/a\n",
+        ),
+        (
+            "a.sh",
+            "docker pull gcr.io/acme/$i\ndocker push x.example/acme/$i\n",
+        ),
+        ("a.sh", "crane cp gcr.io/acme/a:1 \\\n  x.example/acme/a:2\n"),
+    ] {
+        assert!(becomes(path, text, ALIKE).starts_with("stays: "), "{text}");
+    }
+    // Another image that is there already says nothing, nor does one far away.
+    for others in [
+        "x.example/acme/apps",
+        "x.example/acme",
+        "y.x.example/acme/app",
+        "\n\n\nx.example/acme/app",
+    ] {
+        let text = format!("docker pull gcr.io/acme/app\ndocker pull {others}\n");
+        assert_eq!(
+            becomes("a.sh", &text, ALIKE),
+            text.replace("gcr.io", "x.example"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn names_that_are_made_of_names_keep_these() {
+    let skaffold = "apiVersion: skaffold/v4beta11\nkind: Config\nbuild:\n  artifacts:\n    - image: gcr.io/acme/app\ndeploy:\n  helm:\n    releases:\n      \
+                    - setValueTemplates:\n          image: \"{{.IMAGE_REPO_gcr_io_acme_app}}\"\n";
+    assert!(becomes("skaffold.yaml", skaffold, ALIKE).starts_with("stays: "));
+    let other = skaffold.replace("_REPO_gcr_io_acme_app", "_REPO");
+    assert!(becomes("skaffold.yaml", &other, ALIKE).contains("x.example/acme/app"));
+    let address = "env:\n  OCI_ROOT_URL: https://gcr.io\n";
+    assert!(becomes("a.yaml", address, "gcr.io=x.example/sub").starts_with("stays: only a host"));
+    assert_eq!(
+        becomes("a.yaml", address, WHOLE),
+        address.replace("gcr.io", "x.example")
+    );
+}
+
+#[test]
 fn lists_of_what_is_let_in_are_not_rewritten() {
     let policy = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nspec:\n  image: \"gcr.io/acme/*\"\n";
     assert!(becomes("policy.yaml", policy, WHOLE).starts_with("stays: old and new places"));

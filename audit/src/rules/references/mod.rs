@@ -24,6 +24,7 @@ pub(super) fn detect(look: &mut Look<'_>) {
     let variables = look.variables;
     let uses = Uses::of(look);
     let remote_base = RemoteBase::of(look);
+    let named_after = named_after(look);
     for piece in &document.pieces {
         for image in look.images.find(piece.text.text()) {
             let span = piece.text.span(image.range.clone());
@@ -43,8 +44,8 @@ pub(super) fn detect(look: &mut Look<'_>) {
                 .map(|(_, composed)| composed)
                 .or_else(|| versions(look, variables, &piece.text, &image));
             let is_open = piece.role == Role::Literal || uses.is_bound(span);
-            let place = remote_base
-                .place(piece)
+            let place = named_after
+                .or_else(|| remote_base.place(piece))
                 .unwrap_or_else(|| place(text, &image, (is_address, is_open)));
             if is_address {
                 composed = of_address(look, &image);
@@ -69,6 +70,22 @@ pub(super) fn detect(look: &mut Look<'_>) {
         }
     }
     code::detect_patterns(look);
+}
+
+/// Variables of Skaffold that have the names of images in theirs.
+const NAMED_AFTER: [&str; 4] = [
+    "IMAGE_FULLY_QUALIFIED_",
+    "IMAGE_REPO_",
+    "IMAGE_TAG_",
+    "IMAGE_DIGEST_",
+];
+
+/// What holds all places of a file of Skaffold whose templates have variables that are named after the images in it.
+fn named_after(look: &Look<'_>) -> Option<Place> {
+    let name = look.path.rsplit('/').next().unwrap_or(look.path);
+    let is_named =
+        name.starts_with("skaffold") && NAMED_AFTER.iter().any(|name| look.source.text().contains(name));
+    is_named.then(|| Place::fixed("names of variables in this file are made of the names of images"))
 }
 
 /// What is put together with what stands in a text, by what the file says and by what its directory does.
@@ -125,6 +142,12 @@ fn place(text: &str, image: &ImageText, (is_address, is_open): (bool, bool)) -> 
     }
     let after = text.get(image.range.end..).unwrap_or_default();
     let is_complete = image.tag.is_some() || image.digest.is_some();
+    // The address of a registry has no path of its own: clients put theirs behind it.
+    let is_address = is_address
+        || image.name.is_empty()
+            && ["https://", "http://"]
+                .iter()
+                .any(|scheme| before.ends_with(scheme));
     if !is_complete && after.trim_start_matches('/').starts_with('*') {
         return Place::fixed("it is a pattern: what it lets through may be at the old place for a while");
     }
