@@ -318,26 +318,6 @@ mod tests {
             ("a.tf", "x = google_container_registry.r.id\n", ""),
             (
                 "a.tf",
-                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = google_container_registry.r.id # x\n  role = \"y\"\n}\n",
-                "bucket-access google_container_registry.r.id",
-            ),
-            (
-                "a.tf",
-                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = \"${google_container_registry.r[0].id}\"\n}\n",
-                "bucket-access google_container_registry.r[0].id",
-            ),
-            (
-                "a.tf.json",
-                "{\"resource\": {\"google_storage_bucket_iam_member\": {\"x\": {\"bucket\": \"${google_container_registry.r.id}\"}}}}",
-                "bucket-access google_container_registry.r.id",
-            ),
-            (
-                "a.tf",
-                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = google_storage_bucket.google_container_registry.id\n}\n",
-                "",
-            ),
-            (
-                "a.tf",
                 "resource \"google_storage_bucket_iam_member\" \"x\" {\n bucket = \"eu.artifacts.${var.p}.appspot.com\"\n}",
                 "bucket-access eu.artifacts.${var.p}.appspot.com",
             ),
@@ -362,6 +342,34 @@ mod tests {
                 "a.tf",
                 "x = [\"containerregistry.googleapis.com\"]",
                 "container-registry-api containerregistry.googleapis.com",
+            ),
+        ] {
+            assert_eq!(rules(path, text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn access_to_the_bucket_of_a_resource_is_found() {
+        for (path, text, wanted) in [
+            (
+                "a.tf",
+                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = google_container_registry.r.id # x\n  role = \"y\"\n}\n",
+                "bucket-access google_container_registry.r.id",
+            ),
+            (
+                "a.tf",
+                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = \"${google_container_registry.r[0].id}\"\n}\n",
+                "bucket-access google_container_registry.r[0].id",
+            ),
+            (
+                "a.tf.json",
+                "{\"resource\": {\"google_storage_bucket_iam_member\": {\"x\": {\"bucket\": \"${google_container_registry.r.id}\"}}}}",
+                "bucket-access google_container_registry.r.id",
+            ),
+            (
+                "a.tf",
+                "resource \"google_storage_bucket_iam_member\" \"x\" {\n  bucket = google_storage_bucket.google_container_registry.id\n}\n",
+                "",
             ),
         ] {
             assert_eq!(rules(path, text), wanted, "{text}");

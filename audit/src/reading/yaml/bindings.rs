@@ -76,37 +76,24 @@ pub(super) fn add(document: &mut Document, leaves: &Leaves<'_>) {
 
 /// `NAME: value`, `NAME: {value: …}`, `- name: NAME` with `value: …`, `- NAME=value`, below a key that is for such.
 fn add_variable(document: &mut Document, leaves: &Leaves<'_>, leaf: &Leaf) {
-    let (name, prefixes) = match &*leaf.path {
-        [before @ .., Step::Item(_), Step::Key(key)] if is_value_key(key) => {
-            let map = leaf.path.get(..before.len() + 1).unwrap_or_default();
+    // Each value that may be chosen is one that the name may have.
+    let (path, is_choice) = match &*leaf.path {
+        [list @ .., Step::Item(_)] if matches!(list, [.., Step::Key(key)] if is_choice_key(key)) => {
+            (list, true)
+        }
+        path => (path, false),
+    };
+    let holds_value = |key: &str| is_value_key(key) || is_choice && is_choice_key(key);
+    let (name, prefixes) = match path {
+        [before @ .., Step::Item(_), Step::Key(key)] if holds_value(key) => {
+            let map = path.get(..before.len() + 1).unwrap_or_default();
             let Some(name) = leaves.key(map, "name") else {
                 return;
             };
             let (_, list) = last_key(before).unwrap_or((&[], ""));
             (name.text.text(), prefixes(list).unwrap_or_default())
         }
-        [.., Step::Key(variables), Step::Key(name), Step::Key(key)] if is_value_key(key) => {
-            let Some(prefixes) = prefixes(variables) else {
-                return;
-            };
-            (name.as_str(), prefixes)
-        }
-        // Values that may be chosen.
-        [before @ .., Step::Item(_), Step::Key(key), Step::Item(_)] if is_choice_key(key) => {
-            let map = leaf.path.get(..before.len() + 1).unwrap_or_default();
-            let Some(name) = leaves.key(map, "name") else {
-                return;
-            };
-            let (_, list) = last_key(before).unwrap_or((&[], ""));
-            (name.text.text(), prefixes(list).unwrap_or_default())
-        }
-        [
-            ..,
-            Step::Key(variables),
-            Step::Key(name),
-            Step::Key(key),
-            Step::Item(_),
-        ] if is_choice_key(key) => {
+        [.., Step::Key(variables), Step::Key(name), Step::Key(key)] if holds_value(key) => {
             let Some(prefixes) = prefixes(variables) else {
                 return;
             };

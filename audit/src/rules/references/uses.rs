@@ -150,27 +150,7 @@ impl<'d> Uses<'d> {
                 left -= 1;
                 self.left.set(self.left.get().saturating_sub(1));
                 gathered.takes_hosts = self.names_at(piece.text.whole_span()).next().is_none();
-                // The name may have another value here as well, or only that when something is so.
-                for (reading, is_certain) in variables
-                    .readings(&piece.text, name, span)
-                    .iter()
-                    .zip([true, true, false])
-                {
-                    let is_use = |at| reading.is_value(at);
-                    gathered.add(look, &reading.text, (begins, is_certain), is_use);
-                }
-                // Other names may have other values in other jobs, targets, branches.
-                match variables.combinations(
-                    (piece.text.text(), piece.text.whole_span().start),
-                    (name, Some(span)),
-                ) {
-                    Some(readings) => {
-                        for reading in readings {
-                            gathered.add(look, &reading.text, (begins, false), |at| reading.is_value(at));
-                        }
-                    }
-                    None => is_whole = false,
-                }
+                is_whole &= gathered.read(look, variables, &piece.text, (name, begins, span));
                 // Names that stand for it as well: what is bound to all of the text, and what is bound in it.
                 let whole = piece.text.whole_span();
                 let within = self.places.within(whole).filter(|other| {
@@ -223,6 +203,32 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// Adds what a use of a name reads as, with the value at a place; says whether that is all.
+    fn read(
+        &mut self,
+        look: &Look<'_>,
+        variables: &Variables<'_>,
+        text: &Mapped,
+        (name, begins, value): (&str, &str, Span),
+    ) -> bool {
+        // The name may have another value here as well, or only that when something is so.
+        let readings = variables.readings(text, name, value);
+        for (reading, is_certain) in readings.iter().zip([true, true, false]) {
+            self.add(look, &reading.text, (begins, is_certain), |at| {
+                reading.is_value(at)
+            });
+        }
+        // Other names may have other values in other jobs, targets, branches.
+        let place = text.whole_span().start;
+        let Some(others) = variables.combinations((text.text(), place), (name, Some(value))) else {
+            return false;
+        };
+        for reading in others {
+            self.add(look, &reading.text, (begins, false), |at| reading.is_value(at));
+        }
+        true
+    }
+
     fn push(&mut self, whole: Whole) {
         if self.references.contains(&whole) {
             return;
