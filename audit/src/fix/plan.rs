@@ -1,6 +1,6 @@
 //! Which edits a mapping makes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::decision::{Stays, decide};
 use super::mapping::{Mapping, host_of};
@@ -54,7 +54,7 @@ fn keep_logins(findings: &mut [Finding]) {
         let reference = finding.reference.as_deref().unwrap_or(&finding.matched);
         (finding.path.clone(), host_of(reference).to_owned())
     };
-    let (mut kept, mut kept_anywhere) = (HashMap::new(), HashMap::new());
+    let (mut kept, mut kept_anywhere) = (HashMap::new(), BTreeMap::new());
     let mut moved: HashSet<(String, String)> = HashSet::new();
     for finding in findings.iter().filter(|finding| may_need_login(finding)) {
         let place = image(finding);

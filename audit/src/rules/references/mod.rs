@@ -243,7 +243,7 @@ fn known(
     if is_of_directory {
         return Some((known, composed));
     }
-    // What follows the project may have many values, and changes little.
+    // Names may have other values in other jobs, targets, branches.
     let others = variables.combinations((written, place), ("", None));
     composed.is_whole = others.is_some();
     for other in others.into_iter().flatten() {
